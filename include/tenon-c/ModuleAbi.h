@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * What an artifact exports and what the runtime hands it: the contract between
+ * code that `tenon compile` wrote and the runtime that runs it. Plain C, stable
+ * within one TN_ABI_VERSION. Users want Runtime.h instead. */
+#ifndef TENON_C_MODULEABI_H
+#define TENON_C_MODULEABI_H
+
+#include <stdint.h>
+
+#define TN_ABI_VERSION 1
+
+/* Part [begin, end) of a launch's grid. `buffers` are the base addresses of the
+ * launch's buffers; `sizes` are the dynamic sizes of each buffer in order,
+ * followed by the launch's indices. */
+typedef void (*tn_kernel)(void *const *buffers, const int64_t *sizes,
+                          int64_t begin, int64_t end);
+
+/* One run. The runtime fills it; the artifact reads it. */
+typedef struct tn_frame {
+  void *const *inputs;    /* base addresses, in the order of the description */
+  void *const *outputs;   /* the same; each as large as tn_sizes said */
+  uint8_t *arena;         /* 64-byte aligned, as large as tn_sizes said */
+  const uint8_t *weights; /* the weights section of the artifact, mapped */
+  const int64_t *symbols; /* in the order of the description */
+  /* Runs all of a grid, split over the session's threads, and returns when it
+   * is done. `launch` numbers the launches of the module for the profile. */
+  void (*run_grid)(struct tn_frame *frame, int64_t launch, tn_kernel kernel,
+                   void *const *buffers, const int64_t *sizes, int64_t grid);
+  void *session; /* the runtime's own */
+} tn_frame;
+
+/* Exported by every artifact under these names:
+ *
+ * const uint32_t tenon_abi_version;
+ *
+ * Text, one record a line, fields separated by spaces, names percent-encoded:
+ *   symbol NAME MIN MAX HINT          HINT -1: none
+ *   input NAME TYPE [DIM...]          DIM: a symbol's name or an integer
+ *   output NAME TYPE [RANK]
+ *   launch NUMBER KERNEL NODE[,NODE]  ONNX nodes that a launch computes
+ * const char tenon_description[];      ends with a 0 byte
+ *
+ * Writes the sizes of all outputs, one after the other, and the bytes of the
+ * arena. Returns 0, or 1 + the number of the first `assume` that fails (the
+ * k-th record "assume TEXT" of the description).
+ * int64_t tenon_sizes(const int64_t *symbols, int64_t *output_sizes, int64_t *arena_bytes);
+ *
+ * Runs the model.
+ * void tenon_run(tn_frame *frame);
+ *
+ * Weights lie behind the last byte that the ELF headers know of, at a multiple
+ * of 4096. The ELF note with name "Tenon" and type 1 holds four little-endian
+ * 64-bit numbers: TN_ABI_VERSION, the offset of the weights in the file, their
+ * bytes, and 0. */
+
+#endif

@@ -1,0 +1,59 @@
+// Matrix products and attention.
+#ifndef TENON_DIALECT_GRAPH_IR_GRAPHCONTRACTIONOPS_TD
+#define TENON_DIALECT_GRAPH_IR_GRAPHCONTRACTIONOPS_TD
+
+include "tenon/Dialect/Graph/IR/GraphDialect.td"
+
+def Graph_MatmulOp : Graph_Op<"matmul", [Pure]> {
+  let summary = "Matrix product, batched over leading dimensions";
+  let description = [{
+    `lhs` is `…×M×K` and `rhs` `…×K×N`, both of rank two or more; leading
+    dimensions broadcast as numpy does. `transpose_lhs` and `transpose_rhs` read
+    an operand as if its last two dimensions were swapped; no data moves.
+
+    Example:
+
+    ```mlir
+    %0 = graph.matmul %a, %b : tensor<?x?x384xf32>, tensor<384x1536xf32> -> tensor<?x?x1536xf32>
+    %1 = graph.matmul transpose_rhs %c, %d : tensor<?x12x?x32xf32>, tensor<?x12x?x32xf32> -> tensor<?x12x?x?xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs,
+                       UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    (`transpose_lhs` $transpose_lhs^)? (`transpose_rhs` $transpose_rhs^)?
+    $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_AttentionOp : Graph_Op<"attention", [Pure]> {
+  let summary = "softmax(scale · query · keyᵀ + bias) · value (arXiv:1706.03762)";
+  let description = [{
+    `query` is `batch×heads×S×D`, `key` `batch×kv_heads×T×D`, `value`
+    `batch×kv_heads×T×E`; heads is a multiple of kv_heads and query head h reads
+    head `h / (heads / kv_heads)`. `mask` broadcasts to `batch×heads×S×T`: a
+    float is added to the scaled scores, an `i1` keeps a score where true. With
+    `causal` query row i sees keys up to `i + T - S`. A row that sees no key
+    gives NaN, as the decomposed form does, unless `zero_if_masked`.
+
+    Example:
+
+    ```mlir
+    %0 = graph.attention %q, %k, %v mask %m scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x1x?x?xi1>) -> tensor<?x12x?x64xf32>
+    %1 = graph.attention causal %q, %k, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
+                       Optional<AnyRankedTensor>:$mask, F32Attr:$scale,
+                       UnitAttr:$causal, UnitAttr:$zero_if_masked);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? $query `,` $key `,` $value (`mask` $mask^)?
+    `scale` $scale attr-dict `:` functional-type(operands, $output)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // TENON_DIALECT_GRAPH_IR_GRAPHCONTRACTIONOPS_TD

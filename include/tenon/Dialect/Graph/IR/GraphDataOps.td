@@ -1,0 +1,83 @@
+// Where values come from: constants, weights in files, look-ups by index.
+#ifndef TENON_DIALECT_GRAPH_IR_GRAPHDATAOPS_TD
+#define TENON_DIALECT_GRAPH_IR_GRAPHDATAOPS_TD
+
+include "mlir/IR/OpAsmInterface.td"
+include "tenon/Dialect/Graph/IR/GraphDialect.td"
+
+def Graph_ConstantOp : Graph_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "output"]>]> {
+  let summary = "A small tensor known when compiling";
+  let description = [{
+    Anything above 1 KiB is a `graph.weight`.
+
+    Example:
+
+    ```mlir
+    %0 = graph.constant dense<[1, -1]> : tensor<2xi64>
+    ```
+  }];
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs AnyStaticShapeTensor:$output);
+  let assemblyFormat = "attr-dict $value";
+  let hasFolder = 1;
+}
+
+def Graph_WeightOp : Graph_Op<"weight", [Pure]> {
+  let summary = "A tensor that lies in a file";
+  let description = [{
+    `file` is a path relative to the model's folder, `offset` and the type's
+    size say which bytes: little endian, row-major, as ONNX raw data. No byte of
+    it enters the IR.
+
+    Example:
+
+    ```mlir
+    %0 = graph.weight "encoder.weight" from "model.onnx.data" at 4096 : tensor<384x1536xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, StrAttr:$file, Graph_I64Attr:$offset);
+  let results = (outs AnyStaticShapeTensor:$output);
+  let assemblyFormat = "$name `from` $file `at` $offset attr-dict `:` type($output)";
+}
+
+def Graph_GatherOp : Graph_Op<"gather", [Pure]> {
+  let summary = "Slices of the input along one axis, by index (ONNX Gather)";
+  let description = [{
+    The result's sizes are the input's with dimension `axis` replaced by those
+    of `indices`. Negative indices count from the end.
+
+    Example:
+
+    ```mlir
+    %0 = graph.gather %table, %ids axis 0 : tensor<30522x384xf32>, tensor<?x?xi64> -> tensor<?x?x384xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$indices, Graph_I64Attr:$axis);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $input `,` $indices `axis` $axis attr-dict `:` type($input) `,` type($indices) `->` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_GatherNDOp : Graph_Op<"gather_nd", [Pure]> {
+  let summary = "Elements or slices of the input by index tuples (ONNX GatherND)";
+  let description = [{
+    The last dimension of `indices` is a tuple that addresses the input's
+    dimensions after the first `batch_dims`, which both share.
+
+    Example:
+
+    ```mlir
+    %0 = graph.gather_nd %x, %tuples batch_dims 0 : tensor<?x?xi1>, tensor<?x1x?x1x2xi64> -> tensor<?x1x?x1xi1>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$indices, Graph_I64Attr:$batch_dims);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $input `,` $indices `batch_dims` $batch_dims attr-dict `:` type($input) `,` type($indices) `->` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // TENON_DIALECT_GRAPH_IR_GRAPHDATAOPS_TD

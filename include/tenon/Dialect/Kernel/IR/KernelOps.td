@@ -1,0 +1,251 @@
+#ifndef TENON_DIALECT_KERNEL_IR_KERNELOPS_TD
+#define TENON_DIALECT_KERNEL_IR_KERNELOPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpAsmInterface.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "tenon/Dialect/Kernel/IR/KernelDialect.td"
+
+class Kernel_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Kernel_Dialect, mnemonic, traits>;
+
+def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {
+  let mnemonic = "schedule";
+  let summary = "The family that runs a region, and its tile sizes";
+  let description = [{
+    `tile` holds the sizes the family asks for, outermost loop first; `vector`
+    the number of lanes.
+  }];
+  let parameters = (ins StringRefParameter<"name of the family">:$family,
+                        OptionalArrayRefParameter<"int64_t">:$tile, "int64_t":$vector);
+  let assemblyFormat = "`<` $family `,` `tile` `=` `[` (`]`) : ($tile^ `]`)? `,` `vector` `=` $vector `>`";
+}
+
+def Kernel_LayoutKind : I32EnumAttr<"LayoutKind", "how a weight lies in the artifact", [
+    I32EnumAttrCase<"Rows", 0, "rows">, I32EnumAttrCase<"Panel32", 1, "panel32">]> {
+  let cppNamespace = "::tenon::kernel";
+}
+
+def Kernel_SymbolOp : Kernel_Op<"symbol", [Pure]> {
+  let summary = "A named size of the model; as graph.symbol";
+  let description = [{
+    Example:
+
+    ```mlir
+    %sequence = kernel.symbol "sequence" range 1 to 512 hint 128
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, Kernel_I64Attr:$min, Kernel_I64Attr:$max,
+                       OptionalAttr<Kernel_I64Attr>:$hint);
+  let results = (outs Index:$value);
+  let assemblyFormat = "$name `range` $min `to` $max (`hint` $hint^)? attr-dict";
+}
+
+def Kernel_AssumeEqualOp : Kernel_Op<"assume_equal"> {
+  let summary = "Two sizes that must agree, checked before anything runs";
+  let description = [{
+    Example:
+
+    ```mlir
+    kernel.assume_equal %total, %sum
+    ```
+  }];
+  let arguments = (ins Index:$lhs, Index:$rhs);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict";
+}
+
+def Kernel_ConstantOp : Kernel_Op<"constant", [Pure]> {
+  let summary = "A small tensor that becomes read-only data of the artifact";
+  let description = [{
+    Example:
+
+    ```mlir
+    %0 = kernel.constant dense<1.0> : tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs AnyStaticShapeTensor:$output);
+  let assemblyFormat = "$value attr-dict `:` type($output)";
+}
+
+def Kernel_WeightOp : Kernel_Op<"weight", [Pure]> {
+  let summary = "A tensor in a file, and how it will lie in the artifact";
+  let description = [{
+    `file` and `offset` say where the bytes of `source`, the type in the file,
+    are. `transposed` swaps the last two dimensions of the matrix. Layout `rows`
+    keeps it row-major; `panel32` turns `K×N` into `ceil(N/32)×K×32`, the last
+    panel filled with zeros, and the result has that type.
+
+    Example:
+
+    ```mlir
+    %0 = kernel.weight "w" from "model.onnx.data" at 4096 source tensor<384x1536xf32> layout panel32 : tensor<48x384x32xf32>
+    %1 = kernel.weight "b" from "model.onnx.data" at 0 source tensor<1536xf32> layout rows : tensor<1536xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, StrAttr:$file, Kernel_I64Attr:$offset,
+                       TypeAttr:$source, Kernel_LayoutKind:$layout, UnitAttr:$transposed);
+  let results = (outs AnyStaticShapeTensor:$output);
+  let assemblyFormat = [{
+    $name `from` $file `at` $offset `source` $source (`transposed` $transposed^)? `layout` $layout attr-dict `:` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_ViewOp : Kernel_Op<"view", [Pure]> {
+  let summary = "The same elements, in row-major order, with other sizes; costs nothing";
+  let description = [{
+    `sizes` are the dynamic sizes of the result, in order.
+
+    Example:
+
+    ```mlir
+    %0 = kernel.view %x sizes(%b, %s) : tensor<?x?x384xf32> -> tensor<?x?x12x32xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Variadic<Index>:$sizes);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = "$input `sizes` `(` $sizes `)` attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+}
+
+def Kernel_RegionOp : Kernel_Op<"region", [
+    IsolatedFromAbove, SingleBlock, RecursiveMemoryEffects, AttrSizedOperandSegments]> {
+  let summary = "A computation that runs as one launch";
+  let description = [{
+    `sizes` are the dynamic sizes of the results, in order over all results;
+    `indices` are sizes that the body needs itself. The body sees its block
+    arguments and nothing else of its surroundings.
+
+    A region has two forms. **Before schedule** the block arguments are `inputs`
+    (tensors) and `indices`; the body is at most one anchor and linalg ops and
+    yields the results. **After schedule** (`schedule` and `grid` are set) the
+    block arguments are one memref for each input, one for each result,
+    `indices`, and two more of type index: the body computes the part `[begin,
+    end)` of a grid of `grid` independent tiles, writes results through memory,
+    and yields nothing.
+
+    Example:
+
+    ```mlir
+    %0 = kernel.region "double" inputs(%x : tensor<?xf32>) indices() sizes(%n) -> tensor<?xf32> {
+    ^bb0(%in: tensor<?xf32>):
+      %1 = arith.addf %in, %in : tensor<?xf32>
+      kernel.yield %1 : tensor<?xf32>
+    }
+    %2 = kernel.region "copy" inputs(%x : tensor<?xf32>) indices() sizes(%n) grid(%n) schedule <"loops", tile = [1], vector = 1> -> tensor<?xf32> {
+    ^bb0(%in: memref<?xf32>, %out: memref<?xf32>, %begin: index, %end: index):
+      %c1 = arith.constant 1 : index
+      scf.for %i = %begin to %end step %c1 {
+        %3 = memref.load %in[%i] : memref<?xf32>
+        memref.store %3, %out[%i] : memref<?xf32>
+      }
+      kernel.yield
+    }
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, Variadic<AnyRankedTensor>:$inputs,
+                       Variadic<Index>:$indices, Variadic<Index>:$sizes,
+                       Optional<Index>:$grid, OptionalAttr<Kernel_ScheduleAttr>:$schedule);
+  let results = (outs Variadic<AnyRankedTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $name `inputs` `(` ($inputs^ `:` type($inputs))? `)` `indices` `(` $indices `)` `sizes` `(` $sizes `)`
+    (`grid` `(` $grid^ `)`)? (`schedule` $schedule^)? attr-dict-with-keyword (`->` type($outputs)^)? $body
+  }];
+  let hasRegionVerifier = 1;
+  let hasVerifier = 1;
+}
+
+def Kernel_YieldOp : Kernel_Op<"yield", [
+    Pure, ReturnLike, Terminator, HasParent<"RegionOp">]> {
+  let summary = "Ends the body of a region; with its results before schedule";
+  let arguments = (ins Variadic<AnyRankedTensor>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+def Kernel_ContractOp : Kernel_Op<"contract", [Pure]> {
+  let summary = "Anchor: matrix product, batched over leading dimensions";
+  let description = [{
+    Semantics of `graph.matmul`. With `packed`, rhs is a weight in layout
+    `panel32` of a matrix with `columns` columns.
+
+    Example:
+
+    ```mlir
+    %0 = kernel.contract %a, %b : tensor<?x?x384xf32>, tensor<384x1536xf32> -> tensor<?x?x1536xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs,
+                       UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs, UnitAttr:$packed);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    (`transpose_lhs` $transpose_lhs^)? (`transpose_rhs` $transpose_rhs^)? (`packed` $packed^)?
+    $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)
+  }];
+}
+
+def Kernel_AttentionOp : Kernel_Op<"attention", [Pure]> {
+  let summary = "Anchor: fused attention; semantics of graph.attention";
+  let description = [{
+    `query_layout` and the others say where batch, heads, sequence and size lie
+    in the operand and result: a permutation p such that dimension p[i] of the
+    stored tensor is dimension i of (batch, heads, sequence, size). So no
+    transpose runs by itself.
+
+    Example:
+
+    ```mlir
+    %0 = kernel.attention %q, %k, %v scale 1.250000e-01
+         {query_layout = array<i64: 0, 2, 1, 3>, key_layout = array<i64: 0, 2, 1, 3>,
+          value_layout = array<i64: 0, 2, 1, 3>, output_layout = array<i64: 0, 2, 1, 3>}
+         : (tensor<?x?x12x64xf32>, tensor<?x?x12x64xf32>, tensor<?x?x12x64xf32>) -> tensor<?x?x12x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
+                       Optional<AnyRankedTensor>:$mask, F32Attr:$scale,
+                       UnitAttr:$causal, UnitAttr:$zero_if_masked,
+                       DenseI64ArrayAttr:$query_layout, DenseI64ArrayAttr:$key_layout,
+                       DenseI64ArrayAttr:$value_layout, DenseI64ArrayAttr:$output_layout);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? $query `,` $key `,` $value (`mask` $mask^)?
+    `scale` $scale attr-dict `:` functional-type(operands, $output)
+  }];
+}
+
+def Kernel_SoftmaxOp : Kernel_Op<"softmax", [Pure]> {
+  let summary = "Anchor: softmax over the last dimension";
+  let description = [{
+    Example:
+
+    ```mlir
+    %0 = kernel.softmax %x : tensor<?x12x?x?xf32> -> tensor<?x12x?x?xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+}
+
+def Kernel_NormOp : Kernel_Op<"norm", [Pure, AttrSizedOperandSegments]> {
+  let summary = "Anchor: layer norm or RMS norm over the last dimension";
+  let description = [{
+    Example:
+
+    ```mlir
+    %0 = kernel.norm rms %x scale %g epsilon 9.99999974E-6 : (tensor<?x?x576xf32>, tensor<576xf32>) -> tensor<?x?x576xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$scale,
+                       Optional<AnyRankedTensor>:$bias, F32Attr:$epsilon, UnitAttr:$rms);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    (`rms` $rms^)? $input (`scale` $scale^)? (`bias` $bias^)? `epsilon` $epsilon attr-dict
+    `:` functional-type(operands, $output)
+  }];
+}
+
+#endif // TENON_DIALECT_KERNEL_IR_KERNELOPS_TD

@@ -1,0 +1,143 @@
+#ifndef TENON_DIALECT_PLAN_IR_PLANOPS_TD
+#define TENON_DIALECT_PLAN_IR_PLANOPS_TD
+
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "tenon/Dialect/Plan/IR/PlanDialect.td"
+
+class Plan_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Plan_Dialect, mnemonic, traits>;
+
+def Plan_SymbolOp : Plan_Op<"symbol", [Pure]> {
+  let summary = "A named size of the model, known when a run starts";
+  let description = [{
+    Example:
+
+    ```mlir
+    %sequence = plan.symbol "sequence" range 1 to 512 hint 128
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, Plan_I64Attr:$min, Plan_I64Attr:$max,
+                       OptionalAttr<Plan_I64Attr>:$hint);
+  let results = (outs Index:$value);
+  let assemblyFormat = "$name `range` $min `to` $max (`hint` $hint^)? attr-dict";
+}
+
+def Plan_AssumeEqualOp : Plan_Op<"assume_equal"> {
+  let summary = "Refuses to run where two sizes differ";
+  let description = [{
+    Example:
+
+    ```mlir
+    plan.assume_equal %total, %sum
+    ```
+  }];
+  let arguments = (ins Index:$lhs, Index:$rhs);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict";
+}
+
+def Plan_AllocOp : Plan_Op<"alloc"> {
+  let summary = "A slice of the arena";
+  let description = [{
+    `sizes` are the dynamic sizes of the buffer. Once offsets are assigned, `id`
+    numbers the slices of a function and `below` lists those that are alive
+    together with this one and lie below it: at run time the slice starts at
+    the largest end among them, rounded up to 64 bytes, or at 0.
+
+    Example:
+
+    ```mlir
+    %0 = plan.alloc sizes(%n) : memref<?x8xf32>
+    %1 = plan.alloc 1 below [0] sizes(%n) : memref<?x8xf32>
+    ```
+  }];
+  let arguments = (ins OptionalAttr<Plan_I64Attr>:$id, OptionalAttr<DenseI64ArrayAttr>:$below,
+                       Variadic<Index>:$sizes);
+  let results = (outs Res<AnyMemRef, "", [MemAlloc]>:$buffer);
+  let assemblyFormat = "($id^ `below` $below)? `sizes` `(` $sizes `)` attr-dict `:` type($buffer)";
+  let hasVerifier = 1;
+}
+
+def Plan_ConstantOp : Plan_Op<"constant", [Pure]> {
+  let summary = "Read-only data of the artifact";
+  let description = [{
+    Example:
+
+    ```mlir
+    %0 = plan.constant dense<1.0> : tensor<4xf32> -> memref<4xf32>
+    ```
+  }];
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs AnyMemRef:$buffer);
+  let assemblyFormat = "$value attr-dict `->` type($buffer)";
+}
+
+def Plan_WeightOp : Plan_Op<"weight", [Pure]> {
+  let summary = "A weight of the artifact, mapped from its file";
+  let description = [{
+    `file`, `offset`, `source`, `transposed` and `layout` are those of
+    `kernel.weight`: what emit reads and how it packs it. `position` is the byte
+    at which it lies in the artifact's weights, a multiple of 64.
+
+    Example:
+
+    ```mlir
+    %0 = plan.weight "w" from "model.onnx.data" at 4096 source tensor<384x1536xf32> layout "panel32" position 0 : memref<48x384x32xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, StrAttr:$file, Plan_I64Attr:$offset, TypeAttr:$source,
+                       UnitAttr:$transposed, StrAttr:$layout, Plan_I64Attr:$position);
+  let results = (outs AnyMemRef:$buffer);
+  let assemblyFormat = [{
+    $name `from` $file `at` $offset `source` $source (`transposed` $transposed^)? `layout` $layout
+    `position` $position attr-dict `:` type($buffer)
+  }];
+}
+
+def Plan_ViewOp : Plan_Op<"view", [Pure]> {
+  let summary = "The bytes of a buffer with other sizes";
+  let description = [{
+    Example:
+
+    ```mlir
+    %0 = plan.view %x sizes(%b, %s) : memref<?x?x384xf32> -> memref<?x?x12x32xf32>
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$input, Variadic<Index>:$sizes);
+  let results = (outs AnyMemRef:$output);
+  let assemblyFormat = "$input `sizes` `(` $sizes `)` attr-dict `:` type($input) `->` type($output)";
+}
+
+def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
+  let summary = "Runs one kernel on buffers, split over the threads";
+  let description = [{
+    `kernel` names a function that takes the buffers, the indices, and the part
+    `[begin, end)` of the grid.
+
+    Example:
+
+    ```mlir
+    plan.launch @copy_0 grid(%n) buffers(%a, %b : memref<?xf32>, memref<?xf32>) indices(%n)
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Index:$grid,
+                       Variadic<AnyMemRef>:$buffers, Variadic<Index>:$indices);
+  let assemblyFormat = [{
+    $kernel `grid` `(` $grid `)` `buffers` `(` ($buffers^ `:` type($buffers))? `)` `indices` `(` $indices `)` attr-dict
+  }];
+}
+
+def Plan_CopyOp : Plan_Op<"copy"> {
+  let summary = "Copies a buffer's bytes into another of the same size";
+  let description = [{
+    Example:
+
+    ```mlir
+    plan.copy %a, %b : memref<?xf32>, memref<?xf32>
+    ```
+  }];
+  let arguments = (ins Arg<AnyMemRef, "", [MemRead]>:$source, Arg<AnyMemRef, "", [MemWrite]>:$target);
+  let assemblyFormat = "$source `,` $target attr-dict `:` type($source) `,` type($target)";
+}
+
+#endif // TENON_DIALECT_PLAN_IR_PLANOPS_TD

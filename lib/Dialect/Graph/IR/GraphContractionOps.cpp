@@ -1,0 +1,55 @@
+// Verifiers of matrix products and attention.
+#include "mlir/IR/TypeUtilities.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/Support/InterleavedRange.h"
+
+using namespace mlir;
+using namespace tenon::graph;
+
+#define GET_OP_CLASSES
+#include "tenon/Dialect/Graph/IR/GraphContractionOps.cpp.inc"
+
+LogicalResult MatmulOp::verify() {
+  auto lhs = cast<RankedTensorType>(getLhs().getType());
+  auto rhs = cast<RankedTensorType>(getRhs().getType());
+  auto output = cast<RankedTensorType>(getOutput().getType());
+  if (lhs.getRank() < 2 || rhs.getRank() < 2)
+    return emitOpError("multiplies tensors of rank ")
+           << lhs.getRank() << " and " << rhs.getRank()
+           << ", but both must have at least 2";
+  int64_t lhsDim = lhs.getRank() - (getTransposeLhs() ? 2 : 1);
+  int64_t rhsDim = rhs.getRank() - (getTransposeRhs() ? 1 : 2);
+  int64_t lhsSize = lhs.getDimSize(lhsDim), rhsSize = rhs.getDimSize(rhsDim);
+  if (failed(verifyCompatibleShape({lhsSize}, {rhsSize})))
+    return emitOpError("contracts dimension ")
+           << lhsDim << " of lhs, of size " << lhsSize << ", with dimension "
+           << rhsDim << " of rhs, of size " << rhsSize;
+  FailureOr<SmallVector<int64_t>> sizes = broadcastSizes(
+      lhs.getShape().drop_back(2), rhs.getShape().drop_back(2));
+  if (failed(sizes))
+    return emitOpError("cannot broadcast the leading dimensions of ")
+           << lhs << " and " << rhs;
+  sizes->push_back(lhs.getDimSize(lhs.getRank() - (getTransposeLhs() ? 1 : 2)));
+  sizes->push_back(rhs.getDimSize(rhs.getRank() - (getTransposeRhs() ? 2 : 1)));
+  if (failed(verifyCompatibleShape(*sizes, output.getShape())))
+    return emitOpError("has result type ")
+           << output << ", but computes [" << llvm::interleaved(*sizes) << "]";
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  for (Value operand : {getQuery(), getKey(), getValue(), getOutput()})
+    if (cast<RankedTensorType>(operand.getType()).getRank() != 4)
+      return emitOpError("needs tensors of rank 4 (batch, heads, sequence, "
+                         "size), but found ")
+             << operand.getType();
+  if (getMask() && cast<RankedTensorType>(getMask().getType()).getRank() > 4)
+    return emitOpError("has a mask of rank above 4: ") << getMask().getType();
+  int64_t heads = cast<RankedTensorType>(getQuery().getType()).getDimSize(1);
+  int64_t kvHeads = cast<RankedTensorType>(getKey().getType()).getDimSize(1);
+  if (!ShapedType::isDynamic(heads) && !ShapedType::isDynamic(kvHeads) &&
+      (kvHeads == 0 || heads % kvHeads != 0))
+    return emitOpError("has ") << heads << " query heads, which is no multiple "
+                               << "of its " << kvHeads << " key heads";
+  return success();
+}

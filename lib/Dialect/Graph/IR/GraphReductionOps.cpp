@@ -1,0 +1,65 @@
+// Verifiers of reductions and row operations.
+#include "mlir/IR/TypeUtilities.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/Support/InterleavedRange.h"
+
+using namespace mlir;
+using namespace tenon::graph;
+
+#include "tenon/Dialect/Graph/IR/GraphReductionEnums.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "tenon/Dialect/Graph/IR/GraphReductionOps.cpp.inc"
+
+static LogicalResult verifyAxis(Operation *op, int64_t axis, int64_t rank) {
+  if (axis < 0 || axis >= rank)
+    return op->emitOpError("has axis ")
+           << axis << " for a tensor of rank " << rank;
+  return success();
+}
+
+static LogicalResult verifySameShape(Operation *op, Value input, Value output) {
+  if (failed(verifyCompatibleShape(input.getType(), output.getType())))
+    return op->emitOpError("has input ")
+           << input.getType() << " and result " << output.getType()
+           << ", whose sizes must agree";
+  return success();
+}
+
+LogicalResult ReduceOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  auto output = cast<RankedTensorType>(getOutput().getType());
+  SmallVector<int64_t> sizes(input.getShape());
+  for (int64_t axis : getAxes()) {
+    if (failed(verifyAxis(*this, axis, input.getRank())))
+      return failure();
+    sizes[axis] = 1;
+  }
+  if (failed(verifyCompatibleShape(sizes, output.getShape())))
+    return emitOpError("has result type ")
+           << output << ", but reduces to [" << llvm::interleaved(sizes) << "]";
+  return success();
+}
+
+LogicalResult SoftmaxOp::verify() {
+  if (failed(verifySameShape(*this, getInput(), getOutput())))
+    return failure();
+  return verifyAxis(*this, getAxis(),
+                    cast<RankedTensorType>(getInput().getType()).getRank());
+}
+
+LogicalResult NormOp::verify() {
+  if (failed(verifySameShape(*this, getInput(), getOutput())))
+    return failure();
+  return verifyAxis(*this, getAxis(),
+                    cast<RankedTensorType>(getInput().getType()).getRank());
+}
+
+LogicalResult RotaryOp::verify() {
+  if (failed(verifySameShape(*this, getInput(), getOutput())))
+    return failure();
+  auto input = cast<RankedTensorType>(getInput().getType());
+  if (input.getRank() != 4)
+    return emitOpError("needs an input of rank 4, but found ") << input;
+  return success();
+}

@@ -1,0 +1,144 @@
+// Verifiers and folders of ops on sizes and ops that move elements.
+#include "mlir/IR/TypeUtilities.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/Support/InterleavedRange.h"
+
+using namespace mlir;
+using namespace tenon::graph;
+
+#define GET_OP_CLASSES
+#include "tenon/Dialect/Graph/IR/GraphShapeOps.cpp.inc"
+
+static RankedTensorType tensorType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+LogicalResult SymbolOp::verify() {
+  if (getMin() < 0 || getMax() < getMin())
+    return emitOpError("has an empty or negative range ")
+           << getMin() << " to " << getMax();
+  return success();
+}
+
+LogicalResult DimOp::verify() {
+  int64_t rank = tensorType(getInput()).getRank();
+  if (getDim() < 0 || getDim() >= rank)
+    return emitOpError("reads dimension ")
+           << getDim() << " of a tensor of rank " << rank;
+  return success();
+}
+
+OpFoldResult DimOp::fold(FoldAdaptor) {
+  int64_t size = tensorType(getInput()).getDimSize(getDim());
+  if (ShapedType::isDynamic(size))
+    return {};
+  return IntegerAttr::get(IndexType::get(getContext()), size);
+}
+
+LogicalResult FromIndicesOp::verify() {
+  auto type = cast<RankedTensorType>(getOutput().getType());
+  if (type.getNumElements() != static_cast<int64_t>(getValues().size()))
+    return emitOpError("has ") << getValues().size() << " values for the "
+                               << type.getNumElements() << " elements of "
+                               << type;
+  return success();
+}
+
+static LogicalResult verifySizes(Operation *op, ArrayRef<int64_t> sizes,
+                                 RankedTensorType output) {
+  if (static_cast<int64_t>(sizes.size()) != output.getRank())
+    return op->emitOpError("asks for ")
+           << sizes.size() << " sizes, but its result has rank "
+           << output.getRank();
+  return success();
+}
+
+LogicalResult ReshapeOp::verify() {
+  return verifySizes(*this, getStaticSizes(), tensorType(getOutput()));
+}
+
+OpFoldResult ReshapeOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getOutput().getType() &&
+      tensorType(getInput()).hasStaticShape())
+    return getInput();
+  return {};
+}
+
+LogicalResult BroadcastOp::verify() {
+  // The result's rank is the larger of the input's and the number of sizes.
+  int64_t rank = std::max<int64_t>(tensorType(getInput()).getRank(),
+                                   getStaticSizes().size());
+  if (tensorType(getOutput()).getRank() != rank)
+    return emitOpError("has a result of rank ")
+           << tensorType(getOutput()).getRank() << ", but needs " << rank;
+  return success();
+}
+
+LogicalResult TransposeOp::verify() {
+  RankedTensorType input = tensorType(getInput());
+  RankedTensorType output = tensorType(getOutput());
+  ArrayRef<int64_t> permutation = getPermutation();
+  SmallVector<bool> seen(input.getRank(), false);
+  for (int64_t dim : permutation) {
+    if (dim < 0 || dim >= input.getRank() || seen[dim])
+      return emitOpError("has permutation [")
+             << llvm::interleaved(permutation) << "], which is none of "
+             << input.getRank() << " dimensions";
+    seen[dim] = true;
+  }
+  if (static_cast<int64_t>(permutation.size()) != input.getRank() ||
+      output.getRank() != input.getRank())
+    return emitOpError("permutes ") << permutation.size() << " dimensions of "
+                                    << input << " into " << output;
+  for (auto [i, dim] : llvm::enumerate(permutation))
+    if (failed(verifyCompatibleShape({output.getDimSize(i)},
+                                     {input.getDimSize(dim)})))
+      return emitOpError("has size ")
+             << output.getDimSize(i) << " in result dimension " << i
+             << ", but takes it from input dimension " << dim << " of size "
+             << input.getDimSize(dim);
+  return success();
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor) {
+  if (llvm::equal(getPermutation(),
+                  llvm::seq<int64_t>(0, getPermutation().size())) &&
+      getInput().getType() == getOutput().getType())
+    return getInput();
+  return {};
+}
+
+LogicalResult ConcatOp::verify() {
+  if (getInputs().empty())
+    return emitOpError("has no inputs");
+  RankedTensorType output = tensorType(getOutput());
+  if (getAxis() < 0 || getAxis() >= output.getRank())
+    return emitOpError("joins along dimension ")
+           << getAxis() << " of a result of rank " << output.getRank();
+  for (Value input : getInputs()) {
+    RankedTensorType type = tensorType(input);
+    if (type.getRank() != output.getRank() ||
+        type.getElementType() != output.getElementType())
+      return emitOpError("joins ") << type << " into " << output;
+    for (int64_t dim = 0; dim < output.getRank(); ++dim)
+      if (dim != static_cast<int64_t>(getAxis()) &&
+          failed(verifyCompatibleShape({type.getDimSize(dim)},
+                                       {output.getDimSize(dim)})))
+        return emitOpError("joins ")
+               << type << " into " << output << ", which differ in dimension "
+               << dim;
+  }
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  size_t rank = tensorType(getInput()).getRank();
+  if (getStaticStarts().size() != rank || getStaticEnds().size() != rank ||
+      getSteps().size() != rank ||
+      static_cast<size_t>(tensorType(getOutput()).getRank()) != rank)
+    return emitOpError("needs a start, an end and a step for each of ")
+           << rank << " dimensions";
+  if (llvm::is_contained(getSteps(), 0))
+    return emitOpError("has a step of 0");
+  return success();
+}

@@ -1,0 +1,86 @@
+// Verifiers of the kernel dialect.
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+
+using namespace mlir;
+using namespace tenon::kernel;
+
+#include "tenon/Dialect/Kernel/IR/KernelOpsEnums.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "tenon/Dialect/Kernel/IR/KernelOps.cpp.inc"
+
+static int64_t countDynamicSizes(TypeRange types) {
+  int64_t count = 0;
+  for (Type type : types)
+    count += cast<ShapedType>(type).getNumDynamicDims();
+  return count;
+}
+
+LogicalResult WeightOp::verify() {
+  auto source = dyn_cast<RankedTensorType>(getSource());
+  if (!source || !source.hasStaticShape())
+    return emitOpError("has source ") << getSource()
+                                      << ", which is no static tensor";
+  SmallVector<int64_t> sizes(source.getShape());
+  if (getTransposed()) {
+    if (sizes.size() < 2)
+      return emitOpError("cannot transpose ") << source;
+    std::swap(sizes[sizes.size() - 1], sizes[sizes.size() - 2]);
+  }
+  if (getLayout() == LayoutKind::Panel32) {
+    if (sizes.size() != 2)
+      return emitOpError("can lay out only matrices in panels, not ") << source;
+    sizes = {(sizes[1] + 31) / 32, sizes[0], 32};
+  }
+  auto wanted = RankedTensorType::get(sizes, source.getElementType());
+  if (getOutput().getType() != wanted)
+    return emitOpError("has type ")
+           << getOutput().getType() << ", but its layout gives " << wanted;
+  return success();
+}
+
+LogicalResult ViewOp::verify() {
+  int64_t dynamic = countDynamicSizes(getOutput().getType());
+  if (static_cast<int64_t>(getSizes().size()) != dynamic)
+    return emitOpError("has ") << getSizes().size() << " sizes for the "
+                               << dynamic << " dynamic dimensions of "
+                               << getOutput().getType();
+  return success();
+}
+
+LogicalResult RegionOp::verify() {
+  int64_t dynamic = countDynamicSizes(getResultTypes());
+  if (static_cast<int64_t>(getSizes().size()) != dynamic)
+    return emitOpError("has ") << getSizes().size() << " sizes for the "
+                               << dynamic
+                               << " dynamic dimensions of its results";
+  if (static_cast<bool>(getSchedule()) != static_cast<bool>(getGrid()))
+    return emitOpError("needs a grid exactly when it has a schedule");
+  return success();
+}
+
+LogicalResult RegionOp::verifyRegions() {
+  Block &block = getBody().front();
+  SmallVector<Type> wanted;
+  auto memref = [](Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    return MemRefType::get(tensor.getShape(), tensor.getElementType());
+  };
+  Type index = IndexType::get(getContext());
+  bool scheduled = static_cast<bool>(getSchedule());
+  for (Type type : getInputs().getTypes())
+    wanted.push_back(scheduled ? Type(memref(type)) : type);
+  if (scheduled)
+    for (Type type : getResultTypes())
+      wanted.push_back(memref(type));
+  wanted.append(getIndices().size() + (scheduled ? 2 : 0), index);
+  if (block.getArgumentTypes() != TypeRange(wanted))
+    return emitOpError("has block arguments (")
+           << block.getArgumentTypes() << "), but its form needs ("
+           << TypeRange(wanted) << ")";
+  auto yield = dyn_cast<YieldOp>(block.back());
+  TypeRange yielded = scheduled ? TypeRange() : TypeRange(getResultTypes());
+  if (!yield || yield.getOperandTypes() != yielded)
+    return emitOpError("must end in a kernel.yield of (") << yielded << ")";
+  return success();
+}

@@ -1,0 +1,36 @@
+// Every name a tool can use, in one place.
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "tenon/Pipelines/Pipelines.h"
+
+using namespace mlir;
+
+void tenon::registerAllDialects(DialectRegistry &registry) {
+  registry.insert<graph::GraphDialect, kernel::KernelDialect,
+                  plan::PlanDialect>();
+  registry.insert<affine::AffineDialect, arith::ArithDialect,
+                  func::FuncDialect, linalg::LinalgDialect, LLVM::LLVMDialect,
+                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                  tensor::TensorDialect, vector::VectorDialect>();
+}
+
+void tenon::registerAllPasses() {
+  registerTransformsPasses();
+  registerPipelinesPasses();
+  PassPipelineRegistration<>(
+      "tenon-simplify", "Phase 2: say the same thing in fewer graph ops",
+      buildSimplifyPipeline);
+}
