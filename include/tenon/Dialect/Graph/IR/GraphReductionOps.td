@@ -54,7 +54,7 @@ def Graph_NormOp : Graph_Op<"norm", [Pure, AttrSizedOperandSegments]> {
 
     ```mlir
     %0 = graph.norm %x scale %g bias %b axis 2 epsilon 9.99999996E-13 : (tensor<?x?x384xf32>, tensor<384xf32>, tensor<384xf32>) -> tensor<?x?x384xf32>
-    %1 = graph.norm rms %x scale %g axis 2 epsilon 9.99999974E-6 : (tensor<?x?x576xf32>, tensor<576xf32>) -> tensor<?x?x576xf32>
+    %1 = graph.norm rms %y scale %h axis 2 epsilon 9.99999974E-6 : (tensor<?x?x576xf32>, tensor<576xf32>) -> tensor<?x?x576xf32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$scale,
