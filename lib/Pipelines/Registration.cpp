@@ -11,26 +11,30 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "tenon/Conversion/Passes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "tenon/Dialect/Plan/Transforms/Passes.h"
 #include "tenon/Pipelines/Pipelines.h"
 
 using namespace mlir;
 
 void tenon::registerAllDialects(DialectRegistry &registry) {
-  registry.insert<graph::GraphDialect, kernel::KernelDialect,
-                  plan::PlanDialect>();
-  registry.insert<affine::AffineDialect, arith::ArithDialect,
-                  func::FuncDialect, linalg::LinalgDialect, LLVM::LLVMDialect,
-                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                  tensor::TensorDialect, vector::VectorDialect>();
+  registry
+      .insert<graph::GraphDialect, kernel::KernelDialect, plan::PlanDialect>();
+  registry.insert<affine::AffineDialect, arith::ArithDialect, func::FuncDialect,
+                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
+                  memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
+                  vector::VectorDialect>();
 }
 
 void tenon::registerAllPasses() {
   registerTransformsPasses();
+  registerConversionPasses();
+  plan::registerPlanPasses();
   registerPipelinesPasses();
-  PassPipelineRegistration<>(
-      "tenon-simplify", "Phase 2: say the same thing in fewer graph ops",
-      buildSimplifyPipeline);
+  PassPipelineRegistration<>("tenon-simplify",
+                             "Phase 2: say the same thing in fewer graph ops",
+                             buildSimplifyPipeline);
 }

@@ -62,7 +62,7 @@ def Kernel_ConstantOp : Kernel_Op<"constant", [Pure]> {
     Example:
 
     ```mlir
-    %0 = kernel.constant dense<1.0> : tensor<4xf32>
+    %0 = kernel.constant dense<1.0> : tensor<4xf32> : tensor<4xf32>
     ```
   }];
   let arguments = (ins ElementsAttr:$value);
