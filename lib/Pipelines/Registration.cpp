@@ -12,6 +12,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Pipelines/Pipelines.h"
@@ -29,6 +30,7 @@ void tenon::registerAllDialects(DialectRegistry &registry) {
 
 void tenon::registerAllPasses() {
   registerTransformsPasses();
+  graph::registerGraphPasses();
   registerPipelinesPasses();
   PassPipelineRegistration<>(
       "tenon-simplify", "Phase 2: say the same thing in fewer graph ops",
