@@ -20,19 +20,19 @@
 using namespace mlir;
 
 void tenon::registerAllDialects(DialectRegistry &registry) {
-  registry.insert<graph::GraphDialect, kernel::KernelDialect,
-                  plan::PlanDialect>();
-  registry.insert<affine::AffineDialect, arith::ArithDialect,
-                  func::FuncDialect, linalg::LinalgDialect, LLVM::LLVMDialect,
-                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                  tensor::TensorDialect, vector::VectorDialect>();
+  registry
+      .insert<graph::GraphDialect, kernel::KernelDialect, plan::PlanDialect>();
+  registry.insert<affine::AffineDialect, arith::ArithDialect, func::FuncDialect,
+                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
+                  memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
+                  vector::VectorDialect>();
 }
 
 void tenon::registerAllPasses() {
   registerTransformsPasses();
   graph::registerGraphPasses();
   registerPipelinesPasses();
-  PassPipelineRegistration<>(
-      "tenon-simplify", "Phase 2: say the same thing in fewer graph ops",
-      buildSimplifyPipeline);
+  PassPipelineRegistration<>("tenon-simplify",
+                             "Phase 2: say the same thing in fewer graph ops",
+                             buildSimplifyPipeline);
 }

@@ -23,7 +23,8 @@ struct Product {
 /// with other uses stay whole, so no work is done twice.
 Product getProduct(mlir::Value root);
 
-/// The other operand of a sum of `root` and a constant near `constant`, or null.
+/// The other operand of a sum of `root` and a constant near `constant`, or
+/// null.
 mlir::Value getAddend(mlir::Value root, double constant);
 
 /// x where `root` is x², written as pow(x, 2) or x·x; else null.

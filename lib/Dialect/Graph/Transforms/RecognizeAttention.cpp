@@ -41,14 +41,14 @@ Value getBooleanMask(Value mask) {
   return where.getCondition();
 }
 
-/// Whether the mask does not widen the scores: they already have the sum's type.
+/// Whether the mask does not widen the scores: they already have the sum's
+/// type.
 bool broadcastsTo(Value mask, RankedTensorType scores) {
   RankedTensorType type = tensorType(mask);
   if (type.getRank() > scores.getRank())
     return false;
-  for (auto [size, wanted] :
-       llvm::zip(llvm::reverse(type.getShape()),
-                 llvm::reverse(scores.getShape())))
+  for (auto [size, wanted] : llvm::zip(llvm::reverse(type.getShape()),
+                                       llvm::reverse(scores.getShape())))
     if (size != 1 && size != wanted && !ShapedType::isDynamic(size) &&
         !ShapedType::isDynamic(wanted))
       return false;
@@ -86,8 +86,8 @@ struct RecognizeAttention : OpRewritePattern<MatmulOp> {
         op.getTransposeRhs())
       return rewriter.notifyMatchFailure(op, "is no plain product of rank 4");
     bool zeroIfMasked;
-    auto softmax = stripNaNGuard(op.getLhs(), zeroIfMasked)
-                       .getDefiningOp<SoftmaxOp>();
+    auto softmax =
+        stripNaNGuard(op.getLhs(), zeroIfMasked).getDefiningOp<SoftmaxOp>();
     if (!softmax || softmax.getAxis() != 3)
       return rewriter.notifyMatchFailure(op, "lhs is no softmax of rows");
 

@@ -60,7 +60,8 @@ bool isTanh(Value value, Value input) {
 }
 
 /// x/2 · (1 + erf(x/√2))                            ->  gelu x
-/// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))       ->  gelu tanh_approximation x
+/// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))       ->  gelu tanh_approximation
+/// x
 struct RecognizeGelu : OpRewritePattern<MulOp> {
   using OpRewritePattern::OpRewritePattern;
 

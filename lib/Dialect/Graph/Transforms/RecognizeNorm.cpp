@@ -61,8 +61,7 @@ std::optional<RootMeanSquare> getNormalized(Operation *op) {
     root = div.getRhs();
   } else {
     for (unsigned i : {0u, 1u})
-      if (auto reciprocal =
-              op->getOperand(i).getDefiningOp<ReciprocalOp>()) {
+      if (auto reciprocal = op->getOperand(i).getDefiningOp<ReciprocalOp>()) {
         input = op->getOperand(1 - i);
         root = reciprocal.getInput();
       } else if (auto div = op->getOperand(i).getDefiningOp<DivOp>();
@@ -82,10 +81,10 @@ std::optional<RootMeanSquare> getNormalized(Operation *op) {
 
 NormOp createNorm(PatternRewriter &rewriter, Operation *op, Value input,
                   Value scale, Value bias, FloatAttr epsilon, bool rms) {
-  auto norm = NormOp::create(rewriter, op->getLoc(), op->getResultTypes(),
-                             input, scale, bias,
-                             rewriter.getI64IntegerAttr(rank(input) - 1),
-                             epsilon, rms ? rewriter.getUnitAttr() : nullptr);
+  auto norm =
+      NormOp::create(rewriter, op->getLoc(), op->getResultTypes(), input, scale,
+                     bias, rewriter.getI64IntegerAttr(rank(input) - 1), epsilon,
+                     rms ? rewriter.getUnitAttr() : nullptr);
   if (Attribute id = op->getAttr("tenon.id"))
     norm->setAttr("tenon.id", id);
   return norm;
@@ -109,8 +108,8 @@ template <typename OpTy> struct RecognizeNormalized : OpRewritePattern<OpTy> {
       rms = false;
     }
     FloatAttr epsilon = rewriter.getF32FloatAttr(found->epsilon);
-    rewriter.replaceOp(op, createNorm(rewriter, op, input, nullptr, nullptr,
-                                      epsilon, rms));
+    rewriter.replaceOp(
+        op, createNorm(rewriter, op, input, nullptr, nullptr, epsilon, rms));
     return success();
   }
 };
