@@ -13,6 +13,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "tenon/Conversion/Passes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Dialect/Plan/Transforms/Passes.h"
@@ -32,6 +33,7 @@ void tenon::registerAllDialects(DialectRegistry &registry) {
 void tenon::registerAllPasses() {
   registerTransformsPasses();
   registerConversionPasses();
+  graph::registerGraphPasses();
   plan::registerPlanPasses();
   registerPipelinesPasses();
   PassPipelineRegistration<>("tenon-simplify",

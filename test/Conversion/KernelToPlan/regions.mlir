@@ -79,7 +79,7 @@ func.func @weights() -> tensor<4xf32> {
   %same = kernel.weight "same" from "f" at 64 source tensor<4xf32> layout rows : tensor<4xf32>
   %packed = kernel.weight "packed" from "f" at 128 source tensor<4x33xf32> transposed layout panel32 : tensor<1x33x32xf32>
   %unused = kernel.weight "unused" from "f" at 9 source tensor<4xf32> layout rows : tensor<4xf32>
-  %one = kernel.constant dense<1.0> : tensor<2xf32> : tensor<2xf32>
+  %one = kernel.constant dense<1.0> : tensor<2xf32>
   %0 = kernel.region "r" inputs(%early, %late, %same, %packed, %one : tensor<3xf32>, tensor<4xf32>, tensor<4xf32>, tensor<1x33x32xf32>, tensor<2xf32>) indices() sizes() grid(%c4) schedule <"loops", tile = [1], vector = 1> -> tensor<4xf32> {
   ^bb0(%a: memref<3xf32>, %b: memref<4xf32>, %c: memref<4xf32>, %d: memref<1x33x32xf32>, %e: memref<2xf32>, %out: memref<4xf32>, %i: index, %j: index):
     kernel.yield

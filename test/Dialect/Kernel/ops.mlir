@@ -6,8 +6,8 @@ func.func @outside_regions(%x: tensor<?x8xf32>) -> tensor<?x2x4xf32> {
   %n = kernel.symbol "n" range 0 to 512 hint 16
   // CHECK: kernel.assume_equal %[[N]], %[[N]]
   kernel.assume_equal %n, %n
-  // CHECK: kernel.constant dense<1.000000e+00> : tensor<2xf32> : tensor<2xf32>
-  %c = kernel.constant dense<1.0> : tensor<2xf32> : tensor<2xf32>
+  // CHECK: kernel.constant dense<1.000000e+00> : tensor<2xf32>
+  %c = kernel.constant dense<1.0> : tensor<2xf32>
   // CHECK: kernel.weight "w" from "f" at 64 source tensor<40x8xf32> transposed layout panel32 : tensor<2x8x32xf32>
   %w = kernel.weight "w" from "f" at 64 source tensor<40x8xf32> transposed layout panel32 : tensor<2x8x32xf32>
   // CHECK: kernel.view %{{.*}} sizes(%[[N]]) : tensor<?x8xf32> -> tensor<?x2x4xf32>
