@@ -51,9 +51,11 @@ public:
          {contractionHandlers(), dataHandlers(), elementwiseHandlers(),
           reductionHandlers(), shapeHandlers()})
       for (const OpHandler &handler : family)
-        handlers[handler.opType] = &handler;
+        handlers[operatorKey("", handler.opType)] = &handler;
+    for (const OpHandler &handler : microsoftHandlers())
+      handlers[operatorKey("com.microsoft", handler.opType)] = &handler;
     for (const onnx::FunctionProto &function : model.functions())
-      functions[functionKey(function.domain(), function.name())] = &function;
+      functions[operatorKey(function.domain(), function.name())] = &function;
     for (const onnx::TensorProto &tensor : model.graph().initializer())
       tensors[tensor.name()] = &tensor;
   }
@@ -62,7 +64,7 @@ public:
   const Problems &getProblems() const { return problems; }
 
 private:
-  static std::string functionKey(StringRef domain, StringRef name) {
+  static std::string operatorKey(StringRef domain, StringRef name) {
     return (canonicalDomain(domain) + ":" + name).str();
   }
   InFlightDiagnostic invalid() {
@@ -186,20 +188,16 @@ FailureOr<Value> Importer::lookUp(Location at, const std::string &name,
   return failure();
 }
 
-/// The op of the node's first result is named after the node, others get a
-/// number behind it.
+/// Ops that compute tensors get an id: the last, which computes the node's
+/// result, the node's name, others a number behind it. Sizes and constants get
+/// none, so that equal ones stay equal.
 void Importer::nameOps(Block *block, Operation *before, StringRef name) {
   auto begin = before ? std::next(before->getIterator()) : block->begin();
-  SmallVector<Operation *> ops;
-  for (Operation &op : llvm::make_range(begin, block->end()))
-    if (isa<graph::GraphDialect>(op.getDialect()) &&
-        !isa<graph::WeightOp, graph::SymbolOp>(op) && !op.hasAttr("tenon.id") &&
-        isa<NameLoc>(op.getLoc()) &&
-        cast<NameLoc>(op.getLoc()).getName() == name)
-      ops.push_back(&op);
-  // The last op made computes the node's result.
-  for (Operation *op : llvm::reverse(ops))
-    op->setAttr("tenon.id", builder.getStringAttr(uniqueName(name)));
+  for (Operation &op : llvm::reverse(llvm::make_range(begin, block->end())))
+    if (isa<graph::GraphDialect>(op.getDialect()) && op.getNumResults() == 1 &&
+        isa<RankedTensorType>(op.getResult(0).getType()) &&
+        !isa<graph::ConstantOp, graph::FromIndicesOp, graph::WeightOp>(op))
+      op.setAttr("tenon.id", builder.getStringAttr(uniqueName(name)));
 }
 
 void Importer::importCall(const onnx::NodeProto &node, StringRef name,
@@ -256,16 +254,16 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
                                          : node.name());
   ++nodesSeen;
   if (const onnx::FunctionProto *function =
-          functions.lookup(functionKey(domain, node.op_type())))
+          functions.lookup(operatorKey(domain, node.op_type())))
     return importCall(node, name, *function, scope);
 
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
   int64_t opset = scope.opsets.lookup(domain);
   const OpHandler *handler =
-      domain.empty() ? handlers.lookup(node.op_type()) : nullptr;
+      handlers.lookup(operatorKey(domain, node.op_type()));
   for (const std::string &output : node.output())
     scope.values[output] = Value();
-  if (!handler || opset < oldestOpset) {
+  if (!handler || (domain.empty() && opset < oldestOpset)) {
     problems.unsupported = true;
     emitError(nodeLoc) << "node '" << name << "' (" << node.op_type() << ", "
                        << (domain.empty() ? "ai.onnx" : domain) << ", opset "

@@ -79,8 +79,9 @@ public:
   llvm::StringRef getString(llvm::StringRef name,
                             llvm::StringRef otherwise) const;
   std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name) const;
-  /// The attribute, or nothing; negative values count from `rank`.
+  /// Attribute `axis`; negative values count from `rank`.
   mlir::FailureOr<int64_t> getAxis(int64_t otherwise, int64_t rank);
+  /// Fails, after an error, if the axis is none of `rank` dimensions.
   mlir::FailureOr<int64_t> normalizeAxis(int64_t axis, int64_t rank);
   mlir::LogicalResult normalizeAxes(llvm::SmallVectorImpl<int64_t> &axes,
                                     int64_t rank);
@@ -170,6 +171,7 @@ struct OpHandler {
 llvm::ArrayRef<OpHandler> contractionHandlers();
 llvm::ArrayRef<OpHandler> dataHandlers();
 llvm::ArrayRef<OpHandler> elementwiseHandlers();
+llvm::ArrayRef<OpHandler> microsoftHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
 
