@@ -44,7 +44,8 @@ typedef struct tn_frame {
  * Writes the sizes of all outputs, one after the other, and the bytes of the
  * arena. Returns 0, or 1 + the number of the first `assume` that fails (the
  * k-th record "assume TEXT" of the description).
- * int64_t tenon_sizes(const int64_t *symbols, int64_t *output_sizes, int64_t *arena_bytes);
+ * int64_t tenon_sizes(const int64_t *symbols, int64_t *output_sizes, int64_t
+ * *arena_bytes);
  *
  * Runs the model.
  * void tenon_run(tn_frame *frame);

@@ -12,6 +12,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Pipelines/Pipelines.h"
@@ -19,18 +20,19 @@
 using namespace mlir;
 
 void tenon::registerAllDialects(DialectRegistry &registry) {
-  registry.insert<graph::GraphDialect, kernel::KernelDialect,
-                  plan::PlanDialect>();
-  registry.insert<affine::AffineDialect, arith::ArithDialect,
-                  func::FuncDialect, linalg::LinalgDialect, LLVM::LLVMDialect,
-                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                  tensor::TensorDialect, vector::VectorDialect>();
+  registry
+      .insert<graph::GraphDialect, kernel::KernelDialect, plan::PlanDialect>();
+  registry.insert<affine::AffineDialect, arith::ArithDialect, func::FuncDialect,
+                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
+                  memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
+                  vector::VectorDialect>();
 }
 
 void tenon::registerAllPasses() {
   registerTransformsPasses();
+  graph::registerGraphPasses();
   registerPipelinesPasses();
-  PassPipelineRegistration<>(
-      "tenon-simplify", "Phase 2: say the same thing in fewer graph ops",
-      buildSimplifyPipeline);
+  PassPipelineRegistration<>("tenon-simplify",
+                             "Phase 2: say the same thing in fewer graph ops",
+                             buildSimplifyPipeline);
 }

@@ -21,8 +21,8 @@ struct KernelFamily {
 /// Each is one file in lib/Kernels. The first that matches wins.
 KernelFamily contractFamily();  ///< kernel.contract: lib/Kernels/Contract.cpp
 KernelFamily attentionFamily(); ///< kernel.attention: lib/Kernels/Attention.cpp
-KernelFamily rowFamily();       ///< kernel.softmax, kernel.norm: lib/Kernels/Row.cpp
-KernelFamily loopsFamily();     ///< one linalg.generic: lib/Kernels/Loops.cpp
+KernelFamily rowFamily(); ///< kernel.softmax, kernel.norm: lib/Kernels/Row.cpp
+KernelFamily loopsFamily(); ///< one linalg.generic: lib/Kernels/Loops.cpp
 
 llvm::ArrayRef<KernelFamily> cpuFamilies();
 

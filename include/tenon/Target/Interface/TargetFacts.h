@@ -9,14 +9,14 @@
 namespace tenon {
 
 struct TargetFacts {
-  std::string name;     ///< of these facts, recorded in the recipe
-  std::string cpu;      ///< what LLVM calls the processor, e.g. "x86-64-v4"
-  int64_t vectorBytes;  ///< 64 with AVX-512, 32 with AVX2
-  int64_t registers;    ///< vector registers: 32 or 16
-  int64_t l1Bytes;      ///< data cache of one core
-  int64_t l2Bytes;      ///< cache of one core
-  double f32Gflops;     ///< multiply-add peak of one core, 10^9 flop/s
-  double readGBs;       ///< memory read rate of one core, 10^9 byte/s
+  std::string name;    ///< of these facts, recorded in the recipe
+  std::string cpu;     ///< what LLVM calls the processor, e.g. "x86-64-v4"
+  int64_t vectorBytes; ///< 64 with AVX-512, 32 with AVX2
+  int64_t registers;   ///< vector registers: 32 or 16
+  int64_t l1Bytes;     ///< data cache of one core
+  int64_t l2Bytes;     ///< cache of one core
+  double f32Gflops;    ///< multiply-add peak of one core, 10^9 flop/s
+  double readGBs;      ///< memory read rate of one core, 10^9 byte/s
 
   int64_t lanes(int64_t elementBytes) const {
     return vectorBytes / elementBytes;

@@ -24,8 +24,8 @@ LogicalResult MatmulOp::verify() {
     return emitOpError("contracts dimension ")
            << lhsDim << " of lhs, of size " << lhsSize << ", with dimension "
            << rhsDim << " of rhs, of size " << rhsSize;
-  FailureOr<SmallVector<int64_t>> sizes = broadcastSizes(
-      lhs.getShape().drop_back(2), rhs.getShape().drop_back(2));
+  FailureOr<SmallVector<int64_t>> sizes =
+      broadcastSizes(lhs.getShape().drop_back(2), rhs.getShape().drop_back(2));
   if (failed(sizes))
     return emitOpError("cannot broadcast the leading dimensions of ")
            << lhs << " and " << rhs;

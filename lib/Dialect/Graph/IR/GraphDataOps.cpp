@@ -37,8 +37,8 @@ LogicalResult GatherNDOp::verify() {
   if (ShapedType::isDynamic(tuple) || tuple < 1 ||
       tuple + batch > input.getRank())
     return emitOpError("has index tuples of ")
-           << tuple << " for an input of rank " << input.getRank()
-           << " with " << batch << " batch dimensions";
+           << tuple << " for an input of rank " << input.getRank() << " with "
+           << batch << " batch dimensions";
   int64_t rank = indices.getRank() - 1 + input.getRank() - batch - tuple;
   if (output.getRank() != rank)
     return emitOpError("has a result of rank ")

@@ -34,7 +34,8 @@ tenon::graph::broadcastSizes(ArrayRef<int64_t> lhs, ArrayRef<int64_t> rhs) {
 static LogicalResult verifyBroadcast(Operation *op) {
   SmallVector<int64_t> sizes;
   for (Value operand : op->getOperands()) {
-    ArrayRef<int64_t> shape = cast<RankedTensorType>(operand.getType()).getShape();
+    ArrayRef<int64_t> shape =
+        cast<RankedTensorType>(operand.getType()).getShape();
     FailureOr<SmallVector<int64_t>> both = broadcastSizes(sizes, shape);
     if (failed(both))
       return op->emitOpError("cannot broadcast operand of type ")

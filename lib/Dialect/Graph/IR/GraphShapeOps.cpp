@@ -38,9 +38,9 @@ OpFoldResult DimOp::fold(FoldAdaptor) {
 LogicalResult FromIndicesOp::verify() {
   auto type = cast<RankedTensorType>(getOutput().getType());
   if (type.getNumElements() != static_cast<int64_t>(getValues().size()))
-    return emitOpError("has ") << getValues().size() << " values for the "
-                               << type.getNumElements() << " elements of "
-                               << type;
+    return emitOpError("has ")
+           << getValues().size() << " values for the " << type.getNumElements()
+           << " elements of " << type;
   return success();
 }
 
@@ -124,9 +124,8 @@ LogicalResult ConcatOp::verify() {
       if (dim != static_cast<int64_t>(getAxis()) &&
           failed(verifyCompatibleShape({type.getDimSize(dim)},
                                        {output.getDimSize(dim)})))
-        return emitOpError("joins ")
-               << type << " into " << output << ", which differ in dimension "
-               << dim;
+        return emitOpError("joins ") << type << " into " << output
+                                     << ", which differ in dimension " << dim;
   }
   return success();
 }

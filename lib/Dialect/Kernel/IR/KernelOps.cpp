@@ -19,8 +19,8 @@ static int64_t countDynamicSizes(TypeRange types) {
 LogicalResult WeightOp::verify() {
   auto source = dyn_cast<RankedTensorType>(getSource());
   if (!source || !source.hasStaticShape())
-    return emitOpError("has source ") << getSource()
-                                      << ", which is no static tensor";
+    return emitOpError("has source ")
+           << getSource() << ", which is no static tensor";
   SmallVector<int64_t> sizes(source.getShape());
   if (getTransposed()) {
     if (sizes.size() < 2)
@@ -42,18 +42,18 @@ LogicalResult WeightOp::verify() {
 LogicalResult ViewOp::verify() {
   int64_t dynamic = countDynamicSizes(getOutput().getType());
   if (static_cast<int64_t>(getSizes().size()) != dynamic)
-    return emitOpError("has ") << getSizes().size() << " sizes for the "
-                               << dynamic << " dynamic dimensions of "
-                               << getOutput().getType();
+    return emitOpError("has ")
+           << getSizes().size() << " sizes for the " << dynamic
+           << " dynamic dimensions of " << getOutput().getType();
   return success();
 }
 
 LogicalResult RegionOp::verify() {
   int64_t dynamic = countDynamicSizes(getResultTypes());
   if (static_cast<int64_t>(getSizes().size()) != dynamic)
-    return emitOpError("has ") << getSizes().size() << " sizes for the "
-                               << dynamic
-                               << " dynamic dimensions of its results";
+    return emitOpError("has ")
+           << getSizes().size() << " sizes for the " << dynamic
+           << " dynamic dimensions of its results";
   if (static_cast<bool>(getSchedule()) != static_cast<bool>(getGrid()))
     return emitOpError("needs a grid exactly when it has a schedule");
   return success();

@@ -56,7 +56,7 @@ def Kernel_AssumeEqualOp : Kernel_Op<"assume_equal"> {
   let assemblyFormat = "$lhs `,` $rhs attr-dict";
 }
 
-def Kernel_ConstantOp : Kernel_Op<"constant", [Pure]> {
+def Kernel_ConstantOp : Kernel_Op<"constant", [Pure, AllTypesMatch<["value", "output"]>]> {
   let summary = "A small tensor that becomes read-only data of the artifact";
   let description = [{
     Example:
@@ -67,7 +67,7 @@ def Kernel_ConstantOp : Kernel_Op<"constant", [Pure]> {
   }];
   let arguments = (ins ElementsAttr:$value);
   let results = (outs AnyStaticShapeTensor:$output);
-  let assemblyFormat = "$value attr-dict `:` type($output)";
+  let assemblyFormat = "attr-dict $value";
 }
 
 def Kernel_WeightOp : Kernel_Op<"weight", [Pure]> {

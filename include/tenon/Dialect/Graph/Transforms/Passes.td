@@ -1,0 +1,105 @@
+#ifndef TENON_DIALECT_GRAPH_TRANSFORMS_PASSES_TD
+#define TENON_DIALECT_GRAPH_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def FoldTransposeIntoMatmulPass : Pass<"graph-fold-transpose-into-matmul"> {
+  let summary = "Fold transposed operands into the flags of graph.matmul";
+  let description = [{
+    A `graph.transpose` that swaps the last two dimensions of an operand becomes
+    the matching flag, so that no transposed copy is made.
+
+    Before:
+
+    ```mlir
+    %t = graph.transpose %a [1, 0] : tensor<8x4xf32> -> tensor<4x8xf32>
+    %0 = graph.matmul %t, %b : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = graph.matmul transpose_lhs %a, %b : tensor<8x4xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+    ```
+  }];
+}
+
+def RecognizeAttentionPass : Pass<"graph-recognize-attention"> {
+  let summary = "Turn softmax(q·kᵀ)·v, as exporters write it, into graph.attention";
+  let description = [{
+    Scale factors on the query, the key and the scores are multiplied into one.
+    An added mask becomes the operand `mask`; one that is `where(keep, 0, -inf)`
+    becomes `keep` itself. `where(is_nan(p), 0, p)` after the softmax, which
+    PyTorch's SDPA writes, becomes `zero_if_masked`.
+
+    Before:
+
+    ```mlir
+    %s = graph.matmul transpose_rhs %q, %k : tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32> -> tensor<?x12x?x?xf32>
+    %c = graph.constant dense<0.125> : tensor<f32>
+    %d = graph.mul %s, %c : tensor<?x12x?x?xf32>, tensor<f32> -> tensor<?x12x?x?xf32>
+    %m = graph.add %d, %mask : tensor<?x12x?x?xf32>, tensor<?x1x?x?xf32> -> tensor<?x12x?x?xf32>
+    %p = graph.softmax %m axis 3 : tensor<?x12x?x?xf32> -> tensor<?x12x?x?xf32>
+    %o = graph.matmul %p, %v : tensor<?x12x?x?xf32>, tensor<?x12x?x64xf32> -> tensor<?x12x?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %o = graph.attention %q, %k, %v mask %mask scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x1x?x?xf32>) -> tensor<?x12x?x64xf32>
+    ```
+  }];
+}
+
+def RecognizeGeluPass : Pass<"graph-recognize-gelu"> {
+  let summary = "Turn GELU written out, with erf or tanh, into graph.gelu";
+  let description = [{
+    Before:
+
+    ```mlir
+    %root = graph.constant dense<1.41421354> : tensor<f32>
+    %one = graph.constant dense<1.0> : tensor<f32>
+    %half = graph.constant dense<5.000000e-01> : tensor<f32>
+    %0 = graph.div %x, %root : tensor<?x8xf32>, tensor<f32> -> tensor<?x8xf32>
+    %1 = graph.erf %0 : tensor<?x8xf32> -> tensor<?x8xf32>
+    %2 = graph.add %1, %one : tensor<?x8xf32>, tensor<f32> -> tensor<?x8xf32>
+    %3 = graph.mul %x, %2 : tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+    %4 = graph.mul %3, %half : tensor<?x8xf32>, tensor<f32> -> tensor<?x8xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %4 = graph.gelu %x : tensor<?x8xf32> -> tensor<?x8xf32>
+    ```
+  }];
+}
+
+def RecognizeNormPass : Pass<"graph-recognize-norm"> {
+  let summary = "Turn layer norm and RMS norm written out into graph.norm";
+  let description = [{
+    A product with a vector and a sum with a vector behind the norm become its
+    scale and bias.
+
+    Before:
+
+    ```mlir
+    %two = graph.constant dense<2.0> : tensor<f32>
+    %eps = graph.constant dense<9.99999974E-6> : tensor<f32>
+    %0 = graph.pow %x, %two : tensor<?x8xf32>, tensor<f32> -> tensor<?x8xf32>
+    %1 = graph.reduce mean %0 axes [1] : tensor<?x8xf32> -> tensor<?x1xf32>
+    %2 = graph.add %1, %eps : tensor<?x1xf32>, tensor<f32> -> tensor<?x1xf32>
+    %3 = graph.sqrt %2 : tensor<?x1xf32> -> tensor<?x1xf32>
+    %4 = graph.div %x, %3 : tensor<?x8xf32>, tensor<?x1xf32> -> tensor<?x8xf32>
+    %5 = graph.mul %w, %4 : tensor<8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %5 = graph.norm rms %x scale %w axis 1 epsilon 9.99999974E-6 : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+}
+
+#endif // TENON_DIALECT_GRAPH_TRANSFORMS_PASSES_TD

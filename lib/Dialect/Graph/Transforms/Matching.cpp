@@ -1,0 +1,72 @@
+// What the recognisers share: reading constants and products off the graph.
+#include "Matching.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace tenon::graph {
+
+std::optional<double> getSplat(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  if (!constant)
+    return std::nullopt;
+  auto elements = dyn_cast<DenseFPElementsAttr>(constant.getValue());
+  if (!elements || !elements.isSplat())
+    return std::nullopt;
+  return elements.getSplatValue<APFloat>().convertToDouble();
+}
+
+bool isClose(double value, double wanted) {
+  return std::abs(value - wanted) <= 1e-4 * std::abs(wanted);
+}
+
+static void collect(Value value, bool isRoot, Product &product) {
+  if (std::optional<double> constant = getSplat(value)) {
+    product.coefficient *= *constant;
+    return;
+  }
+  if (isRoot || value.hasOneUse()) {
+    if (auto mul = value.getDefiningOp<MulOp>()) {
+      collect(mul.getLhs(), false, product);
+      collect(mul.getRhs(), false, product);
+      return;
+    }
+    if (auto div = value.getDefiningOp<DivOp>())
+      if (std::optional<double> constant = getSplat(div.getRhs())) {
+        product.coefficient /= *constant;
+        collect(div.getLhs(), false, product);
+        return;
+      }
+  }
+  product.factors.push_back(value);
+}
+
+Product getProduct(Value root) {
+  Product product;
+  collect(root, /*isRoot=*/true, product);
+  return product;
+}
+
+Value getAddend(Value root, double constant) {
+  auto add = root.getDefiningOp<AddOp>();
+  if (!add)
+    return nullptr;
+  for (auto [one, other] : {std::pair(add.getLhs(), add.getRhs()),
+                            std::pair(add.getRhs(), add.getLhs())})
+    if (std::optional<double> value = getSplat(one);
+        value && isClose(*value, constant))
+      return other;
+  return nullptr;
+}
+
+Value getSquareRoot(Value root) {
+  if (auto mul = root.getDefiningOp<MulOp>())
+    return mul.getLhs() == mul.getRhs() ? mul.getLhs() : nullptr;
+  auto pow = root.getDefiningOp<PowOp>();
+  if (!pow)
+    return nullptr;
+  std::optional<double> exponent = getSplat(pow.getRhs());
+  return exponent && *exponent == 2 ? pow.getLhs() : nullptr;
+}
+
+} // namespace tenon::graph
