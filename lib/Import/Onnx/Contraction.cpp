@@ -67,9 +67,9 @@ LogicalResult importGemm(ImportContext &ctx) {
                             ctx.getInt("transB", 0) != 0);
   Type element = typeOf(lhs).getElementType();
   auto scale = [&](Value value, float factor) {
-    return value && factor != 1
-               ? ctx.binary<graph::MulOp>(value, ctx.makeScalar(factor, element))
-               : value;
+    return value && factor != 1 ? ctx.binary<graph::MulOp>(
+                                      value, ctx.makeScalar(factor, element))
+                                : value;
   };
   result = scale(result, ctx.getFloat("alpha", 1));
   if (result && addend)
@@ -90,9 +90,9 @@ FailureOr<Value> splitHeads(ImportContext &ctx, Value input, StringRef name) {
                       << input.getType() << " with " << heads << " heads";
     return failure();
   }
-  Value split = ctx.reshape(
-      input, {ctx.getSize(input, 0), ctx.getSize(input, 1),
-              ctx.makeSize(heads), ctx.makeSize(width / heads)});
+  Value split =
+      ctx.reshape(input, {ctx.getSize(input, 0), ctx.getSize(input, 1),
+                          ctx.makeSize(heads), ctx.makeSize(width / heads)});
   return ctx.transpose(split, {0, 2, 1, 3});
 }
 
@@ -127,15 +127,14 @@ LogicalResult importAttention(ImportContext &ctx) {
   if (causal) {
     OpFoldResult queries = ctx.getSize(query, 2), keys = ctx.getSize(key, 2);
     int64_t knownQueries = staticSize(queries), knownKeys = staticSize(keys);
-    if (ShapedType::isDynamic(knownQueries) ||
-        ShapedType::isDynamic(knownKeys))
+    if (ShapedType::isDynamic(knownQueries) || ShapedType::isDynamic(knownKeys))
       graph::AssumeEqualOp::create(ctx.builder, ctx.loc,
                                    ctx.materialize(queries),
                                    ctx.materialize(keys));
     else if (knownQueries != knownKeys)
-      return ctx.unsupported() << "is_causal with " << knownQueries
-                               << " queries and " << knownKeys
-                               << " new keys is unsupported";
+      return ctx.unsupported()
+             << "is_causal with " << knownQueries << " queries and "
+             << knownKeys << " new keys is unsupported";
   }
   if (Value past = ctx.getOperand(4))
     key = ctx.concat({past, key}, 2);
@@ -162,8 +161,8 @@ LogicalResult importAttention(ImportContext &ctx) {
   if (flat) {
     Value joined = ctx.transpose(result, {0, 2, 1, 3});
     Sizes sizes = ctx.getSizes(joined);
-    result = ctx.reshape(joined,
-                         {sizes[0], sizes[1], ctx.multiply(sizes[2], sizes[3])});
+    result = ctx.reshape(
+        joined, {sizes[0], sizes[1], ctx.multiply(sizes[2], sizes[3])});
   }
   (void)ctx.setResult(key, 1);
   (void)ctx.setResult(value, 2);

@@ -74,12 +74,10 @@ LogicalResult importConstantOfShape(ImportContext &ctx) {
 LogicalResult importGather(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  FailureOr<int64_t> axis =
-      ctx.getAxis(0, typeOf(ctx.getOperand(0)).getRank());
+  FailureOr<int64_t> axis = ctx.getAxis(0, typeOf(ctx.getOperand(0)).getRank());
   if (failed(axis))
     return failure();
-  return ctx.setResult(
-      ctx.gather(ctx.getOperand(0), ctx.getOperand(1), *axis));
+  return ctx.setResult(ctx.gather(ctx.getOperand(0), ctx.getOperand(1), *axis));
 }
 
 LogicalResult importGatherND(ImportContext &ctx) {
@@ -110,8 +108,8 @@ LogicalResult importRange(ImportContext &ctx) {
     return failure();
   Type element = typeOf(ctx.getOperand(0)).getElementType();
   if (!isa<IntegerType>(element))
-    return ctx.unsupported() << "a range of " << element
-                             << " is unsupported, only integers are";
+    return ctx.unsupported()
+           << "a range of " << element << " is unsupported, only integers are";
   std::optional<SmallVector<int64_t>> step = constantInts(ctx.getOperand(2));
   if (!step || step->size() != 1)
     return ctx.unsupported() << "delta must be a constant";
@@ -119,8 +117,8 @@ LogicalResult importRange(ImportContext &ctx) {
     return ctx.invalid() << "delta must not be 0";
   OpFoldResult start = ctx.extract(ctx.getOperand(0), 0);
   OpFoldResult limit = ctx.extract(ctx.getOperand(1), 0);
-  OpFoldResult size = ctx.ceilDivide(ctx.subtract(limit, start),
-                                     ctx.makeSize(step->front()));
+  OpFoldResult size =
+      ctx.ceilDivide(ctx.subtract(limit, start), ctx.makeSize(step->front()));
   if (std::optional<int64_t> known = getConstantIntValue(size))
     size = ctx.makeSize(std::max<int64_t>(*known, 0));
   return ctx.setResult(graph::IotaOp::create(
@@ -129,10 +127,8 @@ LogicalResult importRange(ImportContext &ctx) {
 }
 
 const OpHandler handlers[] = {
-    {"Constant", importConstant},
-    {"ConstantOfShape", importConstantOfShape},
-    {"Gather", importGather},
-    {"GatherND", importGatherND},
+    {"Constant", importConstant}, {"ConstantOfShape", importConstantOfShape},
+    {"Gather", importGather},     {"GatherND", importGatherND},
     {"Range", importRange},
 };
 

@@ -27,9 +27,9 @@ template <typename OpTy, bool isPredicate = false>
 LogicalResult importBinary(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  Value result = ctx.binary<OpTy>(
-      ctx.getOperand(0), ctx.getOperand(1),
-      isPredicate ? Type(ctx.builder.getI1Type()) : Type());
+  Value result =
+      ctx.binary<OpTy>(ctx.getOperand(0), ctx.getOperand(1),
+                       isPredicate ? Type(ctx.builder.getI1Type()) : Type());
   return result ? ctx.setResult(result) : failure();
 }
 
@@ -61,8 +61,8 @@ LogicalResult importWhere(ImportContext &ctx) {
     return failure();
   Value condition = ctx.getOperand(0), onTrue = ctx.getOperand(1),
         onFalse = ctx.getOperand(2);
-  RankedTensorType type = ctx.broadcastType(
-      {condition, onTrue, onFalse}, typeOf(onTrue).getElementType());
+  RankedTensorType type = ctx.broadcastType({condition, onTrue, onFalse},
+                                            typeOf(onTrue).getElementType());
   if (!type)
     return failure();
   return ctx.setResult(graph::WhereOp::create(ctx.builder, ctx.loc, type,
@@ -75,17 +75,17 @@ LogicalResult importCast(ImportContext &ctx) {
   auto to = static_cast<onnx::TensorProto::DataType>(ctx.getInt("to", 0));
   Type type = ctx.getElementType(to);
   if (!type)
-    return ctx.unsupported() << "casts to element type "
-                             << onnx::TensorProto_DataType_Name(to)
-                             << ", which is unsupported";
+    return ctx.unsupported()
+           << "casts to element type " << onnx::TensorProto_DataType_Name(to)
+           << ", which is unsupported";
   return ctx.setResult(ctx.cast(ctx.getOperand(0), type));
 }
 
 LogicalResult importCastLike(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  return ctx.setResult(ctx.cast(ctx.getOperand(0),
-                                typeOf(ctx.getOperand(1)).getElementType()));
+  return ctx.setResult(
+      ctx.cast(ctx.getOperand(0), typeOf(ctx.getOperand(1)).getElementType()));
 }
 
 /// Clip(x, low, high)  ->  min(max(x, low), high)
@@ -116,9 +116,8 @@ LogicalResult importGelu(ImportContext &ctx) {
     return ctx.invalid() << "approximate must be none or tanh, got "
                          << approximate;
   Value input = ctx.getOperand(0);
-  return ctx.setResult(graph::GeluOp::create(ctx.builder, ctx.loc,
-                                             input.getType(), input,
-                                             approximate == "tanh"));
+  return ctx.setResult(graph::GeluOp::create(
+      ctx.builder, ctx.loc, input.getType(), input, approximate == "tanh"));
 }
 
 /// Swish(x)  ->  x * sigmoid(alpha * x)
@@ -130,8 +129,8 @@ LogicalResult importSwish(ImportContext &ctx) {
   if (alpha != 1)
     scaled = ctx.binary<graph::MulOp>(
         input, ctx.makeScalar(alpha, typeOf(input).getElementType()));
-  Value gate = graph::SigmoidOp::create(ctx.builder, ctx.loc, input.getType(),
-                                        scaled);
+  Value gate =
+      graph::SigmoidOp::create(ctx.builder, ctx.loc, input.getType(), scaled);
   return ctx.setResult(ctx.binary<graph::MulOp>(input, gate));
 }
 

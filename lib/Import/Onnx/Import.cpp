@@ -240,18 +240,17 @@ void Importer::importCall(const onnx::NodeProto &node, StringRef name,
   importNodes(function.node(), body);
   for (auto [i, output] : llvm::enumerate(node.output()))
     if (!output.empty())
-      scope.values[output] =
-          static_cast<int>(i) < function.output_size()
-              ? body.values.lookup(function.output(i))
-              : Value();
+      scope.values[output] = static_cast<int>(i) < function.output_size()
+                                 ? body.values.lookup(function.output(i))
+                                 : Value();
 }
 
 void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
   StringRef domain = canonicalDomain(node.domain());
-  std::string name = scope.prefix + (node.name().empty()
-                                         ? node.op_type() + "_" +
-                                               std::to_string(nodesSeen)
-                                         : node.name());
+  std::string name =
+      scope.prefix + (node.name().empty()
+                          ? node.op_type() + "_" + std::to_string(nodesSeen)
+                          : node.name());
   ++nodesSeen;
   if (const onnx::FunctionProto *function =
           functions.lookup(operatorKey(domain, node.op_type())))
@@ -346,8 +345,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   if (problems.invalid || problems.unsupported)
     return nullptr;
   func::ReturnOp::create(builder, loc, results);
-  function.setType(builder.getFunctionType(
-      function.getArgumentTypes(), ValueRange(results).getTypes()));
+  function.setType(builder.getFunctionType(function.getArgumentTypes(),
+                                           ValueRange(results).getTypes()));
   function.setAllResultAttrs(attributes);
   if (failed(verify(*module))) {
     problems.invalid = true;
@@ -371,9 +370,8 @@ OwningOpRef<ModuleOp> importOnnx(MLIRContext *context, StringRef path,
                    << file.getError().message();
     return nullptr;
   }
-  std::optional<std::string> text =
-      withoutPayloads((*file)->getBuffer(), llvm::sys::path::filename(path),
-                      constantLimit);
+  std::optional<std::string> text = withoutPayloads(
+      (*file)->getBuffer(), llvm::sys::path::filename(path), constantLimit);
   onnx::ModelProto model;
   if (!text || !model.ParseFromString(*text) || !model.has_graph()) {
     emitError(loc) << path << " is no ONNX model";

@@ -369,8 +369,8 @@ RankedTensorType ImportContext::broadcastType(ArrayRef<Value> operands,
     sizes = *both;
   }
   return RankedTensorType::get(
-      sizes, elementType ? elementType
-                         : typeOf(operands.front()).getElementType());
+      sizes,
+      elementType ? elementType : typeOf(operands.front()).getElementType());
 }
 
 } // namespace tenon

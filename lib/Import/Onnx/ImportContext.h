@@ -32,11 +32,11 @@ public:
                 llvm::ArrayRef<bool> usedResults,
                 const CallAttributes *callAttributes,
                 Initializers &initializers, Problems &problems)
-      : builder(builder),
-        loc(mlir::NameLoc::get(builder.getStringAttr(name))), opset(opset),
-        node(node), name(name), operands(operands), usedResults(usedResults),
-        callAttributes(callAttributes), initializers(initializers),
-        problems(problems), results(usedResults.size()) {}
+      : builder(builder), loc(mlir::NameLoc::get(builder.getStringAttr(name))),
+        opset(opset), node(node), name(name), operands(operands),
+        usedResults(usedResults), callAttributes(callAttributes),
+        initializers(initializers), problems(problems),
+        results(usedResults.size()) {}
 
   mlir::OpBuilder &builder;
   mlir::Location loc;
@@ -122,7 +122,8 @@ public:
   // Ops whose result type takes some work.
 
   /// To exactly these sizes: none is 'what remains' or 'as in the input'.
-  mlir::Value reshape(mlir::Value input, llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  mlir::Value reshape(mlir::Value input,
+                      llvm::ArrayRef<mlir::OpFoldResult> sizes);
   mlir::Value transpose(mlir::Value input, llvm::ArrayRef<int64_t> permutation);
   mlir::Value concat(llvm::ArrayRef<mlir::Value> inputs, int64_t axis);
   /// Elements [start, end) along `axis`.
@@ -159,7 +160,8 @@ inline mlir::RankedTensorType typeOf(mlir::Value value) {
 }
 /// The size if it is known, else kDynamic.
 int64_t staticSize(mlir::OpFoldResult size);
-llvm::SmallVector<int64_t> staticSizes(llvm::ArrayRef<mlir::OpFoldResult> sizes);
+llvm::SmallVector<int64_t>
+staticSizes(llvm::ArrayRef<mlir::OpFoldResult> sizes);
 /// The elements if the tensor is a constant of integers.
 std::optional<llvm::SmallVector<int64_t>> constantInts(mlir::Value tensor);
 

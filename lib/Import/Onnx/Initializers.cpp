@@ -85,8 +85,7 @@ Initializers::findExternal(Location loc, const TensorProto &tensor,
   SmallString<256> path(folder);
   llvm::sys::path::append(path, file);
   if (isNew) {
-    if (std::error_code error =
-            llvm::sys::fs::file_size(path, known->second)) {
+    if (std::error_code error = llvm::sys::fs::file_size(path, known->second)) {
       invalid(loc, tensor) << "cannot read external data " << path << ": "
                            << error.message();
       fileSizes.erase(known);
@@ -202,8 +201,8 @@ FailureOr<Value> Initializers::emit(OpBuilder &builder, Location loc,
       text = (*buffer)->getBuffer().str();
     }
   } else {
-    text = tensor.has_raw_data() ? tensor.raw_data()
-                                 : typedBytes(tensor, width);
+    text =
+        tensor.has_raw_data() ? tensor.raw_data() : typedBytes(tensor, width);
   }
   if (text.size() != bytes) {
     invalid(loc, tensor) << "has " << text.size() << " bytes, but its type "

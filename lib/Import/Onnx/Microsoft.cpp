@@ -13,8 +13,7 @@ template <bool rms> LogicalResult importSkipNorm(ImportContext &ctx) {
     return failure();
   if (ctx.isResultUsed(1) || ctx.isResultUsed(2))
     return ctx.unsupported() << "mean and inv_std_var are unsupported";
-  Value sum =
-      ctx.binary<graph::AddOp>(ctx.getOperand(0), ctx.getOperand(1));
+  Value sum = ctx.binary<graph::AddOp>(ctx.getOperand(0), ctx.getOperand(1));
   Value shift = rms ? Value() : ctx.getOperand(3);
   Value bias = ctx.getOperand(rms ? 3 : 4);
   if (sum && bias)

@@ -1,4 +1,5 @@
-// Takes the bytes of large tensors out of a serialised model before it is parsed.
+// Takes the bytes of large tensors out of a serialised model before it is
+// parsed.
 #ifndef TENON_LIB_IMPORT_ONNX_PAYLOADS_H
 #define TENON_LIB_IMPORT_ONNX_PAYLOADS_H
 

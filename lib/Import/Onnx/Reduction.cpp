@@ -31,8 +31,8 @@ LogicalResult importReduce(ImportContext &ctx) {
   SmallVector<int64_t> sizes(type.getShape());
   for (int64_t axis : axes)
     sizes[axis] = 1;
-  Value result = graph::ReduceOp::create(
-      ctx.builder, ctx.loc, type.clone(sizes), kind, input, axes);
+  Value result = graph::ReduceOp::create(ctx.builder, ctx.loc,
+                                         type.clone(sizes), kind, input, axes);
   if (ctx.getInt("keepdims", 1) == 0) {
     Sizes kept;
     for (int64_t dim = 0; dim < type.getRank(); ++dim)
@@ -59,8 +59,7 @@ LogicalResult importSoftmax(ImportContext &ctx) {
   Sizes sizes = ctx.getSizes(input);
   ArrayRef<OpFoldResult> all(sizes);
   OpFoldResult rows = ctx.product(all.take_front(*axis));
-  Value matrix =
-      ctx.reshape(input, {rows, ctx.product(all.drop_front(*axis))});
+  Value matrix = ctx.reshape(input, {rows, ctx.product(all.drop_front(*axis))});
   matrix = graph::SoftmaxOp::create(ctx.builder, ctx.loc, matrix.getType(),
                                     matrix, /*axis=*/1);
   return ctx.setResult(ctx.reshape(matrix, sizes));
@@ -109,9 +108,9 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
     if (heads <= 0)
       return ctx.invalid() << "needs num_heads for an input of rank 3";
     if (ShapedType::isDynamic(width) || width % heads)
-      return ctx.unsupported() << "the size of a head must be known, but the "
-                               << "input is " << input.getType() << " with "
-                               << heads << " heads";
+      return ctx.unsupported()
+             << "the size of a head must be known, but the "
+             << "input is " << input.getType() << " with " << heads << " heads";
     flat = ctx.getSizes(input);
     input = ctx.reshape(input, {flat[0], flat[1], ctx.makeSize(heads),
                                 ctx.makeSize(width / heads)});
@@ -126,9 +125,9 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
     rest = ctx.slice(input, 3, ctx.makeSize(rotated), ctx.getSize(input, 3));
     input = ctx.slice(input, 3, ctx.makeSize(0), ctx.makeSize(rotated));
   }
-  Value result = graph::RotaryOp::create(ctx.builder, ctx.loc, input.getType(),
-                                         input, cosine, sine,
-                                         ctx.getInt("interleaved", 0) != 0);
+  Value result =
+      graph::RotaryOp::create(ctx.builder, ctx.loc, input.getType(), input,
+                              cosine, sine, ctx.getInt("interleaved", 0) != 0);
   if (rest)
     result = ctx.concat({result, rest}, 3);
   if (!flat.empty())

@@ -48,14 +48,14 @@ LogicalResult importReshape(ImportContext &ctx) {
   for (auto [dim, size] : llvm::enumerate(result)) {
     if (size == 0 && !allowZero) {
       if (static_cast<int64_t>(dim) >= type.getRank())
-        return ctx.invalid() << "copies size " << dim
-                             << " of an input of rank " << type.getRank();
+        return ctx.invalid() << "copies size " << dim << " of an input of rank "
+                             << type.getRank();
       size = type.getDimSize(dim);
     }
     if (size == -1) {
       if (rest >= 0)
-        return ctx.invalid() << "sizes " << rest << " and " << dim
-                             << " are both -1";
+        return ctx.invalid()
+               << "sizes " << rest << " and " << dim << " are both -1";
       rest = dim;
     } else if (ShapedType::isDynamic(size) || ShapedType::isDynamic(known)) {
       known = ShapedType::kDynamic;
@@ -306,8 +306,8 @@ LogicalResult importSplit(ImportContext &ctx) {
     for (int64_t size : *split)
       sizes.push_back(ctx.makeSize(size));
   } else {
-    sizes.assign(count, ctx.ceilDivide(ctx.getSize(input, *axis),
-                                       ctx.makeSize(count)));
+    sizes.assign(
+        count, ctx.ceilDivide(ctx.getSize(input, *axis), ctx.makeSize(count)));
   }
   if (sizes.size() != count)
     return ctx.invalid() << "splits into " << sizes.size() << " parts, but has "

@@ -12,9 +12,8 @@ namespace tenon {
 /// an error for each problem that was found, at the node that has it;
 /// `unsupported` is then true if the model is valid as far as import can tell
 /// and only asks for what Tenon does not have.
-mlir::OwningOpRef<mlir::ModuleOp> importOnnx(mlir::MLIRContext *context,
-                                             llvm::StringRef path,
-                                             bool &unsupported);
+mlir::OwningOpRef<mlir::ModuleOp>
+importOnnx(mlir::MLIRContext *context, llvm::StringRef path, bool &unsupported);
 
 } // namespace tenon
 
