@@ -136,6 +136,10 @@ LogicalResult importAttention(ImportContext &ctx) {
              << "is_causal with " << knownQueries << " queries and "
              << knownKeys << " new keys is unsupported";
   }
+  for (unsigned i : {4, 5})
+    if (Value past = ctx.getOperand(i); past && typeOf(past).getRank() != 4)
+      return ctx.invalid() << "needs a past of rank 4, but has "
+                           << past.getType();
   if (Value past = ctx.getOperand(4))
     key = ctx.concat({past, key}, 2);
   if (Value past = ctx.getOperand(5))

@@ -34,7 +34,7 @@ LogicalResult importConstant(ImportContext &ctx) {
 LogicalResult importConstantOfShape(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(0));
+  FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(0), 0);
   if (failed(sizes))
     return failure();
   Value scalar;
@@ -115,8 +115,17 @@ LogicalResult importRange(ImportContext &ctx) {
     return ctx.unsupported() << "delta must be a constant";
   if (step->front() == 0)
     return ctx.invalid() << "delta must not be 0";
-  OpFoldResult start = ctx.extract(ctx.getOperand(0), 0);
-  OpFoldResult limit = ctx.extract(ctx.getOperand(1), 0);
+  Sizes bounds;
+  for (unsigned i = 0; i < 2; ++i) {
+    FailureOr<Sizes> bound = ctx.extractAll(ctx.getOperand(i), INT64_MIN);
+    if (failed(bound))
+      return failure();
+    if (bound->size() != 1)
+      return ctx.invalid() << "operand " << i
+                           << " must have 1 element, but has " << bound->size();
+    bounds.push_back(bound->front());
+  }
+  OpFoldResult start = bounds[0], limit = bounds[1];
   OpFoldResult size =
       ctx.ceilDivide(ctx.subtract(limit, start), ctx.makeSize(step->front()));
   if (std::optional<int64_t> known = getConstantIntValue(size))

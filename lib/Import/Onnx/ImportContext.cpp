@@ -266,7 +266,7 @@ OpFoldResult ImportContext::extract(Value tensor, int64_t position) {
       .getResult();
 }
 
-FailureOr<Sizes> ImportContext::extractAll(Value tensor) {
+FailureOr<Sizes> ImportContext::extractAll(Value tensor, int64_t least) {
   RankedTensorType type = typeOf(tensor);
   if (!isa<IntegerType>(type.getElementType())) {
     invalid() << "takes integers from a tensor of type " << type;
@@ -280,6 +280,13 @@ FailureOr<Sizes> ImportContext::extractAll(Value tensor) {
   Sizes sizes;
   for (int64_t i = 0, e = type.getNumElements(); i < e; ++i)
     sizes.push_back(extract(tensor, i));
+  for (OpFoldResult size : sizes)
+    if (std::optional<int64_t> known = getConstantIntValue(size);
+        known && *known < least) {
+      invalid() << "has size " << *known << ", but must have at least "
+                << least;
+      return failure();
+    }
   return sizes;
 }
 

@@ -115,9 +115,9 @@ public:
   mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> sizes);
   /// Element `position`, in row-major order, of an integer tensor.
   mlir::OpFoldResult extract(mlir::Value tensor, int64_t position);
-  /// All elements of an integer tensor of rank 0 or 1. Fails, after an error,
-  /// if their number is not known.
-  mlir::FailureOr<Sizes> extractAll(mlir::Value tensor);
+  /// All elements of an integer tensor. Fails, after an error, if their number
+  /// is not known or one is known to be below `least`.
+  mlir::FailureOr<Sizes> extractAll(mlir::Value tensor, int64_t least);
 
   // Ops whose result type takes some work.
 

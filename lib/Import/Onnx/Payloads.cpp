@@ -42,6 +42,8 @@ Message messageIn(Message parent, uint64_t number) {
 // Fields of TensorProto.
 constexpr uint64_t rawDataField = 9, externalDataField = 13,
                    dataLocationField = 14;
+/// As deep as protobuf itself parses.
+constexpr unsigned deepestMessage = 100;
 // Wire types.
 constexpr unsigned varintType = 0, fixed64Type = 1, bytesType = 2,
                    fixed32Type = 5;
@@ -63,7 +65,7 @@ public:
   Walker(StringRef model, StringRef location, uint64_t limit)
       : model(model), location(location), limit(limit) {}
 
-  bool copy(Message kind, StringRef from, std::string &to);
+  bool copy(Message kind, StringRef from, std::string &to, unsigned depth = 0);
 
 private:
   void writeReference(StringRef payload, std::string &to);
@@ -97,7 +99,10 @@ void Walker::writeReference(StringRef payload, std::string &to) {
   writeVarint(to, 1);
 }
 
-bool Walker::copy(Message kind, StringRef from, std::string &to) {
+bool Walker::copy(Message kind, StringRef from, std::string &to,
+                  unsigned depth) {
+  if (depth > deepestMessage)
+    return false;
   // Written last: of a field that comes twice, the last counts, and a tensor
   // with raw data may well say that it has no external data.
   StringRef payload;
@@ -126,7 +131,7 @@ bool Walker::copy(Message kind, StringRef from, std::string &to) {
       Message inner = messageIn(kind, tag >> 3);
       if (inner != Message::Other) {
         std::string text;
-        if (!copy(inner, bytes, text))
+        if (!copy(inner, bytes, text, depth + 1))
           return false;
         writeBytes(to, tag >> 3, text);
         continue;

@@ -120,8 +120,12 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
     return ctx.invalid() << "needs an input of rank 3 or 4, but has "
                          << input.getType();
   int64_t rotated = ctx.getInt("rotary_embedding_dim", 0);
+  int64_t headSize = typeOf(input).getDimSize(3);
+  if (rotated < 0 || (!ShapedType::isDynamic(headSize) && rotated > headSize))
+    return ctx.invalid() << "rotates " << rotated << " elements of heads of "
+                         << headSize;
   Value rest;
-  if (rotated != 0 && rotated != typeOf(input).getDimSize(3)) {
+  if (rotated != 0 && rotated != headSize) {
     rest = ctx.slice(input, 3, ctx.makeSize(rotated), ctx.getSize(input, 3));
     input = ctx.slice(input, 3, ctx.makeSize(0), ctx.makeSize(rotated));
   }

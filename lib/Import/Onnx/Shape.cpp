@@ -38,7 +38,7 @@ LogicalResult importReshape(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
   Value input = ctx.getOperand(0);
-  FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(1));
+  FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(1), -1);
   if (failed(sizes))
     return failure();
   bool allowZero = ctx.getInt("allowzero", 0) != 0;
@@ -150,7 +150,7 @@ LogicalResult importExpand(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
   Value input = ctx.getOperand(0);
-  FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(1));
+  FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(1), 0);
   if (failed(sizes))
     return failure();
   SmallVector<Value> values;
@@ -242,7 +242,7 @@ LogicalResult importSlice(ImportContext &ctx) {
         bounds[i].push_back(ctx.makeSize(bound));
       continue;
     }
-    FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1 + i));
+    FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1 + i), INT64_MIN);
     if (failed(values))
       return failure();
     bounds[i] = *values;
@@ -298,13 +298,16 @@ LogicalResult importSplit(ImportContext &ctx) {
   unsigned count = ctx.getNumResults();
   Sizes sizes;
   if (ctx.opset >= 13 && ctx.getOperand(1)) {
-    FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1));
+    FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1), 0);
     if (failed(values))
       return failure();
     sizes = *values;
   } else if (std::optional<SmallVector<int64_t>> split = ctx.getInts("split")) {
-    for (int64_t size : *split)
+    for (int64_t size : *split) {
+      if (size < 0)
+        return ctx.invalid() << "splits off a part of size " << size;
       sizes.push_back(ctx.makeSize(size));
+    }
   } else {
     sizes.assign(
         count, ctx.ceilDivide(ctx.getSize(input, *axis), ctx.makeSize(count)));
@@ -319,7 +322,7 @@ LogicalResult importSplit(ImportContext &ctx) {
     // Of equal parts, the last may be smaller.
     if (int64_t known = staticSize(end);
         !ShapedType::isDynamic(whole) && known > whole)
-      end = ctx.makeSize(whole);
+      end = ctx.makeSize(std::max(whole, staticSize(start)));
     (void)ctx.setResult(ctx.slice(input, *axis, start, end), i);
     start = end;
   }
