@@ -1,0 +1,388 @@
+// The model: its inputs become arguments of @main, its nodes graph ops in the
+// order they are written, its functions are inlined.
+#include "tenon/Import/Onnx/Import.h"
+#include "ImportContext.h"
+#include "Initializers.h"
+#include "Payloads.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+
+namespace tenon {
+namespace {
+
+constexpr int64_t oldestOpset = 7;
+/// Functions may call functions; none may call itself.
+constexpr unsigned deepestCall = 16;
+
+using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
+
+/// The names that nodes of one graph or function body can refer to.
+struct Scope {
+  /// A null value belongs to a node that could not be imported.
+  llvm::StringMap<Value> values;
+  /// Inputs of a function that its call leaves out.
+  llvm::StringSet<> omitted;
+  llvm::StringMap<int64_t> opsets;
+  /// What anything reads, results of the graph or function included.
+  llvm::StringSet<> used;
+  std::string prefix;
+  const CallAttributes *callAttributes = nullptr;
+  unsigned depth = 0;
+};
+
+/// "ai.onnx" is the other name of the default domain.
+StringRef canonicalDomain(StringRef domain) {
+  return domain == "ai.onnx" ? "" : domain;
+}
+
+class Importer {
+public:
+  Importer(MLIRContext *context, const onnx::ModelProto &model,
+           StringRef folder, Location loc)
+      : builder(context), model(model), loc(loc),
+        initializers(folder, problems) {
+    for (ArrayRef<OpHandler> family :
+         {contractionHandlers(), dataHandlers(), elementwiseHandlers(),
+          reductionHandlers(), shapeHandlers()})
+      for (const OpHandler &handler : family)
+        handlers[operatorKey("", handler.opType)] = &handler;
+    for (const OpHandler &handler : microsoftHandlers())
+      handlers[operatorKey("com.microsoft", handler.opType)] = &handler;
+    for (const onnx::FunctionProto &function : model.functions())
+      functions[operatorKey(function.domain(), function.name())] = &function;
+    for (const onnx::TensorProto &tensor : model.graph().initializer())
+      tensors[tensor.name()] = &tensor;
+  }
+
+  OwningOpRef<ModuleOp> run();
+  const Problems &getProblems() const { return problems; }
+
+private:
+  static std::string operatorKey(StringRef domain, StringRef name) {
+    return (canonicalDomain(domain) + ":" + name).str();
+  }
+  InFlightDiagnostic invalid() {
+    problems.invalid = true;
+    return emitError(loc);
+  }
+  LogicalResult importInputs(func::FuncOp function, Scope &scope);
+  void importNodes(const Nodes &nodes, Scope &scope);
+  void importNode(const onnx::NodeProto &node, Scope &scope);
+  void importCall(const onnx::NodeProto &node, StringRef name,
+                  const onnx::FunctionProto &function, Scope &scope);
+  FailureOr<Value> lookUp(Location at, const std::string &name, Scope &scope);
+  void nameOps(Block *block, Operation *before, StringRef name);
+  std::string uniqueName(StringRef name);
+
+  OpBuilder builder;
+  const onnx::ModelProto &model;
+  Location loc;
+  Problems problems;
+  Initializers initializers;
+  llvm::StringMap<const OpHandler *> handlers;
+  llvm::StringMap<const onnx::FunctionProto *> functions;
+  llvm::StringMap<const onnx::TensorProto *> tensors;
+  llvm::StringMap<unsigned> names;
+  unsigned nodesSeen = 0;
+};
+
+std::string Importer::uniqueName(StringRef name) {
+  std::string unique = name.str();
+  while (unsigned uses = names[unique]++)
+    unique = (name + "." + Twine(uses)).str();
+  return unique;
+}
+
+LogicalResult Importer::importInputs(func::FuncOp function, Scope &scope) {
+  SmallVector<Type> types;
+  SmallVector<DictionaryAttr> attributes;
+  SmallVector<StringAttr> symbols;
+  SmallVector<std::string> inputNames;
+  bool good = true;
+  for (const onnx::ValueInfoProto &input : model.graph().input()) {
+    // Before IR 4 every initializer is listed as an input too.
+    if (tensors.count(input.name()))
+      continue;
+    if (!input.type().has_tensor_type()) {
+      problems.unsupported = true;
+      emitError(loc) << "input '" << input.name()
+                     << "': unsupported type, only tensors are supported";
+      good = false;
+      continue;
+    }
+    const onnx::TypeProto::Tensor &tensor = input.type().tensor_type();
+    Type element =
+        Initializers::elementType(builder.getContext(), tensor.elem_type());
+    if (!element || !tensor.has_shape()) {
+      problems.unsupported = true;
+      auto error = emitError(loc) << "input '" << input.name() << "': ";
+      if (!element)
+        error << "unsupported element type "
+              << onnx::TensorProto_DataType_Name(
+                     static_cast<onnx::TensorProto::DataType>(
+                         tensor.elem_type()));
+      else
+        error << "unsupported type, its rank is unknown";
+      good = false;
+      continue;
+    }
+    SmallVector<int64_t> sizes;
+    SmallVector<Attribute> dims;
+    for (const auto &dim : tensor.shape().dim()) {
+      if (dim.has_dim_value() && dim.dim_value() >= 0) {
+        sizes.push_back(dim.dim_value());
+        dims.push_back(builder.getI64IntegerAttr(dim.dim_value()));
+        continue;
+      }
+      std::string symbol = dim.dim_param();
+      if (symbol.empty())
+        symbol = input.name() + "_d" + std::to_string(dims.size());
+      auto name = builder.getStringAttr(symbol);
+      sizes.push_back(ShapedType::kDynamic);
+      dims.push_back(name);
+      if (!llvm::is_contained(symbols, name))
+        symbols.push_back(name);
+    }
+    types.push_back(RankedTensorType::get(sizes, element));
+    attributes.push_back(builder.getDictionaryAttr(
+        {builder.getNamedAttr("tenon.name",
+                              builder.getStringAttr(input.name())),
+         builder.getNamedAttr("tenon.dims", builder.getArrayAttr(dims))}));
+    inputNames.push_back(input.name());
+  }
+  function.setType(builder.getFunctionType(types, {}));
+  function.setAllArgAttrs(attributes);
+  Block *block = function.addEntryBlock();
+  for (auto [name, argument] : llvm::zip(inputNames, block->getArguments()))
+    scope.values[name] = argument;
+  builder.setInsertionPointToStart(block);
+  for (StringAttr symbol : symbols)
+    graph::SymbolOp::create(builder, NameLoc::get(symbol),
+                            builder.getIndexType(), symbol, /*min=*/0,
+                            /*max=*/INT64_MAX, /*hint=*/IntegerAttr());
+  return success(good);
+}
+
+FailureOr<Value> Importer::lookUp(Location at, const std::string &name,
+                                  Scope &scope) {
+  auto found = scope.values.find(name);
+  if (found != scope.values.end())
+    return found->second ? FailureOr<Value>(found->second)
+                         : FailureOr<Value>(failure());
+  if (scope.depth == 0)
+    if (const onnx::TensorProto *tensor = tensors.lookup(name)) {
+      FailureOr<Value> value = initializers.emit(
+          builder, NameLoc::get(builder.getStringAttr(name)), *tensor);
+      scope.values[name] = succeeded(value) ? *value : Value();
+      return value;
+    }
+  problems.invalid = true;
+  emitError(at) << "value '" << name << "' is read before it is computed";
+  scope.values[name] = Value();
+  return failure();
+}
+
+/// Ops that compute tensors get an id: the last, which computes the node's
+/// result, the node's name, others a number behind it. Sizes and constants get
+/// none, so that equal ones stay equal.
+void Importer::nameOps(Block *block, Operation *before, StringRef name) {
+  auto begin = before ? std::next(before->getIterator()) : block->begin();
+  for (Operation &op : llvm::reverse(llvm::make_range(begin, block->end())))
+    if (isa<graph::GraphDialect>(op.getDialect()) && op.getNumResults() == 1 &&
+        isa<RankedTensorType>(op.getResult(0).getType()) &&
+        !isa<graph::ConstantOp, graph::FromIndicesOp, graph::WeightOp>(op))
+      op.setAttr("tenon.id", builder.getStringAttr(uniqueName(name)));
+}
+
+void Importer::importCall(const onnx::NodeProto &node, StringRef name,
+                          const onnx::FunctionProto &function, Scope &scope) {
+  if (scope.depth >= deepestCall) {
+    invalid() << "node '" << name << "': calls of function '" << function.name()
+              << "' are nested more than " << deepestCall << " deep";
+    for (const std::string &output : node.output())
+      scope.values[output] = Value();
+    return;
+  }
+  Scope body;
+  body.prefix = (name + "/").str();
+  body.depth = scope.depth + 1;
+  for (const onnx::OperatorSetIdProto &opset : function.opset_import())
+    body.opsets[canonicalDomain(opset.domain())] = opset.version();
+  for (auto [i, input] : llvm::enumerate(function.input())) {
+    // An operand that the call leaves out is left out in the body, too.
+    if (static_cast<int>(i) >= node.input_size() || node.input(i).empty() ||
+        scope.omitted.contains(node.input(i))) {
+      body.omitted.insert(input);
+      continue;
+    }
+    FailureOr<Value> value = lookUp(loc, node.input(i), scope);
+    body.values[input] = succeeded(value) ? *value : Value();
+  }
+  CallAttributes attributes;
+  for (const onnx::AttributeProto &attribute : function.attribute_proto())
+    attributes[attribute.name()] = &attribute;
+  for (const onnx::AttributeProto &attribute : node.attribute()) {
+    if (attribute.ref_attr_name().empty())
+      attributes[attribute.name()] = &attribute;
+    else if (scope.callAttributes)
+      attributes[attribute.name()] =
+          scope.callAttributes->lookup(attribute.ref_attr_name());
+  }
+  body.callAttributes = &attributes;
+  for (const std::string &output : function.output())
+    body.used.insert(output);
+  importNodes(function.node(), body);
+  for (auto [i, output] : llvm::enumerate(node.output()))
+    if (!output.empty())
+      scope.values[output] = static_cast<int>(i) < function.output_size()
+                                 ? body.values.lookup(function.output(i))
+                                 : Value();
+}
+
+void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
+  StringRef domain = canonicalDomain(node.domain());
+  std::string name =
+      scope.prefix + (node.name().empty()
+                          ? node.op_type() + "_" + std::to_string(nodesSeen)
+                          : node.name());
+  ++nodesSeen;
+  if (const onnx::FunctionProto *function =
+          functions.lookup(operatorKey(domain, node.op_type())))
+    return importCall(node, name, *function, scope);
+
+  auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
+  int64_t opset = scope.opsets.lookup(domain);
+  const OpHandler *handler =
+      handlers.lookup(operatorKey(domain, node.op_type()));
+  for (const std::string &output : node.output())
+    scope.values[output] = Value();
+  if (!handler || (domain.empty() && opset < oldestOpset)) {
+    problems.unsupported = true;
+    emitError(nodeLoc) << "node '" << name << "' (" << node.op_type() << ", "
+                       << (domain.empty() ? "ai.onnx" : domain) << ", opset "
+                       << opset << "): unsupported "
+                       << (handler ? "opset" : "operator");
+    return;
+  }
+
+  SmallVector<Value> operands;
+  bool complete = true;
+  Operation *before =
+      builder.getBlock()->empty() ? nullptr : &builder.getBlock()->back();
+  for (const std::string &input : node.input()) {
+    operands.emplace_back();
+    if (input.empty() || scope.omitted.contains(input))
+      continue;
+    FailureOr<Value> value = lookUp(nodeLoc, input, scope);
+    if (succeeded(value))
+      operands.back() = *value;
+    else
+      complete = false;
+  }
+  if (!complete)
+    return;
+  SmallVector<bool> used;
+  for (const std::string &output : node.output())
+    used.push_back(!output.empty() && scope.used.contains(output));
+  ImportContext ctx(builder, node, name, opset, operands, used,
+                    scope.callAttributes, initializers, problems);
+  if (failed(handler->import(ctx)))
+    return;
+  for (auto [i, output] : llvm::enumerate(node.output()))
+    if (!output.empty())
+      scope.values[output] = ctx.getResult(i);
+  nameOps(builder.getBlock(), before, name);
+}
+
+void Importer::importNodes(const Nodes &nodes, Scope &scope) {
+  for (const onnx::NodeProto &node : nodes)
+    for (const std::string &input : node.input())
+      scope.used.insert(input);
+  for (const onnx::NodeProto &node : nodes)
+    importNode(node, scope);
+}
+
+OwningOpRef<ModuleOp> Importer::run() {
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  module.get()->setAttr("tenon.phase", builder.getStringAttr("import"));
+  builder.setInsertionPointToEnd(module->getBody());
+  auto function = func::FuncOp::create(builder, loc, "main",
+                                       builder.getFunctionType({}, {}));
+  Scope scope;
+  for (const onnx::OperatorSetIdProto &opset : model.opset_import())
+    scope.opsets[canonicalDomain(opset.domain())] = opset.version();
+  for (const onnx::SparseTensorProto &tensor :
+       model.graph().sparse_initializer()) {
+    problems.unsupported = true;
+    emitError(loc) << "tensor '" << tensor.values().name()
+                   << "': unsupported, it is sparse";
+    scope.values[tensor.values().name()] = Value();
+  }
+  if (failed(importInputs(function, scope)))
+    for (const onnx::ValueInfoProto &input : model.graph().input())
+      if (!tensors.count(input.name()))
+        scope.values.try_emplace(input.name(), Value());
+  for (const onnx::ValueInfoProto &output : model.graph().output())
+    scope.used.insert(output.name());
+  importNodes(model.graph().node(), scope);
+
+  SmallVector<Value> results;
+  SmallVector<DictionaryAttr> attributes;
+  for (const onnx::ValueInfoProto &output : model.graph().output()) {
+    FailureOr<Value> value = lookUp(loc, output.name(), scope);
+    if (failed(value))
+      continue;
+    results.push_back(*value);
+    attributes.push_back(builder.getDictionaryAttr(builder.getNamedAttr(
+        "tenon.name", builder.getStringAttr(output.name()))));
+  }
+  if (problems.invalid || problems.unsupported)
+    return nullptr;
+  func::ReturnOp::create(builder, loc, results);
+  function.setType(builder.getFunctionType(function.getArgumentTypes(),
+                                           ValueRange(results).getTypes()));
+  function.setAllResultAttrs(attributes);
+  if (failed(verify(*module))) {
+    problems.invalid = true;
+    return nullptr;
+  }
+  return module;
+}
+
+} // namespace
+
+OwningOpRef<ModuleOp> importOnnx(MLIRContext *context, StringRef path,
+                                 bool &unsupported) {
+  context->loadDialect<arith::ArithDialect, func::FuncDialect,
+                       graph::GraphDialect>();
+  unsupported = false;
+  auto loc = NameLoc::get(StringAttr::get(context, path));
+  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                          /*RequiresNullTerminator=*/false);
+  if (!file) {
+    emitError(loc) << "cannot read " << path << ": "
+                   << file.getError().message();
+    return nullptr;
+  }
+  std::optional<std::string> text = withoutPayloads(
+      (*file)->getBuffer(), llvm::sys::path::filename(path), constantLimit);
+  onnx::ModelProto model;
+  if (!text || !model.ParseFromString(*text) || !model.has_graph()) {
+    emitError(loc) << path << " is no ONNX model";
+    return nullptr;
+  }
+  SmallString<256> folder(path);
+  llvm::sys::path::remove_filename(folder);
+  Importer importer(context, model, folder, loc);
+  OwningOpRef<ModuleOp> module = importer.run();
+  unsupported = !module && !importer.getProblems().invalid;
+  return module;
+}
+
+} // namespace tenon

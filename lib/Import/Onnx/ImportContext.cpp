@@ -1,0 +1,376 @@
+// Attribute look-ups, size arithmetic and result types for the handlers.
+#include "ImportContext.h"
+#include "Initializers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace tenon {
+
+InFlightDiagnostic ImportContext::invalid() {
+  problems.invalid = true;
+  return emitError(loc) << "node '" << name << "' (" << node.op_type() << "): ";
+}
+
+InFlightDiagnostic ImportContext::unsupported() {
+  problems.unsupported = true;
+  return emitError(loc) << "node '" << name << "' (" << node.op_type() << "): ";
+}
+
+LogicalResult ImportContext::requireOperands(unsigned count) {
+  for (unsigned i = 0; i < count; ++i)
+    if (!getOperand(i))
+      return invalid() << "has no operand " << i << ", but needs " << count;
+  return success();
+}
+
+const onnx::AttributeProto *ImportContext::getAttribute(StringRef name) const {
+  for (const onnx::AttributeProto &attribute : node.attribute()) {
+    if (attribute.name() != name)
+      continue;
+    if (attribute.ref_attr_name().empty())
+      return &attribute;
+    return callAttributes ? callAttributes->lookup(attribute.ref_attr_name())
+                          : nullptr;
+  }
+  return nullptr;
+}
+
+int64_t ImportContext::getInt(StringRef name, int64_t otherwise) const {
+  const onnx::AttributeProto *attribute = getAttribute(name);
+  return attribute ? attribute->i() : otherwise;
+}
+
+float ImportContext::getFloat(StringRef name, float otherwise) const {
+  const onnx::AttributeProto *attribute = getAttribute(name);
+  return attribute ? attribute->f() : otherwise;
+}
+
+StringRef ImportContext::getString(StringRef name, StringRef otherwise) const {
+  const onnx::AttributeProto *attribute = getAttribute(name);
+  return attribute ? StringRef(attribute->s()) : otherwise;
+}
+
+std::optional<SmallVector<int64_t>>
+ImportContext::getInts(StringRef name) const {
+  const onnx::AttributeProto *attribute = getAttribute(name);
+  if (!attribute)
+    return std::nullopt;
+  return SmallVector<int64_t>(attribute->ints().begin(),
+                              attribute->ints().end());
+}
+
+FailureOr<int64_t> ImportContext::getAxis(int64_t otherwise, int64_t rank) {
+  return normalizeAxis(getInt("axis", otherwise), rank);
+}
+
+FailureOr<int64_t> ImportContext::normalizeAxis(int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank) {
+    invalid() << "has axis " << axis << " for a tensor of rank " << rank;
+    return failure();
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+LogicalResult ImportContext::normalizeAxes(SmallVectorImpl<int64_t> &axes,
+                                           int64_t rank) {
+  for (int64_t &axis : axes) {
+    FailureOr<int64_t> normalized = normalizeAxis(axis, rank);
+    if (failed(normalized))
+      return failure();
+    axis = *normalized;
+  }
+  return success();
+}
+
+FailureOr<std::optional<SmallVector<int64_t>>>
+ImportContext::getIntsOrOperand(StringRef name, unsigned i, int64_t since) {
+  if (opset < since)
+    return getInts(name);
+  std::optional<SmallVector<int64_t>> values;
+  if (!getOperand(i))
+    return values;
+  values = constantInts(getOperand(i));
+  if (!values) {
+    unsupported() << name << " must be a constant";
+    return failure();
+  }
+  return values;
+}
+
+FailureOr<Value> ImportContext::makeTensor(const onnx::TensorProto &tensor) {
+  return initializers.emit(builder, loc, tensor);
+}
+
+Value ImportContext::makeConstant(DenseElementsAttr value) {
+  return graph::ConstantOp::create(builder, loc, value.getType(), value);
+}
+
+Value ImportContext::makeScalar(double value, Type type) {
+  auto tensor = RankedTensorType::get({}, type);
+  Attribute element =
+      isa<FloatType>(type)
+          ? Attribute(builder.getFloatAttr(type, value))
+          : builder.getIntegerAttr(type, static_cast<int64_t>(value));
+  return makeConstant(DenseElementsAttr::get(tensor, element));
+}
+
+Type ImportContext::getElementType(int32_t dataType) {
+  return Initializers::elementType(builder.getContext(), dataType);
+}
+
+int64_t staticSize(OpFoldResult size) {
+  return getConstantIntValue(size).value_or(ShapedType::kDynamic);
+}
+
+SmallVector<int64_t> staticSizes(ArrayRef<OpFoldResult> sizes) {
+  return llvm::map_to_vector(sizes, staticSize);
+}
+
+std::optional<SmallVector<int64_t>> constantInts(Value tensor) {
+  auto constant = tensor.getDefiningOp<graph::ConstantOp>();
+  if (!constant)
+    return std::nullopt;
+  auto elements = dyn_cast<DenseIntElementsAttr>(constant.getValue());
+  if (!elements)
+    return std::nullopt;
+  bool isUnsigned = elements.getElementType().isUnsignedInteger() ||
+                    elements.getElementType().isInteger(1);
+  SmallVector<int64_t> values;
+  for (const APInt &value : elements.getValues<APInt>())
+    values.push_back(isUnsigned ? static_cast<int64_t>(value.getZExtValue())
+                                : value.getSExtValue());
+  return values;
+}
+
+OpFoldResult ImportContext::getSize(Value tensor, int64_t dim) {
+  int64_t size = typeOf(tensor).getDimSize(dim);
+  if (!ShapedType::isDynamic(size))
+    return makeSize(size);
+  return graph::DimOp::create(builder, loc, builder.getIndexType(), tensor, dim)
+      .getResult();
+}
+
+Sizes ImportContext::getSizes(Value tensor) {
+  Sizes sizes;
+  for (int64_t dim = 0, rank = typeOf(tensor).getRank(); dim < rank; ++dim)
+    sizes.push_back(getSize(tensor, dim));
+  return sizes;
+}
+
+Value ImportContext::materialize(OpFoldResult size) {
+  if (auto value = dyn_cast<Value>(size))
+    return value;
+  return arith::ConstantIndexOp::create(builder, loc,
+                                        *getConstantIntValue(size));
+}
+
+OpFoldResult ImportContext::multiply(OpFoldResult lhs, OpFoldResult rhs) {
+  std::optional<int64_t> left = getConstantIntValue(lhs),
+                         right = getConstantIntValue(rhs);
+  if (left && right)
+    return makeSize(*left * *right);
+  if (left == 1)
+    return rhs;
+  if (right == 1)
+    return lhs;
+  return arith::MulIOp::create(builder, loc, materialize(lhs), materialize(rhs))
+      .getResult();
+}
+
+OpFoldResult ImportContext::add(OpFoldResult lhs, OpFoldResult rhs) {
+  std::optional<int64_t> left = getConstantIntValue(lhs),
+                         right = getConstantIntValue(rhs);
+  if (left && right)
+    return makeSize(*left + *right);
+  if (left == 0)
+    return rhs;
+  if (right == 0)
+    return lhs;
+  return arith::AddIOp::create(builder, loc, materialize(lhs), materialize(rhs))
+      .getResult();
+}
+
+OpFoldResult ImportContext::subtract(OpFoldResult lhs, OpFoldResult rhs) {
+  std::optional<int64_t> left = getConstantIntValue(lhs),
+                         right = getConstantIntValue(rhs);
+  if (left && right)
+    return makeSize(*left - *right);
+  if (right == 0)
+    return lhs;
+  return arith::SubIOp::create(builder, loc, materialize(lhs), materialize(rhs))
+      .getResult();
+}
+
+OpFoldResult ImportContext::ceilDivide(OpFoldResult lhs, OpFoldResult rhs) {
+  std::optional<int64_t> left = getConstantIntValue(lhs),
+                         right = getConstantIntValue(rhs);
+  if (left && right && *right != 0) {
+    int64_t quotient = *left / *right, rest = *left % *right;
+    return makeSize(quotient + (rest != 0 && (rest < 0) == (*right < 0)));
+  }
+  if (right == 1)
+    return lhs;
+  return arith::CeilDivSIOp::create(builder, loc, materialize(lhs),
+                                    materialize(rhs))
+      .getResult();
+}
+
+OpFoldResult ImportContext::product(ArrayRef<OpFoldResult> sizes) {
+  OpFoldResult all = makeSize(1);
+  for (OpFoldResult size : sizes)
+    all = multiply(all, size);
+  return all;
+}
+
+OpFoldResult ImportContext::extract(Value tensor, int64_t position) {
+  // Looks through what models build shapes with, so that the sizes which are
+  // written in the model are in the types from the start.
+  if (std::optional<SmallVector<int64_t>> values = constantInts(tensor))
+    return makeSize((*values)[position]);
+  Operation *op = tensor.getDefiningOp();
+  if (auto sizes = dyn_cast_if_present<graph::FromIndicesOp>(op)) {
+    Value size = sizes.getValues()[position];
+    if (std::optional<int64_t> value = getConstantIntValue(size))
+      return makeSize(*value);
+    return size;
+  }
+  if (auto reshape = dyn_cast_if_present<graph::ReshapeOp>(op))
+    return extract(reshape.getInput(), position);
+  if (auto concat = dyn_cast_if_present<graph::ConcatOp>(op);
+      concat && typeOf(tensor).getRank() == 1) {
+    int64_t rest = position;
+    for (Value input : concat.getInputs()) {
+      int64_t count = typeOf(input).getDimSize(0);
+      if (ShapedType::isDynamic(count))
+        break;
+      if (rest < count)
+        return extract(input, rest);
+      rest -= count;
+    }
+  }
+  if (auto gather = dyn_cast_if_present<graph::GatherOp>(op);
+      gather && typeOf(gather.getInput()).getRank() == 1) {
+    int64_t count = typeOf(gather.getInput()).getDimSize(0);
+    std::optional<SmallVector<int64_t>> indices =
+        constantInts(gather.getIndices());
+    if (indices && !ShapedType::isDynamic(count)) {
+      int64_t index = (*indices)[position];
+      index = index < 0 ? index + count : index;
+      if (index >= 0 && index < count)
+        return extract(gather.getInput(), index);
+    }
+  }
+  return graph::ExtractOp::create(builder, loc, builder.getIndexType(), tensor,
+                                  position)
+      .getResult();
+}
+
+FailureOr<Sizes> ImportContext::extractAll(Value tensor) {
+  RankedTensorType type = typeOf(tensor);
+  if (!isa<IntegerType>(type.getElementType())) {
+    invalid() << "takes integers from a tensor of type " << type;
+    return failure();
+  }
+  if (!type.hasStaticShape()) {
+    unsupported() << "the number of elements of the tensor of sizes, of type "
+                  << type << ", must be known";
+    return failure();
+  }
+  Sizes sizes;
+  for (int64_t i = 0, e = type.getNumElements(); i < e; ++i)
+    sizes.push_back(extract(tensor, i));
+  return sizes;
+}
+
+Value ImportContext::reshape(Value input, ArrayRef<OpFoldResult> sizes) {
+  SmallVector<Value> values;
+  SmallVector<int64_t> known;
+  dispatchIndexOpFoldResults(sizes, values, known);
+  auto type = RankedTensorType::get(known, typeOf(input).getElementType());
+  return graph::ReshapeOp::create(builder, loc, type, input, values, known,
+                                  /*allow_zero=*/true);
+}
+
+Value ImportContext::transpose(Value input, ArrayRef<int64_t> permutation) {
+  SmallVector<int64_t> sizes;
+  for (int64_t dim : permutation)
+    sizes.push_back(typeOf(input).getDimSize(dim));
+  auto type = RankedTensorType::get(sizes, typeOf(input).getElementType());
+  return graph::TransposeOp::create(builder, loc, type, input, permutation);
+}
+
+Value ImportContext::concat(ArrayRef<Value> inputs, int64_t axis) {
+  RankedTensorType first = typeOf(inputs.front());
+  SmallVector<int64_t> sizes(first.getShape());
+  sizes[axis] = 0;
+  for (Value input : inputs)
+    for (auto [dim, size] : llvm::enumerate(typeOf(input).getShape())) {
+      if (static_cast<int64_t>(dim) != axis)
+        sizes[dim] = ShapedType::isDynamic(sizes[dim]) ? size : sizes[dim];
+      else if (ShapedType::isDynamic(size) || ShapedType::isDynamic(sizes[dim]))
+        sizes[dim] = ShapedType::kDynamic;
+      else
+        sizes[dim] += size;
+    }
+  auto type = RankedTensorType::get(sizes, first.getElementType());
+  return graph::ConcatOp::create(builder, loc, type, inputs, axis);
+}
+
+Value ImportContext::slice(Value input, int64_t axis, OpFoldResult start,
+                           OpFoldResult end) {
+  RankedTensorType type = typeOf(input);
+  Sizes starts(type.getRank(), makeSize(0));
+  Sizes ends(type.getRank(), makeSize(INT64_MAX));
+  SmallVector<int64_t> steps(type.getRank(), 1), sizes(type.getShape());
+  starts[axis] = start;
+  ends[axis] = end;
+  int64_t from = staticSize(start), to = staticSize(end);
+  sizes[axis] = ShapedType::isDynamic(from) || ShapedType::isDynamic(to)
+                    ? ShapedType::kDynamic
+                    : to - from;
+  SmallVector<Value> startValues, endValues;
+  SmallVector<int64_t> knownStarts, knownEnds;
+  dispatchIndexOpFoldResults(starts, startValues, knownStarts);
+  dispatchIndexOpFoldResults(ends, endValues, knownEnds);
+  return graph::SliceOp::create(
+      builder, loc, RankedTensorType::get(sizes, type.getElementType()), input,
+      startValues, knownStarts, endValues, knownEnds, steps);
+}
+
+Value ImportContext::gather(Value input, Value indices, int64_t axis) {
+  RankedTensorType type = typeOf(input);
+  SmallVector<int64_t> sizes(type.getShape().take_front(axis));
+  llvm::append_range(sizes, typeOf(indices).getShape());
+  llvm::append_range(sizes, type.getShape().drop_front(axis + 1));
+  return graph::GatherOp::create(
+      builder, loc, RankedTensorType::get(sizes, type.getElementType()), input,
+      indices, axis);
+}
+
+Value ImportContext::cast(Value input, Type elementType) {
+  RankedTensorType type = typeOf(input);
+  if (type.getElementType() == elementType)
+    return input;
+  return graph::CastOp::create(builder, loc, type.clone(elementType), input);
+}
+
+RankedTensorType ImportContext::broadcastType(ArrayRef<Value> operands,
+                                              Type elementType) {
+  SmallVector<int64_t> sizes;
+  for (Value operand : operands) {
+    FailureOr<SmallVector<int64_t>> both =
+        graph::broadcastSizes(sizes, typeOf(operand).getShape());
+    if (failed(both)) {
+      invalid() << "cannot broadcast operand of type " << operand.getType()
+                << " with the operands before it";
+      return {};
+    }
+    sizes = *both;
+  }
+  return RankedTensorType::get(
+      sizes,
+      elementType ? elementType : typeOf(operands.front()).getElementType());
+}
+
+} // namespace tenon

@@ -1,0 +1,182 @@
+// What a handler of one ONNX operator sees: its node's operands, attributes and
+// results, and the builder of the function that it adds graph ops to.
+#ifndef TENON_LIB_IMPORT_ONNX_IMPORTCONTEXT_H
+#define TENON_LIB_IMPORT_ONNX_IMPORTCONTEXT_H
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Diagnostics.h"
+#include "onnx.pb.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include <optional>
+
+namespace tenon {
+
+class Initializers;
+using Sizes = llvm::SmallVector<mlir::OpFoldResult>;
+
+/// Which kinds of problem were reported for a model.
+struct Problems {
+  bool invalid = false, unsupported = false;
+};
+
+/// The attributes of the call that a function's body is inlined for; null
+/// outside of functions.
+using CallAttributes = llvm::StringMap<const onnx::AttributeProto *>;
+
+class ImportContext {
+public:
+  ImportContext(mlir::OpBuilder &builder, const onnx::NodeProto &node,
+                llvm::StringRef name, int64_t opset,
+                llvm::ArrayRef<mlir::Value> operands,
+                llvm::ArrayRef<bool> usedResults,
+                const CallAttributes *callAttributes,
+                Initializers &initializers, Problems &problems)
+      : builder(builder), loc(mlir::NameLoc::get(builder.getStringAttr(name))),
+        opset(opset), node(node), name(name), operands(operands),
+        usedResults(usedResults), callAttributes(callAttributes),
+        initializers(initializers), problems(problems),
+        results(usedResults.size()) {}
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  int64_t opset;
+
+  // Problems. Each starts an error `node 'NAME' (OP): `.
+
+  /// The model breaks a rule of ONNX.
+  mlir::InFlightDiagnostic invalid();
+  /// The model is right, but asks for what Tenon does not have.
+  mlir::InFlightDiagnostic unsupported();
+
+  // Operands and results.
+
+  unsigned getNumOperands() const { return operands.size(); }
+  /// Null if the node leaves the operand out.
+  mlir::Value getOperand(unsigned i) const {
+    return i < operands.size() ? operands[i] : mlir::Value();
+  }
+  /// Fails, after an error, if one of the first `count` operands is left out.
+  mlir::LogicalResult requireOperands(unsigned count);
+  unsigned getNumResults() const { return results.size(); }
+  /// Whether anything reads result `i`.
+  bool isResultUsed(unsigned i) const {
+    return i < usedResults.size() && usedResults[i];
+  }
+  mlir::Value getResult(unsigned i) const { return results[i]; }
+  mlir::LogicalResult setResult(mlir::Value value, unsigned i = 0) {
+    if (i < results.size())
+      results[i] = value;
+    return mlir::success();
+  }
+
+  // Attributes.
+
+  /// Null if the node does not have it.
+  const onnx::AttributeProto *getAttribute(llvm::StringRef name) const;
+  int64_t getInt(llvm::StringRef name, int64_t otherwise) const;
+  float getFloat(llvm::StringRef name, float otherwise) const;
+  llvm::StringRef getString(llvm::StringRef name,
+                            llvm::StringRef otherwise) const;
+  std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name) const;
+  /// Attribute `axis`; negative values count from `rank`.
+  mlir::FailureOr<int64_t> getAxis(int64_t otherwise, int64_t rank);
+  /// Fails, after an error, if the axis is none of `rank` dimensions.
+  mlir::FailureOr<int64_t> normalizeAxis(int64_t axis, int64_t rank);
+  mlir::LogicalResult normalizeAxes(llvm::SmallVectorImpl<int64_t> &axes,
+                                    int64_t rank);
+  /// The integers of attribute `name` before opset `since`, of operand `i` from
+  /// then on. Nothing if it is left out; fails if the operand is no constant.
+  mlir::FailureOr<std::optional<llvm::SmallVector<int64_t>>>
+  getIntsOrOperand(llvm::StringRef name, unsigned i, int64_t since);
+
+  // Constants.
+
+  /// The tensor as a constant or a weight.
+  mlir::FailureOr<mlir::Value> makeTensor(const onnx::TensorProto &tensor);
+  mlir::Value makeConstant(mlir::DenseElementsAttr value);
+  /// A tensor of rank 0 of a float or integer type.
+  mlir::Value makeScalar(double value, mlir::Type type);
+  /// MLIR's type for a TensorProto.DataType; null if Tenon does not have it.
+  mlir::Type getElementType(int32_t dataType);
+
+  // Sizes: an IntegerAttr where known, else a value of type index.
+
+  mlir::OpFoldResult makeSize(int64_t size) {
+    return builder.getIndexAttr(size);
+  }
+  mlir::OpFoldResult getSize(mlir::Value tensor, int64_t dim);
+  Sizes getSizes(mlir::Value tensor);
+  mlir::Value materialize(mlir::OpFoldResult size);
+  mlir::OpFoldResult multiply(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult add(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult subtract(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult ceilDivide(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  /// Element `position`, in row-major order, of an integer tensor.
+  mlir::OpFoldResult extract(mlir::Value tensor, int64_t position);
+  /// All elements of an integer tensor of rank 0 or 1. Fails, after an error,
+  /// if their number is not known.
+  mlir::FailureOr<Sizes> extractAll(mlir::Value tensor);
+
+  // Ops whose result type takes some work.
+
+  /// To exactly these sizes: none is 'what remains' or 'as in the input'.
+  mlir::Value reshape(mlir::Value input,
+                      llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  mlir::Value transpose(mlir::Value input, llvm::ArrayRef<int64_t> permutation);
+  mlir::Value concat(llvm::ArrayRef<mlir::Value> inputs, int64_t axis);
+  /// Elements [start, end) along `axis`.
+  mlir::Value slice(mlir::Value input, int64_t axis, mlir::OpFoldResult start,
+                    mlir::OpFoldResult end);
+  mlir::Value gather(mlir::Value input, mlir::Value indices, int64_t axis);
+  mlir::Value cast(mlir::Value input, mlir::Type elementType);
+  /// Null, after an error, if the operands' sizes do not broadcast.
+  template <typename OpTy>
+  mlir::Value binary(mlir::Value lhs, mlir::Value rhs,
+                     mlir::Type elementType = {}) {
+    mlir::RankedTensorType type = broadcastType({lhs, rhs}, elementType);
+    return type ? OpTy::create(builder, loc, type, lhs, rhs).getResult()
+                : mlir::Value();
+  }
+  /// The broadcast of the operands' sizes with the element type of the first or
+  /// the given one. Null, after an error, if there is none.
+  mlir::RankedTensorType broadcastType(llvm::ArrayRef<mlir::Value> operands,
+                                       mlir::Type elementType = {});
+
+private:
+  const onnx::NodeProto &node;
+  llvm::StringRef name;
+  llvm::ArrayRef<mlir::Value> operands;
+  llvm::ArrayRef<bool> usedResults;
+  const CallAttributes *callAttributes;
+  Initializers &initializers;
+  Problems &problems;
+  llvm::SmallVector<mlir::Value> results;
+};
+
+inline mlir::RankedTensorType typeOf(mlir::Value value) {
+  return llvm::cast<mlir::RankedTensorType>(value.getType());
+}
+/// The size if it is known, else kDynamic.
+int64_t staticSize(mlir::OpFoldResult size);
+llvm::SmallVector<int64_t>
+staticSizes(llvm::ArrayRef<mlir::OpFoldResult> sizes);
+/// The elements if the tensor is a constant of integers.
+std::optional<llvm::SmallVector<int64_t>> constantInts(mlir::Value tensor);
+
+/// One line of a family's table. `import` sets the results of the node.
+struct OpHandler {
+  llvm::StringLiteral opType;
+  mlir::LogicalResult (*import)(ImportContext &);
+};
+llvm::ArrayRef<OpHandler> contractionHandlers();
+llvm::ArrayRef<OpHandler> dataHandlers();
+llvm::ArrayRef<OpHandler> elementwiseHandlers();
+llvm::ArrayRef<OpHandler> microsoftHandlers();
+llvm::ArrayRef<OpHandler> reductionHandlers();
+llvm::ArrayRef<OpHandler> shapeHandlers();
+
+} // namespace tenon
+
+#endif // TENON_LIB_IMPORT_ONNX_IMPORTCONTEXT_H

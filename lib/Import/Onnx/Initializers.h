@@ -1,0 +1,48 @@
+// Turns tensors of the model into constants and references to weights.
+#ifndef TENON_LIB_IMPORT_ONNX_INITIALIZERS_H
+#define TENON_LIB_IMPORT_ONNX_INITIALIZERS_H
+
+#include "ImportContext.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace tenon {
+
+/// Bytes up to which a tensor becomes a constant; more for integers and bools,
+/// which models use as axes, shapes and tables of positions.
+constexpr uint64_t constantLimit = 1 << 10, integerConstantLimit = 8 << 10;
+
+class Initializers {
+public:
+  /// `folder` is the model's: external data is relative to it.
+  Initializers(llvm::StringRef folder, Problems &problems)
+      : folder(folder), problems(problems) {}
+
+  /// Emits the tensor where the builder stands. Fails after an error at `loc`.
+  mlir::FailureOr<mlir::Value> emit(mlir::OpBuilder &builder,
+                                    mlir::Location loc,
+                                    const onnx::TensorProto &tensor);
+
+  /// MLIR's type for a TensorProto.DataType; null if Tenon does not have it.
+  static mlir::Type elementType(mlir::MLIRContext *context, int32_t dataType);
+
+private:
+  /// Where a tensor's bytes lie.
+  struct Place {
+    std::string file;
+    uint64_t offset = 0;
+  };
+  mlir::FailureOr<Place> findExternal(mlir::Location loc,
+                                      const onnx::TensorProto &tensor,
+                                      uint64_t bytes);
+  mlir::InFlightDiagnostic invalid(mlir::Location loc,
+                                   const onnx::TensorProto &tensor);
+
+  std::string folder;
+  Problems &problems;
+  llvm::StringMap<uint64_t> fileSizes;
+  unsigned unnamed = 0;
+};
+
+} // namespace tenon
+
+#endif // TENON_LIB_IMPORT_ONNX_INITIALIZERS_H

@@ -1,0 +1,357 @@
+// ONNX operators on sizes, and those that only move elements.
+#include "ImportContext.h"
+
+using namespace mlir;
+
+namespace tenon {
+namespace {
+
+/// Shape(x)  ->  from_indices(dim x 0, dim x 1, …)
+LogicalResult importShape(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  int64_t rank = typeOf(input).getRank();
+  auto clamp = [&](int64_t bound) {
+    return std::clamp<int64_t>(bound < 0 ? bound + rank : bound, 0, rank);
+  };
+  int64_t start = clamp(ctx.getInt("start", 0));
+  int64_t end = std::max(start, clamp(ctx.getInt("end", rank)));
+  SmallVector<Value> sizes;
+  for (int64_t dim = start; dim < end; ++dim)
+    sizes.push_back(ctx.materialize(ctx.getSize(input, dim)));
+  auto type = RankedTensorType::get(end - start, ctx.builder.getI64Type());
+  return ctx.setResult(
+      graph::FromIndicesOp::create(ctx.builder, ctx.loc, type, sizes));
+}
+
+LogicalResult importSize(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value size = ctx.materialize(ctx.product(ctx.getSizes(ctx.getOperand(0))));
+  auto type = RankedTensorType::get({}, ctx.builder.getI64Type());
+  return ctx.setResult(
+      graph::FromIndicesOp::create(ctx.builder, ctx.loc, type, size));
+}
+
+LogicalResult importReshape(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(1));
+  if (failed(sizes))
+    return failure();
+  bool allowZero = ctx.getInt("allowzero", 0) != 0;
+  RankedTensorType type = typeOf(input);
+  SmallVector<int64_t> result = staticSizes(*sizes);
+  int64_t rest = -1, known = 1;
+  for (auto [dim, size] : llvm::enumerate(result)) {
+    if (size == 0 && !allowZero) {
+      if (static_cast<int64_t>(dim) >= type.getRank())
+        return ctx.invalid() << "copies size " << dim << " of an input of rank "
+                             << type.getRank();
+      size = type.getDimSize(dim);
+    }
+    if (size == -1) {
+      if (rest >= 0)
+        return ctx.invalid()
+               << "sizes " << rest << " and " << dim << " are both -1";
+      rest = dim;
+    } else if (ShapedType::isDynamic(size) || ShapedType::isDynamic(known)) {
+      known = ShapedType::kDynamic;
+    } else {
+      known *= size;
+    }
+  }
+  if (rest >= 0)
+    result[rest] = type.hasStaticShape() && known > 0
+                       ? type.getNumElements() / known
+                       : ShapedType::kDynamic;
+  SmallVector<Value> values;
+  SmallVector<int64_t> requested;
+  dispatchIndexOpFoldResults(*sizes, values, requested);
+  return ctx.setResult(graph::ReshapeOp::create(
+      ctx.builder, ctx.loc,
+      RankedTensorType::get(result, type.getElementType()), input, values,
+      requested, allowZero));
+}
+
+LogicalResult importUnsqueeze(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  FailureOr<std::optional<SmallVector<int64_t>>> axes =
+      ctx.getIntsOrOperand("axes", 1, 13);
+  if (failed(axes))
+    return failure();
+  if (!*axes)
+    return ctx.invalid() << "has no axes";
+  Value input = ctx.getOperand(0);
+  int64_t rank = typeOf(input).getRank() + (*axes)->size();
+  if (failed(ctx.normalizeAxes(**axes, rank)))
+    return failure();
+  Sizes old = ctx.getSizes(input), sizes;
+  size_t next = 0;
+  for (int64_t dim = 0; dim < rank; ++dim) {
+    if (llvm::is_contained(**axes, dim))
+      sizes.push_back(ctx.makeSize(1));
+    else if (next < old.size())
+      sizes.push_back(old[next++]);
+    else
+      return ctx.invalid() << "lists an axis twice";
+  }
+  return ctx.setResult(ctx.reshape(input, sizes));
+}
+
+LogicalResult importSqueeze(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  FailureOr<std::optional<SmallVector<int64_t>>> axes =
+      ctx.getIntsOrOperand("axes", 1, 13);
+  if (failed(axes))
+    return failure();
+  Value input = ctx.getOperand(0);
+  RankedTensorType type = typeOf(input);
+  if (!*axes) {
+    if (!type.hasStaticShape())
+      return ctx.unsupported() << "without axes needs an input of known sizes, "
+                               << "but has " << type;
+    axes->emplace();
+    for (auto [dim, size] : llvm::enumerate(type.getShape()))
+      if (size == 1)
+        (*axes)->push_back(dim);
+  }
+  if (failed(ctx.normalizeAxes(**axes, type.getRank())))
+    return failure();
+  Sizes sizes;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    if (!llvm::is_contained(**axes, dim))
+      sizes.push_back(ctx.getSize(input, dim));
+  return ctx.setResult(ctx.reshape(input, sizes));
+}
+
+/// Flatten(x)  ->  reshape x to [product before axis, product from axis on]
+LogicalResult importFlatten(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  int64_t rank = typeOf(input).getRank(), axis = ctx.getInt("axis", 1);
+  if (axis < -rank || axis > rank)
+    return ctx.invalid() << "has axis " << axis << " for a tensor of rank "
+                         << rank;
+  axis = axis < 0 ? axis + rank : axis;
+  Sizes sizes = ctx.getSizes(input);
+  ArrayRef<OpFoldResult> all(sizes);
+  OpFoldResult rows = ctx.product(all.take_front(axis));
+  return ctx.setResult(
+      ctx.reshape(input, {rows, ctx.product(all.drop_front(axis))}));
+}
+
+LogicalResult importExpand(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(1));
+  if (failed(sizes))
+    return failure();
+  SmallVector<Value> values;
+  SmallVector<int64_t> requested;
+  dispatchIndexOpFoldResults(*sizes, values, requested);
+  FailureOr<SmallVector<int64_t>> result =
+      graph::broadcastSizes(typeOf(input).getShape(), requested);
+  if (failed(result))
+    return ctx.invalid() << "cannot broadcast " << input.getType()
+                         << " to the requested sizes";
+  return ctx.setResult(graph::BroadcastOp::create(
+      ctx.builder, ctx.loc,
+      RankedTensorType::get(*result, typeOf(input).getElementType()), input,
+      values, requested));
+}
+
+LogicalResult importTranspose(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  int64_t rank = typeOf(input).getRank();
+  SmallVector<int64_t> permutation =
+      llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(0, rank)));
+  if (std::optional<SmallVector<int64_t>> perm = ctx.getInts("perm")) {
+    if (failed(ctx.normalizeAxes(*perm, rank)))
+      return failure();
+    if (static_cast<int64_t>(perm->size()) != rank)
+      return ctx.invalid() << "permutes " << perm->size()
+                           << " dimensions of a tensor of rank " << rank;
+    permutation = *perm;
+  }
+  return ctx.setResult(ctx.transpose(input, permutation));
+}
+
+LogicalResult importConcat(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(std::max(1u, ctx.getNumOperands()))))
+    return failure();
+  SmallVector<Value> inputs;
+  for (unsigned i = 0; i < ctx.getNumOperands(); ++i)
+    inputs.push_back(ctx.getOperand(i));
+  RankedTensorType first = typeOf(inputs.front());
+  for (Value input : inputs)
+    if (typeOf(input).getRank() != first.getRank())
+      return ctx.invalid() << "joins " << first << " and " << input.getType()
+                           << ", whose ranks differ";
+  FailureOr<int64_t> axis = ctx.getAxis(0, first.getRank());
+  if (failed(axis))
+    return failure();
+  return ctx.setResult(ctx.concat(inputs, *axis));
+}
+
+/// A bound of the slice in [0, size], as ONNX Slice clamps it.
+int64_t clampBound(int64_t bound, int64_t size, int64_t step) {
+  if (bound < 0)
+    bound += size;
+  return step > 0 ? std::clamp<int64_t>(bound, 0, size)
+                  : std::clamp<int64_t>(bound, -1, size - 1);
+}
+
+int64_t sliceSize(int64_t size, int64_t start, int64_t end, int64_t step) {
+  if (start == 0 && end == INT64_MAX && step == 1)
+    return size;
+  if (ShapedType::isDynamic(size) || ShapedType::isDynamic(start) ||
+      ShapedType::isDynamic(end))
+    return ShapedType::kDynamic;
+  start = clampBound(start, size, step);
+  end = clampBound(end, size, step);
+  int64_t span = step > 0 ? end - start : start - end;
+  return span <= 0 ? 0 : (span - 1) / std::abs(step) + 1;
+}
+
+LogicalResult importSlice(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(ctx.opset < 10 ? 1 : 3)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  RankedTensorType type = typeOf(input);
+  int64_t rank = type.getRank();
+  FailureOr<std::optional<SmallVector<int64_t>>> axes =
+      ctx.getIntsOrOperand("axes", 3, 10);
+  FailureOr<std::optional<SmallVector<int64_t>>> steps =
+      ctx.getIntsOrOperand("steps", 4, 10);
+  if (failed(axes) || failed(steps))
+    return failure();
+  Sizes bounds[2];
+  for (unsigned i = 0; i < 2; ++i) {
+    if (ctx.opset < 10) {
+      for (int64_t bound : ctx.getInts(i == 0 ? "starts" : "ends")
+                               .value_or(SmallVector<int64_t>()))
+        bounds[i].push_back(ctx.makeSize(bound));
+      continue;
+    }
+    FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1 + i));
+    if (failed(values))
+      return failure();
+    bounds[i] = *values;
+  }
+  size_t count = bounds[0].size();
+  if (!*axes)
+    *axes = llvm::to_vector(llvm::seq<int64_t>(0, count));
+  if (!*steps)
+    steps->emplace(count, 1);
+  if (bounds[1].size() != count || (*axes)->size() != count ||
+      (*steps)->size() != count)
+    return ctx.invalid() << "has " << count << " starts, " << bounds[1].size()
+                         << " ends, " << (*axes)->size() << " axes and "
+                         << (*steps)->size() << " steps";
+  if (failed(ctx.normalizeAxes(**axes, rank)))
+    return failure();
+  Sizes starts(rank, ctx.makeSize(0)), ends(rank, ctx.makeSize(INT64_MAX));
+  SmallVector<int64_t> allSteps(rank, 1);
+  for (size_t i = 0; i < count; ++i) {
+    int64_t axis = (**axes)[i];
+    // INT64_MIN marks a bound that is a value.
+    auto bound = [&](OpFoldResult value) {
+      return getConstantIntValue(value) == INT64_MIN ? ctx.makeSize(-INT64_MAX)
+                                                     : value;
+    };
+    starts[axis] = bound(bounds[0][i]);
+    ends[axis] = bound(bounds[1][i]);
+    allSteps[axis] = (**steps)[i];
+    if (allSteps[axis] == 0)
+      return ctx.invalid() << "has a step of 0";
+  }
+  SmallVector<int64_t> sizes;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    sizes.push_back(sliceSize(type.getDimSize(dim), staticSize(starts[dim]),
+                              staticSize(ends[dim]), allSteps[dim]));
+  SmallVector<Value> startValues, endValues;
+  SmallVector<int64_t> knownStarts, knownEnds;
+  dispatchIndexOpFoldResults(starts, startValues, knownStarts);
+  dispatchIndexOpFoldResults(ends, endValues, knownEnds);
+  return ctx.setResult(graph::SliceOp::create(
+      ctx.builder, ctx.loc, RankedTensorType::get(sizes, type.getElementType()),
+      input, startValues, knownStarts, endValues, knownEnds, allSteps));
+}
+
+/// Split(x)  ->  one slice for each result
+LogicalResult importSplit(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  FailureOr<int64_t> axis = ctx.getAxis(0, typeOf(input).getRank());
+  if (failed(axis))
+    return failure();
+  unsigned count = ctx.getNumResults();
+  Sizes sizes;
+  if (ctx.opset >= 13 && ctx.getOperand(1)) {
+    FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1));
+    if (failed(values))
+      return failure();
+    sizes = *values;
+  } else if (std::optional<SmallVector<int64_t>> split = ctx.getInts("split")) {
+    for (int64_t size : *split)
+      sizes.push_back(ctx.makeSize(size));
+  } else {
+    sizes.assign(
+        count, ctx.ceilDivide(ctx.getSize(input, *axis), ctx.makeSize(count)));
+  }
+  if (sizes.size() != count)
+    return ctx.invalid() << "splits into " << sizes.size() << " parts, but has "
+                         << count << " results";
+  OpFoldResult start = ctx.makeSize(0);
+  int64_t whole = typeOf(input).getDimSize(*axis);
+  for (unsigned i = 0; i < count; ++i) {
+    OpFoldResult end = ctx.add(start, sizes[i]);
+    // Of equal parts, the last may be smaller.
+    if (int64_t known = staticSize(end);
+        !ShapedType::isDynamic(whole) && known > whole)
+      end = ctx.makeSize(whole);
+    (void)ctx.setResult(ctx.slice(input, *axis, start, end), i);
+    start = end;
+  }
+  return success();
+}
+
+/// Dropout is the identity when a model runs.
+LogicalResult importIdentity(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  if (ctx.isResultUsed(1))
+    return ctx.unsupported() << "the mask is unsupported";
+  if (Value training = ctx.getOperand(2)) {
+    std::optional<SmallVector<int64_t>> mode = constantInts(training);
+    if (!mode || llvm::any_of(*mode, [](int64_t bit) { return bit != 0; }))
+      return ctx.unsupported() << "training is unsupported";
+  }
+  return ctx.setResult(ctx.getOperand(0));
+}
+
+const OpHandler handlers[] = {
+    {"Concat", importConcat},       {"Dropout", importIdentity},
+    {"Expand", importExpand},       {"Flatten", importFlatten},
+    {"Identity", importIdentity},   {"Reshape", importReshape},
+    {"Shape", importShape},         {"Size", importSize},
+    {"Slice", importSlice},         {"Split", importSplit},
+    {"Squeeze", importSqueeze},     {"Transpose", importTranspose},
+    {"Unsqueeze", importUnsqueeze},
+};
+
+} // namespace
+
+ArrayRef<OpHandler> shapeHandlers() { return handlers; }
+
+} // namespace tenon
