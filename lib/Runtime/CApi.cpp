@@ -146,7 +146,8 @@ tn_status tn_session_create(tn_module *module,
     require(module, "the module");
     require(session, "the result");
     *session = nullptr;
-    tn_session_options chosen = options ? *options : tn_session_options{1, 0, 0};
+    tn_session_options chosen =
+        options ? *options : tn_session_options{1, 0, 0};
     if (chosen.threads < 0 || chosen.threads > 4096)
       fail(TN_ERROR_ARGUMENT, "threads must be from 0 to 4096, is ",
            chosen.threads);

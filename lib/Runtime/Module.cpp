@@ -24,8 +24,8 @@ Module::Module(const std::string &path) : file(path) {
   const char *full = realpath(path.c_str(), resolved);
   const char *name = full ? full : path.c_str();
   // A program cannot be opened again, but it can look into itself.
-  library.reset(dlopen(file.isProgram() ? nullptr : name,
-                       RTLD_NOW | RTLD_LOCAL));
+  library.reset(
+      dlopen(file.isProgram() ? nullptr : name, RTLD_NOW | RTLD_LOCAL));
   if (!library) {
     const char *why = dlerror();
     fail(TN_ERROR_ARTIFACT, "cannot load artifact '", path,

@@ -142,8 +142,8 @@ void Session::bindSymbols() {
     if (symbols[s] < symbol.min || symbols[s] > symbol.max)
       fail(TN_ERROR_INPUT, "'", symbol.name, "' must be from ", symbol.min,
            " to ", symbol.max, ", is ", symbols[s], " (dimension ",
-           origin[s].second, " of input '",
-           text.inputs[origin[s].first].name, "')");
+           origin[s].second, " of input '", text.inputs[origin[s].first].name,
+           "')");
   }
 }
 
@@ -177,8 +177,7 @@ void Session::resolve() {
     }
     tensor.bytes = tensorBytes(tensor.type, tensor.dims, tensor.rank);
     if (tensor.bytes < 0)
-      fail(TN_ERROR_MEMORY, "output '", text.outputs[i].name,
-           "' is too large");
+      fail(TN_ERROR_MEMORY, "output '", text.outputs[i].name, "' is too large");
     tensor.data = nullptr;
   }
   isResolved = hasSizes = true;
@@ -215,8 +214,7 @@ void Session::allocate() {
   // No kernel reads a tensor without elements, but none should see null.
   static uint8_t nothing[64];
   for (size_t i = 0; i < inputs.size(); ++i)
-    inputPointers[i] =
-        inputs[i].tensor.data ? inputs[i].tensor.data : nothing;
+    inputPointers[i] = inputs[i].tensor.data ? inputs[i].tensor.data : nothing;
 }
 
 void Session::checkGuards() const {

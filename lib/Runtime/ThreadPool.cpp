@@ -70,9 +70,8 @@ bool ThreadPool::takePart() {
   do {
     if (partsLeft(seen) == 0)
       return false;
-  } while (!ticket.compare_exchange_weak(seen, seen - 1,
-                                         std::memory_order_acq_rel,
-                                         std::memory_order_acquire));
+  } while (!ticket.compare_exchange_weak(
+      seen, seen - 1, std::memory_order_acq_rel, std::memory_order_acquire));
   int64_t part = parts - partsLeft(seen);
   // The first `longer` parts have one element more.
   int64_t length = grid / parts, longer = grid % parts;

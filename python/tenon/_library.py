@@ -66,7 +66,8 @@ PROTOTYPES = {
 def _candidates():
     """Where the library may lie, best first."""
     if "TENON_RUNTIME" in os.environ:
-        yield pathlib.Path(os.environ["TENON_RUNTIME"])
+        named = pathlib.Path(os.environ["TENON_RUNTIME"])
+        yield named / "libtenon-runtime.so" if named.is_dir() else named
         return
     here = pathlib.Path(__file__).resolve().parent
     yield from sorted(here.glob("_runtime*.so"))  # pip install

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 
 using namespace tenon::runtime;
@@ -19,10 +18,8 @@ int tenon::runtime::benchCommand(const Arguments &arguments) {
   if (arguments.worker) {
     if (arguments.words.empty())
       throw CommandError("--worker needs a folder with inputs");
-    const char *threads = std::getenv("BENCH_THREADS");
     return benchWorker(arguments.artifact, arguments.words.front(),
-                       threads ? std::atoi(threads)
-                               : arguments.session.threads);
+                       arguments.session.threads);
   }
   Model model(arguments.artifact, arguments.session);
   model.inventInputs(arguments.shape);

@@ -37,8 +37,8 @@ int Model::inputNumber(const std::string &name) const {
   for (int i = 0; i < tn_module_input_count(module); ++i) {
     if (name == tn_module_input_name(module, i))
       return i;
-    names += (i ? ", '" : "'") + std::string(tn_module_input_name(module, i)) +
-             "'";
+    names +=
+        (i ? ", '" : "'") + std::string(tn_module_input_name(module, i)) + "'";
   }
   throw CommandError("the model has no input '" + name + "', it has " +
                      (names.empty() ? "none" : names));
@@ -117,9 +117,8 @@ void Model::inventInputs(const std::map<std::string, int64_t> &sizes) {
   for (int s = 0; s < tn_module_symbol_count(module); ++s) {
     tn_symbol symbol;
     check(tn_module_symbol(module, s, &symbol));
-    chosen[symbol.name] = symbol.hint >= 0
-                              ? symbol.hint
-                              : std::max<int64_t>(1, symbol.min);
+    chosen[symbol.name] =
+        symbol.hint >= 0 ? symbol.hint : std::max<int64_t>(1, symbol.min);
   }
   for (const auto &[name, size] : sizes) {
     if (!chosen.count(name)) {
@@ -139,7 +138,8 @@ void Model::inventInputs(const std::map<std::string, int64_t> &sizes) {
     int64_t count = 1;
     for (int d = 0; d < tn_module_input_rank(module, i); ++d) {
       tn_dim dim = tn_module_input_dim(module, i, d);
-      int64_t size = dim.symbol ? chosen[dim.symbol] : std::max<int64_t>(dim.size, 0);
+      int64_t size =
+          dim.symbol ? chosen[dim.symbol] : std::max<int64_t>(dim.size, 0);
       tensor.dims.push_back(size);
       if (__builtin_mul_overflow(count, size, &count))
         throw CommandError("input '" + tensor.name + "' is too large");
@@ -148,7 +148,8 @@ void Model::inventInputs(const std::map<std::string, int64_t> &sizes) {
     if (bytes < 0)
       throw CommandError("input '" + tensor.name + "' is too large");
     tensor.data.resize(size_t(bytes));
-    int64_t last = tensor.dims.empty() ? 1 : std::max<int64_t>(1, tensor.dims.back());
+    int64_t last =
+        tensor.dims.empty() ? 1 : std::max<int64_t>(1, tensor.dims.back());
     auto number = [&](int64_t at) -> double {
       if (contains(tensor.name, "mask"))
         return 1;

@@ -67,18 +67,18 @@ Tensor tenon::runtime::readNpy(const std::string &path, int32_t expected) {
   }
   if (valueOf(header, "fortran_order", path).compare(0, 4, "True") == 0 &&
       tensor.dims.size() > 1)
-    throw CommandError("'" + path + "' is in Fortran order: save it with "
-                                    "numpy.ascontiguousarray");
+    throw CommandError("'" + path +
+                       "' is in Fortran order: save it with "
+                       "numpy.ascontiguousarray");
   int64_t bytes = tn_type_bytes(tensor.type, 1);
   for (int64_t dim : tensor.dims)
     if (__builtin_mul_overflow(bytes, dim, &bytes))
       throw CommandError("'" + path + "' is too large");
   size_t data = start + length;
   if (uint64_t(bytes) != file.size() - data)
-    throw CommandError("'" + path + "' has " +
-                       std::to_string(file.size() - data) +
-                       " bytes of data, its shape needs " +
-                       std::to_string(bytes));
+    throw CommandError(
+        "'" + path + "' has " + std::to_string(file.size() - data) +
+        " bytes of data, its shape needs " + std::to_string(bytes));
   tensor.data.assign(file.begin() + int64_t(data), file.end());
   return tensor;
 }

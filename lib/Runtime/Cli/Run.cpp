@@ -92,10 +92,10 @@ static bool compare(const char *name, const tn_tensor &found,
   }
   std::vector<int64_t> dims(found.dims, found.dims + found.rank);
   if (dims != expected.dims) {
-    std::printf("%s: expected shape %s, found %s\n", name,
-                shapeText(expected.dims.data(), int(expected.dims.size()))
-                    .c_str(),
-                shapeText(found.dims, found.rank).c_str());
+    std::printf(
+        "%s: expected shape %s, found %s\n", name,
+        shapeText(expected.dims.data(), int(expected.dims.size())).c_str(),
+        shapeText(found.dims, found.rank).c_str());
     return false;
   }
   int64_t size = tn_type_bytes(found.type, 1);
@@ -114,7 +114,8 @@ static bool compare(const char *name, const tn_tensor &found,
     if (!std::isfinite(error))
       error = INFINITY;
     worst = std::max(worst, error);
-    if (std::isfinite(b) && error <= arguments.atol + arguments.rtol * std::fabs(b))
+    if (std::isfinite(b) &&
+        error <= arguments.atol + arguments.rtol * std::fabs(b))
       continue;
     ++wrong;
     if (first < 0)

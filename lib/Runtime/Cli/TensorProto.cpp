@@ -100,8 +100,9 @@ public:
   }
 
   [[noreturn]] void damaged() {
-    throw CommandError("'" + path + "' is no TensorProto: it ends or changes "
-                                    "in the middle of a field");
+    throw CommandError("'" + path +
+                       "' is no TensorProto: it ends or changes "
+                       "in the middle of a field");
   }
 
   const char *at, *end;
@@ -170,8 +171,9 @@ Tensor tenon::runtime::readTensorProto(const std::string &path) {
     }
     case DataLocation:
       if (reader.varint() == 1)
-        throw CommandError("'" + path + "' keeps its data in another file, "
-                                        "which a data set cannot do");
+        throw CommandError("'" + path +
+                           "' keeps its data in another file, "
+                           "which a data set cannot do");
       break;
     default:
       reader.skip(wire);
@@ -189,10 +191,9 @@ Tensor tenon::runtime::readTensorProto(const std::string &path) {
     if (dim < 0 || __builtin_mul_overflow(bytes, dim, &bytes))
       throw CommandError("'" + path + "' has a size of " + std::to_string(dim));
   if (int64_t(tensor.data.size()) != bytes)
-    throw CommandError("'" + path + "' has " +
-                       std::to_string(tensor.data.size()) +
-                       " bytes of data, its dimensions need " +
-                       std::to_string(bytes));
+    throw CommandError(
+        "'" + path + "' has " + std::to_string(tensor.data.size()) +
+        " bytes of data, its dimensions need " + std::to_string(bytes));
   return tensor;
 }
 

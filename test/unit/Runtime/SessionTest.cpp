@@ -16,8 +16,8 @@ public:
           << tn_last_error();
     }
     tn_session_options options = {threads, 1, checkMemory};
-    EXPECT_EQ(
-        tn_session_create(shared ? shared : module, &options, &session), TN_OK)
+    EXPECT_EQ(tn_session_create(shared ? shared : module, &options, &session),
+              TN_OK)
         << tn_last_error();
   }
   ~Fake() {
@@ -38,8 +38,8 @@ public:
     mask.resize(batch);
     for (size_t i = 0; i < mask.size(); ++i)
       mask[i] = int64_t(i % 3);
-    tn_tensor tensor = {mask.data(), int64_t(mask.size() * 8), TN_I64, 1,
-                        {batch}};
+    tn_tensor tensor = {
+        mask.data(), int64_t(mask.size() * 8), TN_I64, 1, {batch}};
     return tn_session_set_input(session, 1, &tensor);
   }
 
@@ -136,8 +136,9 @@ TEST(Session, RefusesSizesThatContradict) {
   EXPECT_EQ(error(), "input 'the mask' is not set");
   fake.setMask(2);
   EXPECT_EQ(tn_session_run(fake.session), TN_ERROR_INPUT);
-  EXPECT_EQ(error(), "'batch' is 2 in dimension 0 of input 'the mask', and 3 in "
-                     "dimension 0 of input 'x'");
+  EXPECT_EQ(error(),
+            "'batch' is 2 in dimension 0 of input 'the mask', and 3 in "
+            "dimension 0 of input 'x'");
   fake.setX(13);
   fake.setMask(13);
   EXPECT_EQ(tn_session_run(fake.session), TN_ERROR_INPUT);

@@ -1,5 +1,5 @@
-#include "Runtime/Cli/NpyFile.h"
 #include "Runtime/Cli/TensorProto.h"
+#include "Runtime/Cli/NpyFile.h"
 #include "gtest/gtest.h"
 #include <cstring>
 

@@ -2,16 +2,19 @@
  *
  * The commands on an artifact: `tenon` calls them, and a program made with
  * --emit=exe is nothing else. */
-#ifndef TENON_C_CLI_H
-#define TENON_C_CLI_H
+#ifndef TENON_C_COMMANDLINE_H
+#define TENON_C_COMMANDLINE_H
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* argv[1] is run, bench or profile. With `artifact` NULL the first word that is
- * no option names it. Returns the exit code: 0, 1 (it failed or differs), or
- * 2 (wrong arguments). */
+/* argv[0] is run, bench or profile; options follow. With `artifact` NULL the
+ * first word that is no option names it. Returns the exit code: 0, 1 (it failed
+ * or differs), or 2 (wrong arguments). */
+int tn_command_line(int argc, char **argv, const char *artifact);
+
+/* The same for a main: argv[0] is the program, argv[1] the command. */
 int tn_cli_main(int argc, char **argv, const char *artifact);
 
 /* Speaks the line protocol of a benchmark worker on stdin and stdout: `ready`,

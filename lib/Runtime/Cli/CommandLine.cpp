@@ -1,5 +1,5 @@
 // Parses the arguments of run, bench and profile.
-#include "tenon-c/Cli.h"
+#include "tenon-c/CommandLine.h"
 #include "Commands.h"
 
 #include <cstdio>
@@ -9,7 +9,7 @@
 using namespace tenon::runtime;
 
 static const char usage[] =
-    R"(usage: %s COMMAND %s[OPTION...]
+    R"(usage: COMMAND %s[OPTION...]
 
 run       run the model once
   --data-set DIR         read input_0.pb, input_1.pb, ... (TensorProto)
@@ -23,7 +23,7 @@ bench     measure the time of a run on random inputs
   --shape NAME=SIZE,...  sizes of the symbols
   --seconds S            how long to measure (2)
   --worker DIR           speak the protocol of a benchmark on stdin and stdout,
-                         with BENCH_THREADS threads on the inputs in DIR
+                         on the inputs in DIR
 profile   the time of every launch
   --shape NAME=SIZE,...  sizes of the symbols
   --seconds S            how long to measure (2)
@@ -132,7 +132,7 @@ private:
 
   int argc;
   char **argv;
-  int at = 2;
+  int at = 1;
   bool hasValue = false;
   std::string option, value;
   Arguments result;
@@ -140,7 +140,7 @@ private:
 } // namespace
 
 static int dispatch(int argc, char **argv, const char *artifact) {
-  std::string command = argc > 1 ? argv[1] : "";
+  std::string command = argv[0];
   Arguments arguments = ArgumentParser(argc, argv).parse();
   if (artifact) {
     arguments.artifact = artifact;
@@ -169,12 +169,18 @@ static int report(const std::exception &error, int code) {
 }
 
 int tn_cli_main(int argc, char **argv, const char *artifact) {
-  bool wantsHelp = argc < 2 || !std::strcmp(argv[1], "--help") ||
-                   (argc > 2 && !std::strcmp(argv[2], "--help"));
-  if (wantsHelp) {
-    std::fprintf(argc < 2 ? stderr : stdout, usage,
-                 argc > 0 ? argv[0] : "tenon", artifact ? "" : "ARTIFACT ");
-    return argc < 2 ? 2 : 0;
+  return tn_command_line(argc - 1, argv + 1, artifact);
+}
+
+int tn_command_line(int argc, char **argv, const char *artifact) {
+  bool asksForHelp = false;
+  for (int i = 0; i < argc; ++i)
+    asksForHelp |=
+        !std::strcmp(argv[i], "--help") || !std::strcmp(argv[i], "-h");
+  if (argc < 1 || asksForHelp) {
+    std::fprintf(asksForHelp ? stdout : stderr, usage,
+                 artifact ? "" : "ARTIFACT ");
+    return asksForHelp ? 0 : 2;
   }
   try {
     return dispatch(argc, argv, artifact);
@@ -185,8 +191,7 @@ int tn_cli_main(int argc, char **argv, const char *artifact) {
   }
 }
 
-int tn_cli_bench_worker(const char *artifact, const char *inputs,
-                        int threads) {
+int tn_cli_bench_worker(const char *artifact, const char *inputs, int threads) {
   try {
     return benchWorker(artifact, inputs, threads);
   } catch (const std::exception &error) {
