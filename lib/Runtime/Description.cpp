@@ -44,20 +44,25 @@ namespace {
 class Parser {
 public:
   Description parse(const std::string &text) {
-    std::istringstream lines(text);
-    while (std::getline(lines, line)) {
-      ++number;
-      std::istringstream stream(line);
-      words.clear();
-      for (std::string word; stream >> word;)
-        words.push_back(word);
-      if (!words.empty())
-        parseRecord();
-    }
+    // Symbols first: an input may use one that is stated behind it.
+    parseRecords(text, /*symbols=*/true);
+    parseRecords(text, /*symbols=*/false);
     return std::move(result);
   }
 
 private:
+  void parseRecords(const std::string &text, bool symbols) {
+    std::istringstream lines(text);
+    for (number = 1; std::getline(lines, line); ++number) {
+      std::istringstream stream(line);
+      words.clear();
+      for (std::string word; stream >> word;)
+        words.push_back(word);
+      if (!words.empty() && (words[0] == "symbol") == symbols)
+        parseRecord();
+    }
+  }
+
   void parseRecord() {
     const std::string &kind = words[0];
     if (kind == "symbol") {
@@ -128,7 +133,7 @@ private:
     for (size_t i = 0; i < result.symbols.size(); ++i)
       if (result.symbols[i].name == name)
         return {int(i), -1};
-    refuse("no record before it states the symbol '" + name + "'");
+    refuse("no record states the symbol '" + name + "'");
   }
 
   Value checked(Value value) {

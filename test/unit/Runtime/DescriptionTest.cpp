@@ -5,10 +5,10 @@
 using namespace tenon::runtime;
 
 TEST(Description, DecodesNamesAndDims) {
-  Description text = parseDescription("symbol batch%20size 1 8 -1\n"
-                                      "input a%2Fb bf16 batch%20size 3 ?\n"
+  Description text = parseDescription("input a%2Fb bf16 batch%20size 3 ?\n"
                                       "output y i1 2\n"
-                                      "assume batch % 8 == 0\n");
+                                      "assume batch % 8 == 0\n"
+                                      "symbol batch%20size 1 8 -1\n");
   ASSERT_EQ(text.inputs.size(), 1u);
   EXPECT_EQ(text.inputs[0].name, "a/b");
   EXPECT_EQ(text.inputs[0].type, TN_BF16);
