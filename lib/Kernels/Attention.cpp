@@ -13,6 +13,9 @@ using namespace tenon::kernel;
 /// Keys whose scores are in a block: with 64 queries 16 KiB of f32.
 static constexpr int64_t keyBlock = 64;
 
+/// Up to this many queries cost less than transposing the keys.
+static constexpr int64_t fewQueries = 3;
+
 /// Largest head size: its scratch is on the stack.
 static constexpr int64_t largestHead = 512;
 
@@ -107,6 +110,7 @@ struct AttentionBody {
 private:
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc, Value rows,
                 Value depth, int64_t columns);
+  void scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows, Value count);
   Value maskLanes(Value batch, Value headIndex, Value row, Value first);
   void softmaxRow(Value batch, Value headIndex, Value row, Value queryRow,
                   Value firstKey, Value visible);
@@ -124,6 +128,27 @@ void AttentionBody::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     rhsPart.offset = t.add(rhs.offset, column);
     accPart.offset = t.add(acc.offset, column);
     t.multiply(lhs, rhsPart, accPart, rows, depth, lanes);
+  });
+}
+
+/// Dot products along the size of a head. A score behind `count` holds anything.
+void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
+                                    Value count) {
+  t.forEach(t.index(0), rows, 1, [&](Value row) {
+    Value queryOffset = t.add(q.offset, t.mul(row, q.row));
+    t.forEach(t.index(0), count, 1, [&](Value column) {
+      Value keyOffset = t.add(k.offset, t.mul(column, k.row));
+      Value sum = t.zeros(t.b.getF32Type(), lanes);
+      for (int64_t d = 0; d < head; d += lanes)
+        sum = vector::FMAOp::create(
+            t.b, t.loc,
+            t.loadVector(q.buffer, t.add(queryOffset, t.index(d)), lanes),
+            t.loadVector(k.buffer, t.add(keyOffset, t.index(d)), lanes), sum);
+      Value score = vector::ReductionOp::create(
+          t.b, t.loc, vector::CombiningKind::ADD, sum,
+          arith::FastMathFlags::reassoc);
+      t.store(score, scores, t.add(t.mul(row, t.index(keyBlock)), column));
+    });
   });
 }
 
@@ -223,7 +248,8 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
   Value total = arith::MulFOp::create(b, loc, t.load(totals, row), rescale);
   total = arith::AddFOp::create(
       b, loc, total,
-      vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, sum));
+      vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, sum,
+                                  arith::FastMathFlags::reassoc));
   t.store(total, totals, row);
   Value rescaleLanes = t.broadcast(rescale, lanes);
   t.forEach(t.index(0), t.index(paddedValue), lanes, [&](Value column) {
@@ -269,14 +295,33 @@ void AttentionBody::build(Value begin, Value end) {
                                                  past)));
     t.forEach(zero, endKey, keyBlock, [&](Value firstKey) {
       Value count = t.min(t.sub(endKey, firstKey), t.index(keyBlock));
-      // Keys lie transposed in scratch, so that lanes run along keys.
       FlatMatrix k = key.at(t, batch, kvHead, firstKey);
-      FlatMatrix packedKeys{keys, zero, t.index(keyBlock), one};
-      t.pack({k.buffer, k.offset, k.column, k.row}, packedKeys, t.index(head),
-             count, keyBlock, /*contiguous=*/false, lanes);
-      t.fillZero(scores, zero, t.mul(rows, scoreStride), lanes);
       FlatMatrix scoreMatrix{scores, zero, scoreStride, one};
-      multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock);
+      // Keys lie transposed in scratch, so that lanes run along keys.
+      auto fromPacked = [&] {
+        FlatMatrix packedKeys{keys, zero, t.index(keyBlock), one};
+        t.pack({k.buffer, k.offset, k.column, k.row}, packedKeys,
+               t.index(head), count, keyBlock, /*contiguous=*/false, lanes);
+        t.fillZero(scores, zero, t.mul(rows, scoreStride), lanes);
+        multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock);
+      };
+      if (head % lanes == 0 && isContiguous(op.getQueryLayout()) &&
+          isContiguous(op.getKeyLayout())) {
+        Value few = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle,
+                                          rows, t.index(fewQueries));
+        scf::IfOp::create(
+            b, loc, few,
+            [&](OpBuilder &, Location) {
+              scoreFewQueries(q, k, rows, count);
+              scf::YieldOp::create(b, loc);
+            },
+            [&](OpBuilder &, Location) {
+              fromPacked();
+              scf::YieldOp::create(b, loc);
+            });
+      } else {
+        fromPacked();
+      }
       t.forEach(zero, rows, 1, [&](Value row) {
         Value queryRow = t.add(firstRow, row);
         Value visible = endKey;

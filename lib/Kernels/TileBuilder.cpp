@@ -1,5 +1,6 @@
 // Index arithmetic, loops, and the register tile of a matrix product.
 #include "TileBuilder.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -167,6 +168,24 @@ void TileBuilder::fillZero(Value flat, Value offset, Value count,
           [&](Value i) { store(zero, flat, add(offset, i)); });
 }
 
+void TileBuilder::transposeSquare(MutableArrayRef<Value> rows) {
+  int64_t lanes = rows.size();
+  for (int64_t width = lanes / 2; width > 0; width /= 2) {
+    SmallVector<int64_t> upper, lower;
+    for (int64_t j = 0; j < lanes; ++j) {
+      upper.push_back(j & width ? lanes + j - width : j);
+      lower.push_back(j & width ? lanes + j : j + width);
+    }
+    for (int64_t i = 0; i < lanes; ++i) {
+      if (i & width)
+        continue;
+      Value first = rows[i], second = rows[i + width];
+      rows[i] = vector::ShuffleOp::create(b, loc, first, second, upper);
+      rows[i + width] = vector::ShuffleOp::create(b, loc, first, second, lower);
+    }
+  }
+}
+
 void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
                        Value columns, int64_t width, bool contiguous,
                        int64_t lanes) {
@@ -186,12 +205,34 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
   auto offset = [&](FlatMatrix matrix, Value i, Value j) {
     return add(matrix.offset, add(mul(i, matrix.row), mul(j, matrix.column)));
   };
-  // Reads run along rows of the transposed source: they are contiguous there.
-  forEach(index(0), columns, 1, [&](Value j) {
-    forEach(index(0), rows, 1, [&](Value i) {
-      store(load(from.buffer, offset(from, i, j)), to.buffer, offset(to, i, j));
+  auto copy = [&](Value firstRow, Value firstColumn, Value endColumn) {
+    forEach(firstColumn, endColumn, 1, [&](Value j) {
+      forEach(firstRow, rows, 1, [&](Value i) {
+        store(load(from.buffer, offset(from, i, j)), to.buffer,
+              offset(to, i, j));
+      });
     });
-  });
+  };
+  // A source whose rows are contiguous is its transpose: squares of vectors.
+  if (matchPattern(from.row, m_One())) {
+    Value fullRows = sub(rows, rem(rows, index(lanes)));
+    Value fullColumns = sub(columns, rem(columns, index(lanes)));
+    forEach(index(0), fullColumns, lanes, [&](Value j) {
+      forEach(index(0), fullRows, lanes, [&](Value i) {
+        SmallVector<Value> square;
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          square.push_back(loadVector(
+              from.buffer, offset(from, i, add(j, index(lane))), lanes));
+        transposeSquare(square);
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          store(square[lane], to.buffer, offset(to, add(i, index(lane)), j));
+      });
+    });
+    copy(index(0), fullColumns, columns);
+    copy(fullRows, index(0), fullColumns);
+  } else {
+    copy(index(0), index(0), columns);
+  }
   forEach(columns, index(width), 1, [&](Value j) {
     forEach(index(0), rows, 1,
             [&](Value i) { store(zero, to.buffer, offset(to, i, j)); });

@@ -85,6 +85,8 @@ struct TileBuilder {
   static int64_t tileRows(int64_t lanes) { return lanes >= 16 ? 8 : 6; }
 
 private:
+  /// Swaps blocks of half the size off the diagonal, then within each block.
+  void transposeSquare(llvm::MutableArrayRef<mlir::Value> rows);
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                     mlir::Value first, int64_t rows, mlir::Value depth,
                     int64_t lanes);
