@@ -16,6 +16,10 @@ namespace {
 /// Contracted elements whose panel is packed at once: 32 KiB of f32.
 constexpr int64_t packedDepth = 256;
 
+/// Contracted elements of a weight panel that run at once: 128 KiB of f32, so
+/// that a part of a panel stays in L2 while all rows of a block use it.
+constexpr int64_t panelDepth = 1024;
+
 /// Multiply-adds that make a tile of the grid worth a launch's part: about
 /// 50 microseconds of one core.
 constexpr int64_t tileWork = 3000000;
@@ -33,6 +37,16 @@ static ContractOp findContract(RegionOp region) {
     if (auto contract = dyn_cast<ContractOp>(op))
       return contract;
   return nullptr;
+}
+
+/// The scalar of an `arith.constant` that is one, or a tensor of equal elements.
+static TypedAttr constantScalar(Value value) {
+  auto constant = value.getDefiningOp<arith::ConstantOp>();
+  if (!constant)
+    return nullptr;
+  if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
+    return cast<TypedAttr>(splat.getSplatValue<Attribute>());
+  return isa<ShapedType>(constant.getType()) ? nullptr : constant.getValue();
 }
 
 /// Reads the body of a region in its first form; says what it cannot take.
@@ -78,13 +92,14 @@ static FailureOr<Contraction> analyze(RegionOp region) {
           "is no elementwise epilogue of a kernel.contract");
     for (OpOperand *input : generic.getDpsInputOperands()) {
       AffineMap map = generic.getMatchingIndexingMap(input);
-      if (input->get() == result.op.getOutput() ? !map.isIdentity()
-                                                : !isa<BlockArgument>(
-                                                      input->get()))
+      bool readable = input->get() == result.op.getOutput()
+                          ? map.isIdentity()
+                          : isa<BlockArgument>(input->get()) ||
+                                constantScalar(input->get());
+      if (!readable)
         return generic.emitOpError("reads operand ")
                << input->getOperandNumber() << " through "
-               << AffineMapAttr::get(map)
-               << ", which an epilogue cannot";
+               << AffineMapAttr::get(map) << ", which an epilogue cannot";
       for (AffineExpr expr : map.getResults())
         if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
           return generic.emitOpError("reads operand ")
@@ -92,10 +107,15 @@ static FailureOr<Contraction> analyze(RegionOp region) {
                << AffineMapAttr::get(map)
                  << ", which an epilogue cannot";
     }
-    for (Operation &op : generic.getBody()->without_terminator())
-      if (!isa<arith::ConstantOp>(op) &&
+    for (Operation &op : *generic.getBody()) {
+      if (!isa<arith::ConstantOp, linalg::YieldOp>(op) &&
           !OpTrait::hasElementwiseMappableTraits(&op))
         return op.emitOpError("cannot run on vectors in an epilogue");
+      for (Value operand : op.getOperands())
+        if (operand.getParentBlock() != generic.getBody() &&
+            !constantScalar(operand))
+          return op.emitOpError("reads a value outside of its epilogue");
+    }
   }
   return result;
 }
@@ -105,19 +125,22 @@ static Value cloneOnVectors(TileBuilder &t, linalg::GenericOp generic,
                             ValueRange arguments, int64_t lanes) {
   IRMapping map;
   map.map(generic.getBody()->getArguments().drop_back(), arguments);
+  auto mapConstants = [&](Operation &op) {
+    for (Value operand : op.getOperands())
+      if (!map.contains(operand))
+        map.map(operand, t.splat(constantScalar(operand), lanes));
+  };
   for (Operation &op : generic.getBody()->without_terminator()) {
-    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-      map.map(constant.getResult(), t.splat(constant.getValue(), lanes));
+    if (isa<arith::ConstantOp>(op))
       continue;
-    }
+    mapConstants(op);
     Operation *clone = t.b.clone(op, map);
     for (Value result : clone->getResults())
       result.setType(VectorType::get(lanes, result.getType()));
   }
-  Value yielded = generic.getBody()->getTerminator()->getOperand(0);
-  if (Value value = map.lookupOrNull(yielded))
-    return value;
-  return t.broadcast(yielded, lanes);
+  Operation &yield = *generic.getBody()->getTerminator();
+  mapConstants(yield);
+  return map.lookup(yield.getOperand(0));
 }
 
 /// Offset of the matrix of an operand at `coordinates` of the result's leading
@@ -197,6 +220,10 @@ static void finishRow(TileBuilder &t, Contraction contraction,
       for (OpOperand *input : generic.getDpsInputOperands()) {
         if (input->get() == contraction.op.getOutput()) {
           arguments.push_back(value);
+          continue;
+        }
+        if (TypedAttr scalar = constantScalar(input->get())) {
+          arguments.push_back(t.splat(scalar, lanes));
           continue;
         }
         Value memref = buffer(input->get());
@@ -378,7 +405,13 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
       };
       if (op.getPacked()) {
         Value offset = t.mul(panelNumber, t.mul(contracted, width));
-        multiply(left, {rhsFlat, offset, width, one}, contracted);
+        t.forEach(zero, contracted, panelDepth, [&](Value k) {
+          Value depth = t.min(t.sub(contracted, k), t.index(panelDepth));
+          FlatMatrix part = left;
+          part.offset = t.add(left.offset, t.mul(k, left.column));
+          multiply(part, {rhsFlat, t.add(offset, t.mul(k, width)), width, one},
+                   depth);
+        });
       } else {
         t.forEach(zero, contracted, packedDepth, [&](Value k) {
           Value depth = t.min(t.sub(contracted, k), t.index(packedDepth));
