@@ -28,8 +28,8 @@ static AttentionOp findAttention(RegionOp region) {
 
 static LogicalResult check(RegionOp region, AttentionOp op) {
   for (Operation &other : region.getBody().front())
-    if (&other != op && !isa<YieldOp, tensor::EmptyOp, tensor::DimOp,
-                             arith::ConstantOp>(other))
+    if (&other != op &&
+        !isa<YieldOp, tensor::EmptyOp, tensor::DimOp, arith::ConstantOp>(other))
       return other.emitOpError("cannot stand beside a kernel.attention");
   Operation *yield = region.getBody().front().getTerminator();
   if (region.getNumResults() != 1 || yield->getOperand(0) != op.getOutput())
@@ -52,7 +52,8 @@ static LogicalResult check(RegionOp region, AttentionOp op) {
              << type;
   }
   auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {
-    int64_t size = cast<RankedTensorType>(value.getType()).getDimSize(layout[3]);
+    int64_t size =
+        cast<RankedTensorType>(value.getType()).getDimSize(layout[3]);
     if (ShapedType::isDynamic(size) || size > largestHead)
       return op.emitOpError("needs a static head size of at most ")
              << largestHead << ", but found " << value.getType();
@@ -131,7 +132,8 @@ void AttentionBody::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
   });
 }
 
-/// Dot products along the size of a head. A score behind `count` holds anything.
+/// Dot products along the size of a head. A score behind `count` holds
+/// anything.
 void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
                                     Value count) {
   t.forEach(t.index(0), rows, 1, [&](Value row) {
@@ -144,9 +146,9 @@ void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
             t.b, t.loc,
             t.loadVector(q.buffer, t.add(queryOffset, t.index(d)), lanes),
             t.loadVector(k.buffer, t.add(keyOffset, t.index(d)), lanes), sum);
-      Value score = vector::ReductionOp::create(
-          t.b, t.loc, vector::CombiningKind::ADD, sum,
-          arith::FastMathFlags::reassoc);
+      Value score =
+          vector::ReductionOp::create(t.b, t.loc, vector::CombiningKind::ADD,
+                                      sum, arith::FastMathFlags::reassoc);
       t.store(score, scores, t.add(t.mul(row, t.index(keyBlock)), column));
     });
   });
@@ -210,8 +212,7 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
         b, loc, t.loadVector(scores, t.add(rowOffset, t.index(j)), lanes),
         scale);
     Value keep = vector::CreateMaskOp::create(
-        b, loc, maskType,
-        ValueRange(t.max(t.sub(visible, first), t.index(0))));
+        b, loc, maskType, ValueRange(t.max(t.sub(visible, first), t.index(0))));
     if (mask) {
       Value bias = maskLanes(batch, headIndex, queryRow, first);
       if (cast<MemRefType>(mask.getType()).getElementType().isInteger(1))
@@ -220,9 +221,9 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
         score = arith::AddFOp::create(b, loc, score, bias);
     }
     score = arith::SelectOp::create(b, loc, keep, score, lowest);
-    rowLargest = rowLargest
-                     ? Value(arith::MaxNumFOp::create(b, loc, rowLargest, score))
-                     : score;
+    rowLargest =
+        rowLargest ? Value(arith::MaxNumFOp::create(b, loc, rowLargest, score))
+                   : score;
     blockScores.push_back(score);
   }
   Value before = t.load(largest, row);
@@ -269,9 +270,8 @@ void AttentionBody::build(Value begin, Value end) {
   Value lowest = scalar(-std::numeric_limits<float>::infinity());
   Value none = scalar(0);
   Value scoreStride = t.index(keyBlock), sumStride = t.index(paddedValue);
-  int64_t valueSize =
-      cast<RankedTensorType>(op.getValue().getType())
-          .getDimSize(op.getValueLayout()[3]);
+  int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
+                          .getDimSize(op.getValueLayout()[3]);
   // Row i sees the keys below i + past.
   Value past = t.add(t.sub(keyCount, queries), one);
 
@@ -290,9 +290,9 @@ void AttentionBody::build(Value begin, Value end) {
     t.fillZero(sums, zero, t.mul(rows, sumStride), lanes);
     Value endKey = keyCount;
     if (op.getCausal())
-      endKey = t.max(zero, t.min(keyCount, t.add(t.add(firstRow,
-                                                       t.sub(rows, one)),
-                                                 past)));
+      endKey =
+          t.max(zero, t.min(keyCount,
+                            t.add(t.add(firstRow, t.sub(rows, one)), past)));
     t.forEach(zero, endKey, keyBlock, [&](Value firstKey) {
       Value count = t.min(t.sub(endKey, firstKey), t.index(keyBlock));
       FlatMatrix k = key.at(t, batch, kvHead, firstKey);
@@ -300,8 +300,8 @@ void AttentionBody::build(Value begin, Value end) {
       // Keys lie transposed in scratch, so that lanes run along keys.
       auto fromPacked = [&] {
         FlatMatrix packedKeys{keys, zero, t.index(keyBlock), one};
-        t.pack({k.buffer, k.offset, k.column, k.row}, packedKeys,
-               t.index(head), count, keyBlock, /*contiguous=*/false, lanes);
+        t.pack({k.buffer, k.offset, k.column, k.row}, packedKeys, t.index(head),
+               count, keyBlock, /*contiguous=*/false, lanes);
         t.fillZero(scores, zero, t.mul(rows, scoreStride), lanes);
         multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock);
       };
@@ -355,9 +355,9 @@ void AttentionBody::build(Value begin, Value end) {
       if (valueSize % lanes == 0 && isContiguous(op.getOutputLayout())) {
         t.forEach(zero, t.index(valueSize), lanes, [&](Value column) {
           Value sum = t.loadVector(sums, t.add(source, column), lanes);
-          t.store(arith::MulFOp::create(b, loc, sum,
-                                        t.broadcast(inverse, lanes)),
-                  out.buffer, t.add(target, column));
+          t.store(
+              arith::MulFOp::create(b, loc, sum, t.broadcast(inverse, lanes)),
+              out.buffer, t.add(target, column));
         });
         return;
       }
@@ -395,10 +395,10 @@ static LogicalResult scheduleAttention(RegionOp region,
       outside.ceilDiv(resultSizes[outputLayout[2]], queryBlock));
   auto schedule = ScheduleAttr::get(region.getContext(), "attention",
                                     {queryBlock, keyBlock}, lanes);
-  auto scheduled = RegionOp::create(
-      rewriter, loc, region.getResultTypes(), region.getName(),
-      region.getInputs(), region.getIndices(), region.getSizes(), gridSize,
-      schedule);
+  auto scheduled =
+      RegionOp::create(rewriter, loc, region.getResultTypes(), region.getName(),
+                       region.getInputs(), region.getIndices(),
+                       region.getSizes(), gridSize, schedule);
   scheduled->setDiscardableAttrs(region->getDiscardableAttrDictionary());
 
   Block *block = rewriter.createBlock(&scheduled.getBody());

@@ -39,7 +39,8 @@ static ContractOp findContract(RegionOp region) {
   return nullptr;
 }
 
-/// The scalar of an `arith.constant` that is one, or a tensor of equal elements.
+/// The scalar of an `arith.constant` that is one, or a tensor of equal
+/// elements.
 static TypedAttr constantScalar(Value value) {
   auto constant = value.getDefiningOp<arith::ConstantOp>();
   if (!constant)
@@ -104,8 +105,7 @@ static FailureOr<Contraction> analyze(RegionOp region) {
         if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
           return generic.emitOpError("reads operand ")
                  << input->getOperandNumber() << " through "
-               << AffineMapAttr::get(map)
-                 << ", which an epilogue cannot";
+                 << AffineMapAttr::get(map) << ", which an epilogue cannot";
     }
     for (Operation &op : *generic.getBody()) {
       if (!isa<arith::ConstantOp, linalg::YieldOp>(op) &&
@@ -113,7 +113,7 @@ static FailureOr<Contraction> analyze(RegionOp region) {
         return op.emitOpError("cannot run on vectors in an epilogue");
       for (Value operand : op.getOperands())
         if (operand.getParentBlock() != generic.getBody() &&
-            !constantScalar(operand))
+            !constantScalar(operand) && !isa<BlockArgument>(operand))
           return op.emitOpError("reads a value outside of its epilogue");
     }
   }
@@ -121,25 +121,30 @@ static FailureOr<Contraction> analyze(RegionOp region) {
 }
 
 /// Turns scalars into vectors of `lanes`; constants become splats.
+/// `outer` gives the index arguments of the region.
 static Value cloneOnVectors(TileBuilder &t, linalg::GenericOp generic,
-                            ValueRange arguments, int64_t lanes) {
+                            ValueRange arguments,
+                            function_ref<Value(Value)> outer, int64_t lanes) {
   IRMapping map;
   map.map(generic.getBody()->getArguments().drop_back(), arguments);
-  auto mapConstants = [&](Operation &op) {
+  auto mapOuter = [&](Operation &op) {
     for (Value operand : op.getOperands())
-      if (!map.contains(operand))
-        map.map(operand, t.splat(constantScalar(operand), lanes));
+      if (!map.contains(operand)) {
+        TypedAttr scalar = constantScalar(operand);
+        map.map(operand, scalar ? t.splat(scalar, lanes)
+                                : t.broadcast(outer(operand), lanes));
+      }
   };
   for (Operation &op : generic.getBody()->without_terminator()) {
     if (isa<arith::ConstantOp>(op))
       continue;
-    mapConstants(op);
+    mapOuter(op);
     Operation *clone = t.b.clone(op, map);
     for (Value result : clone->getResults())
       result.setType(VectorType::get(lanes, result.getType()));
   }
   Operation &yield = *generic.getBody()->getTerminator();
-  mapConstants(yield);
+  mapOuter(yield);
   return map.lookup(yield.getOperand(0));
 }
 
@@ -244,24 +249,25 @@ static void finishRow(TileBuilder &t, Contraction contraction,
               offset = t.add(offset, t.mul(t.index(at), strides[i]));
             } else if (dim.getPosition() + 1 == sizes.size()) {
               stride = stride ? t.add(stride, strides[i]) : strides[i];
-              contiguous = i + 1 == map.getNumResults() &&
-                           strides[i] == stride;
+              contiguous = i + 1 == map.getNumResults() && strides[i] == stride;
             } else {
-              offset = t.add(
-                  offset, t.mul(coordinates[dim.getPosition()], strides[i]));
+              offset = t.add(offset,
+                             t.mul(coordinates[dim.getPosition()], strides[i]));
             }
           }
         }
         if (!stride)
           arguments.push_back(t.broadcast(t.load(flat, offset), lanes));
         else if (contiguous && exact &&
-                 !cast<MemRefType>(flat.getType()).getElementType().isInteger(1))
+                 !cast<MemRefType>(flat.getType())
+                      .getElementType()
+                      .isInteger(1))
           arguments.push_back(t.loadVector(flat, t.add(offset, first), lanes));
         else
           arguments.push_back(t.loadLanes(flat, offset, first, columns, stride,
                                           contiguous, lanes));
       }
-      value = cloneOnVectors(t, generic, arguments, lanes);
+      value = cloneOnVectors(t, generic, arguments, buffer, lanes);
     }
     Value position = t.add(rowOffset, first);
     if (exact) {
@@ -302,10 +308,9 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
   int64_t depth = lhsType.getDimSize(lhsRank - (op.getTransposeLhs() ? 2 : 1));
   int64_t knownDepth = ShapedType::isDynamic(depth) ? 64 : depth;
   knownDepth = std::max<int64_t>(knownDepth, 1);
-  int64_t panelGroup =
-      tileWork / (rowBlock * panelColumns * knownDepth);
-  panelGroup = std::min(panelGroup,
-                        facts.l2Bytes / 2 / (knownDepth * panelColumns * 4));
+  int64_t panelGroup = tileWork / (rowBlock * panelColumns * knownDepth);
+  panelGroup =
+      std::min(panelGroup, facts.l2Bytes / 2 / (knownDepth * panelColumns * 4));
   panelGroup = std::clamp<int64_t>(panelGroup, 1, 16);
   int64_t columns = outputType.getDimSize(outputType.getRank() - 1);
   if (!ShapedType::isDynamic(columns) && columns > 0) {
@@ -322,10 +327,10 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
                        .total;
   auto schedule = ScheduleAttr::get(region.getContext(), "contract",
                                     {rowBlock, panelGroup}, lanes);
-  auto scheduled = RegionOp::create(
-      rewriter, loc, region.getResultTypes(), region.getName(),
-      region.getInputs(), region.getIndices(), region.getSizes(), gridSize,
-      schedule);
+  auto scheduled =
+      RegionOp::create(rewriter, loc, region.getResultTypes(), region.getName(),
+                       region.getInputs(), region.getIndices(),
+                       region.getSizes(), gridSize, schedule);
   scheduled->setDiscardableAttrs(region->getDiscardableAttrDictionary());
 
   Block *block = rewriter.createBlock(&scheduled.getBody());
@@ -341,8 +346,10 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
     block->addArgument(rewriter.getIndexType(), loc);
   Value begin = block->getArgument(block->getNumArguments() - 2);
   Value end = block->getArguments().back();
+  // The results' memrefs stand between inputs and indices.
   auto buffer = [&](Value argument) -> Value {
-    return block->getArgument(cast<BlockArgument>(argument).getArgNumber());
+    unsigned number = cast<BlockArgument>(argument).getArgNumber();
+    return block->getArgument(number + (argument.getType().isIndex() ? 1 : 0));
   };
 
   rewriter.setInsertionPointToStart(block);

@@ -162,8 +162,7 @@ void TileBuilder::when(Value condition, function_ref<void()> body) {
 
 void TileBuilder::fillZero(Value flat, Value offset, Value count,
                            int64_t lanes) {
-  Value zero =
-      zeros(cast<MemRefType>(flat.getType()).getElementType(), lanes);
+  Value zero = zeros(cast<MemRefType>(flat.getType()).getElementType(), lanes);
   forEach(index(0), count, lanes,
           [&](Value i) { store(zero, flat, add(offset, i)); });
 }
@@ -248,8 +247,8 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     lhsRows.push_back(add(lhs.offset, mul(row, lhs.row)));
     accRows.push_back(add(acc.offset, mul(row, acc.row)));
     for (int64_t v = 0; v < 2; ++v)
-      sums.push_back(loadVector(acc.buffer,
-                                add(accRows[m], index(v * lanes)), lanes));
+      sums.push_back(
+          loadVector(acc.buffer, add(accRows[m], index(v * lanes)), lanes));
   }
   auto loop =
       scf::ForOp::create(b, loc, index(0), depth, index(1), ValueRange(sums));

@@ -43,8 +43,8 @@ struct TileBuilder {
   llvm::SmallVector<mlir::Value> strides(llvm::ArrayRef<mlir::Value> sizes);
   mlir::Value product(llvm::ArrayRef<mlir::Value> values);
   /// The coordinates of `linear` in a row-major space.
-  llvm::SmallVector<mlir::Value>
-  delinearize(mlir::Value linear, llvm::ArrayRef<mlir::Value> sizes);
+  llvm::SmallVector<mlir::Value> delinearize(mlir::Value linear,
+                                             llvm::ArrayRef<mlir::Value> sizes);
   /// The same memory as a memref of rank one.
   mlir::Value flatten(mlir::Value memref);
 

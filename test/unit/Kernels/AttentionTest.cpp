@@ -49,14 +49,15 @@ std::string regionText(const Case &test) {
   std::string types = q + ", " + k + ", " + v + (masked ? ", " + m : "");
   return "func.func @main(%q: " + q + ", %k: " + k + ", %v: " + v +
          (masked ? ", %m: " + m : "") + ", %b: index, %s: index) {\n" +
-         "%0 = kernel.region \"a\" inputs(%q, %k, %v" +
-         (masked ? ", %m" : "") + " : " + types +
-         ") indices() sizes(%b, %s) -> " + o + " {\n^bb0(%q2: " + q +
-         ", %k2: " + k + ", %v2: " + v + (masked ? ", %m2: " + m : "") +
-         "):\n%1 = kernel.attention " + (test.causal ? "causal " : "") +
+         "%0 = kernel.region \"a\" inputs(%q, %k, %v" + (masked ? ", %m" : "") +
+         " : " + types + ") indices() sizes(%b, %s) -> " + o +
+         " {\n^bb0(%q2: " + q + ", %k2: " + k + ", %v2: " + v +
+         (masked ? ", %m2: " + m : "") + "):\n%1 = kernel.attention " +
+         (test.causal ? "causal " : "") +
          (test.zeroIfMasked ? "zero_if_masked " : "") + "%q2, %k2, %v2 " +
-         (masked ? "mask %m2 " : "") + "scale 2.500000e-01 {query_layout = " +
-         layout + ", key_layout = " + layout + ", value_layout = " + layout +
+         (masked ? "mask %m2 " : "") +
+         "scale 2.500000e-01 {query_layout = " + layout +
+         ", key_layout = " + layout + ", value_layout = " + layout +
          ", output_layout = " + layout + "} : (" + types + ") -> " + o +
          "\nkernel.yield %1 : " + o + "\n}\nreturn\n}\n";
 }
@@ -197,11 +198,10 @@ func.func @main(%q: T, %b: index) {
 }
 
 TEST(Attention, DISABLED_Speed) {
-  for (Case test : {Case{1, 12, 12, 128, 128, 32, 32, false, Mask::FloatBatch,
-                         false, true},
-                    Case{1, 12, 12, 512, 512, 64, 64, true, Mask::None, false,
-                         true},
-                    Case{1, 9, 3, 1, 512, 64, 64, true}}) {
+  for (Case test :
+       {Case{1, 12, 12, 128, 128, 32, 32, false, Mask::FloatBatch, false, true},
+        Case{1, 12, 12, 512, 512, 64, 64, true, Mask::None, false, true},
+        Case{1, 9, 3, 1, 512, 64, 64, true}}) {
     for (const TargetFacts &facts : {avx512Facts(), avx2Facts()}) {
       if (!JitRegion::canRun(facts))
         continue;

@@ -1,8 +1,8 @@
 // Contracts of many shapes against a plain loop.
 #include "JitRegion.h"
 #include "gtest/gtest.h"
-#include <chrono>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <random>
 
@@ -94,8 +94,11 @@ const char *epilogueText = R"(
       %h = arith.mulf %y, %half : f32
       %i = arith.mulf %h, %g : f32
       %j = arith.addf %i, %res : f32
+      %n = arith.index_cast %count : index to i64
+      %nf = arith.sitofp %n : i64 to f32
       %k = arith.addf %j, %q : f32
-      linalg.yield %k : f32
+      %z = arith.addf %k, %nf : f32
+      linalg.yield %z : f32
     } -> OUT
 )";
 
@@ -109,8 +112,8 @@ void replaceAll(std::string &text, const std::string &from,
 void testPacked(int64_t b, int64_t m, int64_t k, int64_t n, bool epilogue) {
   std::string text = R"(
 func.func @main(%a: LHS, %w: RHS, %bias: BIAS, %residual: OUT, %rows: ROWS, %b: index, %m: index) -> OUT {
-  %0 = kernel.region "r" inputs(%a, %w, %bias, %residual, %rows : LHS, RHS, BIAS, OUT, ROWS) indices() sizes(%b, %m) -> OUT {
-  ^bb0(%l: LHS, %r: RHS, %bias2: BIAS, %residual2: OUT, %rows2: ROWS):
+  %0 = kernel.region "r" inputs(%a, %w, %bias, %residual, %rows : LHS, RHS, BIAS, OUT, ROWS) indices(%m) sizes(%b, %m) -> OUT {
+  ^bb0(%l: LHS, %r: RHS, %bias2: BIAS, %residual2: OUT, %rows2: ROWS, %count: index):
     %p = kernel.contract packed %l, %r : LHS, RHS -> OUT
     EPILOGUE
   }
@@ -125,7 +128,8 @@ func.func @main(%a: LHS, %w: RHS, %bias: BIAS, %residual: OUT, %rows: ROWS, %b: 
     %d1 = tensor.dim %l, %c1 : LHS
     %one = arith.constant 1.0 : f32
     %e = tensor.empty(%d0, %d1) : OUT
-)" + std::string(epilogueText) + "kernel.yield %t : OUT";
+)" + std::string(epilogueText) +
+           "kernel.yield %t : OUT";
     replaceAll(body, "%bias,", "%bias2,");
     replaceAll(body, "%residual,", "%residual2,");
     replaceAll(body, "%rows :", "%rows2 :");
@@ -145,7 +149,7 @@ func.func @main(%a: LHS, %w: RHS, %bias: BIAS, %residual: OUT, %rows: ROWS, %b: 
     for (int64_t i = 0; i < b * m * n; ++i) {
       double x = wanted[i] + bias[i % n];
       wanted[i] = x / 2 * (1 + std::erf(x * std::sqrt(0.5))) + residual[i] +
-                  rows[i / n % m];
+                  rows[i / n % m] + m;
     }
   auto packed = panels(rhs, k, n);
   for (const TargetFacts &facts : targets()) {
@@ -160,7 +164,7 @@ func.func @main(%a: LHS, %w: RHS, %bias: BIAS, %residual: OUT, %rows: ROWS, %b: 
              {residual.data(), {b, m, n}},
              {rows.data(), {1, m, 1}},
              {output.data(), {b, m, n}}},
-            {b, m});
+            {b, m}, 3, {m});
     for (int64_t i = b * m * n; i < b * m * n + 64; ++i)
       ASSERT_EQ(output[i], 7) << "wrote behind the result";
     output.resize(b * m * n);
@@ -194,16 +198,19 @@ void testGeneral(Sizes lhsLead, Sizes rhsLead, int64_t m, int64_t k, int64_t n,
     names += (i ? ", %s" : "%s") + std::to_string(i);
     indices.push_back(outSizes[i]);
   }
-  std::string text = "func.func @main(%a: LHS, %b: RHS" + arguments + R"() -> OUT {
-  %0 = kernel.region "r" inputs(%a, %b : LHS, RHS) indices() sizes()" + names + R"() -> OUT {
+  std::string text = "func.func @main(%a: LHS, %b: RHS" + arguments +
+                     R"() -> OUT {
+  %0 = kernel.region "r" inputs(%a, %b : LHS, RHS) indices() sizes()" +
+                     names + R"() -> OUT {
   ^bb0(%l: LHS, %r: RHS):
     %p = kernel.contract FLAGS %l, %r : LHS, RHS -> OUT
     kernel.yield %p : OUT
   }
   return %0 : OUT
 })";
-  replaceAll(text, "FLAGS", std::string(transposeLhs ? "transpose_lhs " : "") +
-                                (transposeRhs ? "transpose_rhs " : ""));
+  replaceAll(text, "FLAGS",
+             std::string(transposeLhs ? "transpose_lhs " : "") +
+                 (transposeRhs ? "transpose_rhs " : ""));
   replaceAll(text, "LHS", tensor(lhsSizes, dynamic));
   replaceAll(text, "RHS", tensor(rhsSizes, dynamic));
   replaceAll(text, "OUT", tensor(outSizes, dynamic));
@@ -223,9 +230,10 @@ void testGeneral(Sizes lhsLead, Sizes rhsLead, int64_t m, int64_t k, int64_t n,
       for (int64_t j = 0; j < n; ++j) {
         double sum = 0;
         for (int64_t x = 0; x < k; ++x)
-          sum += double(lhs[lhsAt * m * k +
-                            (transposeLhs ? x * m + i : i * k + x)]) *
-                 rhs[rhsAt * k * n + (transposeRhs ? j * k + x : x * n + j)];
+          sum +=
+              double(
+                  lhs[lhsAt * m * k + (transposeLhs ? x * m + i : i * k + x)]) *
+              rhs[rhsAt * k * n + (transposeRhs ? j * k + x : x * n + j)];
         wanted[(batch * m + i) * n + j] = sum;
       }
   }
@@ -283,9 +291,11 @@ func.func @main(%a: tensor<4x4xf32>, %b: tensor<4x4xf16>) {
 }
 
 TEST(Contract, DISABLED_Speed) {
-  for (auto [m, k, n] : std::vector<std::array<int64_t, 3>>{
-           {192, 256, 256}, {384, 768, 768}, {384, 3072, 768},
-           {128, 384, 1536}, {1, 768, 768}}) {
+  for (auto [m, k, n] : std::vector<std::array<int64_t, 3>>{{192, 256, 256},
+                                                            {384, 768, 768},
+                                                            {384, 3072, 768},
+                                                            {128, 384, 1536},
+                                                            {1, 768, 768}}) {
     for (const TargetFacts &facts : targets()) {
       std::string text = R"(
 func.func @main(%a: LHS, %w: RHS, %m: index) -> OUT {

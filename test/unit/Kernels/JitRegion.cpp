@@ -68,11 +68,11 @@ static void outline(ModuleOp module, kernel::RegionOp region) {
 JitRegion::JitRegion(const std::string &text, KernelFamily family,
                      TargetFacts facts) {
   DialectRegistry registry;
-  registry.insert<arith::ArithDialect, cf::ControlFlowDialect,
-                  func::FuncDialect, kernel::KernelDialect,
-                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
-                  memref::MemRefDialect, scf::SCFDialect,
-                  tensor::TensorDialect, vector::VectorDialect>();
+  registry
+      .insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect,
+              kernel::KernelDialect, linalg::LinalgDialect, LLVM::LLVMDialect,
+              math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+              tensor::TensorDialect, vector::VectorDialect>();
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   context.appendDialectRegistry(registry);
@@ -152,7 +152,8 @@ int64_t JitRegion::grid(const std::vector<int64_t> &indices) {
 }
 
 void JitRegion::run(const std::vector<TestBuffer> &buffers,
-                    const std::vector<int64_t> &indices, int64_t parts) {
+                    const std::vector<int64_t> &indices, int64_t parts,
+                    std::vector<int64_t> own) {
   std::vector<std::vector<int64_t>> descriptors;
   for (const TestBuffer &buffer : buffers) {
     int64_t address = reinterpret_cast<int64_t>(buffer.data);
@@ -177,6 +178,8 @@ void JitRegion::run(const std::vector<TestBuffer> &buffers,
     SmallVector<void *> arguments;
     for (void *&pointer : pointers)
       arguments.push_back(&pointer);
+    for (int64_t &value : own)
+      arguments.push_back(&value);
     arguments.append({&begin, &end});
     llvm::cantFail(engine->invokePacked("_mlir_ciface_kernel", arguments));
   }

@@ -27,9 +27,11 @@ public:
   bool ok() const { return engine != nullptr; }
   const std::string &error() const { return message; }
 
-  /// Runs the grid in `parts` parts. `indices` are the index arguments.
+  /// Runs the grid in `parts` parts. `indices` are the index arguments of the
+  /// function, `own` those of the region.
   void run(const std::vector<TestBuffer> &buffers,
-           const std::vector<int64_t> &indices, int64_t parts = 3);
+           const std::vector<int64_t> &indices, int64_t parts = 3,
+           std::vector<int64_t> own = {});
   int64_t grid(const std::vector<int64_t> &indices);
 
   /// Can this machine run code for `facts`?
