@@ -275,6 +275,28 @@ TEST(Contract, GeneralShapes) {
   testGeneral({2, 2}, {}, 65, 16, 33, false, true, true);
 }
 
+TEST(Contract, Integers) {
+  for (const TargetFacts &facts : targets()) {
+    JitRegion jit(R"(
+func.func @main(%a: tensor<3x2xi64>, %b: tensor<2x3xi64>) {
+  %0 = kernel.region "r" inputs(%a, %b : tensor<3x2xi64>, tensor<2x3xi64>) indices() sizes() -> tensor<3x3xi64> {
+  ^bb0(%l: tensor<3x2xi64>, %r: tensor<2x3xi64>):
+    %p = kernel.contract %l, %r : tensor<3x2xi64>, tensor<2x3xi64> -> tensor<3x3xi64>
+    kernel.yield %p : tensor<3x3xi64>
+  }
+  return
+})",
+                  contractFamily(), facts);
+    ASSERT_TRUE(jit.ok()) << jit.error();
+    std::vector<int64_t> lhs = {1, 2, 3, 4, 5, -6}, rhs = {1, 0, 2, 3, -1, 1},
+                         output(9);
+    jit.run(
+        {{lhs.data(), {3, 2}}, {rhs.data(), {2, 3}}, {output.data(), {3, 3}}},
+        {});
+    EXPECT_EQ(output, (std::vector<int64_t>{7, -2, 4, 15, -4, 10, -13, 6, 4}));
+  }
+}
+
 TEST(Contract, RefusesMixedTypes) {
   JitRegion jit(R"(
 func.func @main(%a: tensor<4x4xf32>, %b: tensor<4x4xf16>) {
