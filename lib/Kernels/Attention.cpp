@@ -1,0 +1,460 @@
+// Schedules kernel.attention: blocks of queries against blocks of keys with an
+// online softmax (arXiv:1805.02867, arXiv:2205.14135), on register tiles.
+#include "TileBuilder.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "tenon/Kernels/Family.h"
+#include <limits>
+
+using namespace mlir;
+using namespace tenon;
+using namespace tenon::kernel;
+
+/// Keys whose scores are in a block: with 64 queries 16 KiB of f32.
+static constexpr int64_t keyBlock = 64;
+
+/// Up to this many queries cost less than transposing the keys.
+static constexpr int64_t fewQueries = 3;
+
+/// Largest head size: its scratch is on the stack.
+static constexpr int64_t largestHead = 512;
+
+static AttentionOp findAttention(RegionOp region) {
+  for (Operation &op : region.getBody().front())
+    if (auto attention = dyn_cast<AttentionOp>(op))
+      return attention;
+  return nullptr;
+}
+
+static LogicalResult check(RegionOp region, AttentionOp op) {
+  for (Operation &other : region.getBody().front())
+    if (&other != op &&
+        !isa<YieldOp, tensor::EmptyOp, tensor::DimOp, arith::ConstantOp>(other))
+      return other.emitOpError("cannot stand beside a kernel.attention");
+  Operation *yield = region.getBody().front().getTerminator();
+  if (region.getNumResults() != 1 || yield->getOperand(0) != op.getOutput())
+    return region.emitOpError("has ")
+           << region.getNumResults() << " results, but attention yields one";
+  for (Value value : {op.getQuery(), op.getKey(), op.getValue()}) {
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.getRank() != 4 || !type.getElementType().isF32() ||
+        !isa<BlockArgument>(value))
+      return op.emitOpError("needs inputs of its region of rank 4 and type "
+                            "f32, but found ")
+             << type;
+  }
+  if (op.getMask()) {
+    auto type = cast<RankedTensorType>(op.getMask().getType());
+    if (type.getRank() > 4 || !isa<BlockArgument>(op.getMask()) ||
+        !(type.getElementType().isF32() || type.getElementType().isInteger(1)))
+      return op.emitOpError("needs a mask of f32 or i1, of rank at most 4, "
+                            "from its region's inputs, but found ")
+             << type;
+  }
+  auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {
+    int64_t size =
+        cast<RankedTensorType>(value.getType()).getDimSize(layout[3]);
+    if (ShapedType::isDynamic(size) || size > largestHead)
+      return op.emitOpError("needs a static head size of at most ")
+             << largestHead << ", but found " << value.getType();
+    return success();
+  };
+  if (failed(checkHead(op.getQuery(), op.getQueryLayout())))
+    return failure();
+  return checkHead(op.getValue(), op.getValueLayout());
+}
+
+namespace {
+
+/// A rank-4 operand read in logical order (batch, heads, sequence, size).
+struct Heads {
+  Value flat;
+  SmallVector<Value> sizes, strides;
+
+  FlatMatrix at(TileBuilder &t, Value batch, Value head, Value row) const {
+    Value offset = t.add(t.mul(batch, strides[0]), t.mul(head, strides[1]));
+    return {flat, t.add(offset, t.mul(row, strides[2])), strides[2],
+            strides[3]};
+  }
+};
+
+} // namespace
+
+static Heads readHeads(TileBuilder &t, Value memref, ArrayRef<int64_t> layout) {
+  SmallVector<Value> sizes = t.sizes(memref), strides = t.strides(sizes);
+  Heads result;
+  result.flat = t.flatten(memref);
+  for (int64_t dim : layout) {
+    result.sizes.push_back(sizes[dim]);
+    result.strides.push_back(strides[dim]);
+  }
+  return result;
+}
+
+/// Is the size dimension the last one stored?
+static bool isContiguous(ArrayRef<int64_t> layout) { return layout[3] == 3; }
+
+namespace {
+
+/// Builds the body; holds what its parts share.
+struct AttentionBody {
+  TileBuilder &t;
+  AttentionOp op;
+  int64_t lanes, queryBlock;
+  Heads query, key, value, output;
+  Value mask; // or null
+  Value scores, keys, values, sums, largest, totals;
+  int64_t head, paddedValue; // E, and E rounded up to panels
+
+  void build(Value begin, Value end);
+
+private:
+  void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc, Value rows,
+                Value depth, int64_t columns);
+  void scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows, Value count);
+  Value maskLanes(Value batch, Value headIndex, Value row, Value first);
+  void softmaxRow(Value batch, Value headIndex, Value row, Value queryRow,
+                  Value firstKey, Value visible);
+  Value scalar(double value) {
+    return arith::ConstantOp::create(t.b, t.loc, t.b.getF32FloatAttr(value));
+  }
+};
+
+} // namespace
+
+void AttentionBody::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
+                             Value rows, Value depth, int64_t columns) {
+  t.forEach(t.index(0), t.index(columns), 2 * lanes, [&](Value column) {
+    FlatMatrix rhsPart = rhs, accPart = acc;
+    rhsPart.offset = t.add(rhs.offset, column);
+    accPart.offset = t.add(acc.offset, column);
+    t.multiply(lhs, rhsPart, accPart, rows, depth, lanes);
+  });
+}
+
+/// Dot products along the size of a head. A score behind `count` holds
+/// anything.
+void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
+                                    Value count) {
+  t.forEach(t.index(0), rows, 1, [&](Value row) {
+    Value queryOffset = t.add(q.offset, t.mul(row, q.row));
+    t.forEach(t.index(0), count, 1, [&](Value column) {
+      Value keyOffset = t.add(k.offset, t.mul(column, k.row));
+      Value sum = t.zeros(t.b.getF32Type(), lanes);
+      for (int64_t d = 0; d < head; d += lanes)
+        sum = vector::FMAOp::create(
+            t.b, t.loc,
+            t.loadVector(q.buffer, t.add(queryOffset, t.index(d)), lanes),
+            t.loadVector(k.buffer, t.add(keyOffset, t.index(d)), lanes), sum);
+      Value score =
+          vector::ReductionOp::create(t.b, t.loc, vector::CombiningKind::ADD,
+                                      sum, arith::FastMathFlags::reassoc);
+      t.store(score, scores, t.add(t.mul(row, t.index(keyBlock)), column));
+    });
+  });
+}
+
+/// The mask of `lanes` keys from `first` on; a size of one is read for all.
+Value AttentionBody::maskLanes(Value batch, Value headIndex, Value row,
+                               Value first) {
+  auto type = cast<MemRefType>(mask.getType());
+  Value flat = t.flatten(mask);
+  if (type.getRank() == 0)
+    return t.broadcast(t.load(flat, Value()), lanes);
+  SmallVector<Value> sizes = t.sizes(mask), strides = t.strides(sizes);
+  Value coordinates[] = {batch, headIndex, row};
+  Value offset = t.index(0);
+  for (int64_t dim = 0; dim + 1 < type.getRank(); ++dim) {
+    Value coordinate = coordinates[4 - type.getRank() + dim];
+    Value single = t.equal(sizes[dim], t.index(1));
+    offset = t.add(offset, t.mul(t.b.createOrFold<arith::SelectOp>(
+                                     t.loc, single, t.index(0), coordinate),
+                                 strides[dim]));
+  }
+  auto perKey = [&] {
+    return t.loadLanes(flat, offset, first, sizes.back(), t.index(1),
+                       /*contiguous=*/true, lanes);
+  };
+  auto forAll = [&] { return t.broadcast(t.load(flat, offset), lanes); };
+  int64_t last = type.getShape().back();
+  if (last == 1)
+    return forAll();
+  if (!ShapedType::isDynamic(last))
+    return perKey();
+  Value single = t.equal(sizes.back(), t.index(1));
+  auto choice = scf::IfOp::create(
+      t.b, t.loc, single,
+      [&](OpBuilder &, Location) {
+        scf::YieldOp::create(t.b, t.loc, forAll());
+      },
+      [&](OpBuilder &, Location) {
+        scf::YieldOp::create(t.b, t.loc, perKey());
+      });
+  return choice.getResult(0);
+}
+
+/// Masks one row of scores, replaces them by exp(score - largest so far), and
+/// rescales the row's sums.
+void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
+                               Value queryRow, Value firstKey, Value visible) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  float infinity = std::numeric_limits<float>::infinity();
+  Value lowest = t.splat(b.getF32FloatAttr(-infinity), lanes);
+  Value scale = t.splat(op.getScaleAttr(), lanes);
+  Value rowOffset = t.mul(row, t.index(keyBlock));
+  auto maskType = VectorType::get(lanes, b.getI1Type());
+  SmallVector<Value> blockScores;
+  Value rowLargest;
+  for (int64_t j = 0; j < keyBlock; j += lanes) {
+    Value first = t.add(firstKey, t.index(j));
+    Value score = arith::MulFOp::create(
+        b, loc, t.loadVector(scores, t.add(rowOffset, t.index(j)), lanes),
+        scale);
+    Value keep = vector::CreateMaskOp::create(
+        b, loc, maskType, ValueRange(t.max(t.sub(visible, first), t.index(0))));
+    if (mask) {
+      Value bias = maskLanes(batch, headIndex, queryRow, first);
+      if (cast<MemRefType>(mask.getType()).getElementType().isInteger(1))
+        keep = arith::AndIOp::create(b, loc, keep, bias);
+      else
+        score = arith::AddFOp::create(b, loc, score, bias);
+    }
+    score = arith::SelectOp::create(b, loc, keep, score, lowest);
+    rowLargest =
+        rowLargest ? Value(arith::MaxNumFOp::create(b, loc, rowLargest, score))
+                   : score;
+    blockScores.push_back(score);
+  }
+  Value before = t.load(largest, row);
+  Value now = arith::MaxNumFOp::create(
+      b, loc, before,
+      vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXNUMF,
+                                  rowLargest));
+  t.store(now, largest, row);
+  // Nothing visible yet: exp(-inf - 0) is 0 where exp(-inf + inf) is NaN.
+  Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, now,
+                                     scalar(-infinity));
+  Value base = arith::SelectOp::create(b, loc, none, scalar(0), now);
+  Value rescale =
+      math::ExpOp::create(b, loc, arith::SubFOp::create(b, loc, before, base));
+  Value baseLanes = t.broadcast(base, lanes);
+  Value sum;
+  for (auto [i, score] : llvm::enumerate(blockScores)) {
+    Value weight = math::ExpOp::create(
+        b, loc, arith::SubFOp::create(b, loc, score, baseLanes));
+    t.store(weight, scores, t.add(rowOffset, t.index(i * lanes)));
+    sum = sum ? Value(arith::AddFOp::create(b, loc, sum, weight)) : weight;
+  }
+  Value total = arith::MulFOp::create(b, loc, t.load(totals, row), rescale);
+  total = arith::AddFOp::create(
+      b, loc, total,
+      vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, sum,
+                                  arith::FastMathFlags::reassoc));
+  t.store(total, totals, row);
+  Value rescaleLanes = t.broadcast(rescale, lanes);
+  t.forEach(t.index(0), t.index(paddedValue), lanes, [&](Value column) {
+    Value at = t.add(t.mul(row, t.index(paddedValue)), column);
+    Value old = t.loadVector(sums, at, lanes);
+    t.store(arith::MulFOp::create(b, loc, old, rescaleLanes), sums, at);
+  });
+}
+
+void AttentionBody::build(Value begin, Value end) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  Value zero = t.index(0), one = t.index(1);
+  Value queries = query.sizes[2], keyCount = key.sizes[2];
+  Value group = t.div(query.sizes[1], key.sizes[1]);
+  Value blocks = t.ceilDiv(queries, queryBlock);
+  Value lowest = scalar(-std::numeric_limits<float>::infinity());
+  Value none = scalar(0);
+  Value scoreStride = t.index(keyBlock), sumStride = t.index(paddedValue);
+  int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
+                          .getDimSize(op.getValueLayout()[3]);
+  // Row i sees the keys below i + past.
+  Value past = t.add(t.sub(keyCount, queries), one);
+
+  t.forEach(begin, end, 1, [&](Value tile) {
+    SmallVector<Value> at =
+        t.delinearize(tile, {query.sizes[0], query.sizes[1], blocks});
+    Value batch = at[0], headIndex = at[1];
+    Value firstRow = t.mul(at[2], t.index(queryBlock));
+    Value rows = t.min(t.sub(queries, firstRow), t.index(queryBlock));
+    Value kvHead = t.div(headIndex, group);
+    FlatMatrix q = query.at(t, batch, headIndex, firstRow);
+    t.forEach(zero, rows, 1, [&](Value row) {
+      t.store(lowest, largest, row);
+      t.store(none, totals, row);
+    });
+    t.fillZero(sums, zero, t.mul(rows, sumStride), lanes);
+    Value endKey = keyCount;
+    if (op.getCausal())
+      endKey =
+          t.max(zero, t.min(keyCount,
+                            t.add(t.add(firstRow, t.sub(rows, one)), past)));
+    t.forEach(zero, endKey, keyBlock, [&](Value firstKey) {
+      Value count = t.min(t.sub(endKey, firstKey), t.index(keyBlock));
+      FlatMatrix k = key.at(t, batch, kvHead, firstKey);
+      FlatMatrix scoreMatrix{scores, zero, scoreStride, one};
+      // Keys lie transposed in scratch, so that lanes run along keys.
+      auto fromPacked = [&] {
+        FlatMatrix packedKeys{keys, zero, t.index(keyBlock), one};
+        t.pack({k.buffer, k.offset, k.column, k.row}, packedKeys, t.index(head),
+               count, keyBlock, /*contiguous=*/false, lanes);
+        t.fillZero(scores, zero, t.mul(rows, scoreStride), lanes);
+        multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock);
+      };
+      if (head % lanes == 0 && isContiguous(op.getQueryLayout()) &&
+          isContiguous(op.getKeyLayout())) {
+        Value few = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle,
+                                          rows, t.index(fewQueries));
+        scf::IfOp::create(
+            b, loc, few,
+            [&](OpBuilder &, Location) {
+              scoreFewQueries(q, k, rows, count);
+              scf::YieldOp::create(b, loc);
+            },
+            [&](OpBuilder &, Location) {
+              fromPacked();
+              scf::YieldOp::create(b, loc);
+            });
+      } else {
+        fromPacked();
+      }
+      t.forEach(zero, rows, 1, [&](Value row) {
+        Value queryRow = t.add(firstRow, row);
+        Value visible = endKey;
+        if (op.getCausal())
+          visible = t.min(endKey, t.add(queryRow, past));
+        softmaxRow(batch, headIndex, row, queryRow, firstKey, visible);
+      });
+      FlatMatrix v = value.at(t, batch, kvHead, firstKey);
+      if (!values) {
+        multiply(scoreMatrix, v, {sums, zero, sumStride, one}, rows, count,
+                 paddedValue);
+      } else {
+        FlatMatrix packedValues{values, zero, sumStride, one};
+        t.pack(v, packedValues, count, t.index(valueSize), paddedValue,
+               isContiguous(op.getValueLayout()), lanes);
+        multiply(scoreMatrix, packedValues, {sums, zero, sumStride, one}, rows,
+                 count, paddedValue);
+      }
+    });
+    FlatMatrix out = output.at(t, batch, headIndex, firstRow);
+    t.forEach(zero, rows, 1, [&](Value row) {
+      Value total = t.load(totals, row);
+      Value inverse = arith::DivFOp::create(b, loc, scalar(1), total);
+      if (op.getZeroIfMasked()) {
+        Value empty = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
+                                            total, none);
+        inverse = arith::SelectOp::create(b, loc, empty, none, inverse);
+      }
+      Value target = t.add(out.offset, t.mul(row, out.row));
+      Value source = t.mul(row, sumStride);
+      if (valueSize % lanes == 0 && isContiguous(op.getOutputLayout())) {
+        t.forEach(zero, t.index(valueSize), lanes, [&](Value column) {
+          Value sum = t.loadVector(sums, t.add(source, column), lanes);
+          t.store(
+              arith::MulFOp::create(b, loc, sum, t.broadcast(inverse, lanes)),
+              out.buffer, t.add(target, column));
+        });
+        return;
+      }
+      t.forEach(zero, t.index(valueSize), 1, [&](Value column) {
+        Value sum = t.load(sums, t.add(source, column));
+        t.store(arith::MulFOp::create(b, loc, sum, inverse), out.buffer,
+                t.add(target, t.mul(column, out.column)));
+      });
+    });
+  });
+}
+
+static LogicalResult scheduleAttention(RegionOp region,
+                                       const TargetFacts &facts,
+                                       RewriterBase &rewriter) {
+  AttentionOp op = findAttention(region);
+  if (failed(check(region, op)))
+    return failure();
+  int64_t lanes = facts.vectorBytes / 4;
+  int64_t queryBlock = 8 * TileBuilder::tileRows(lanes);
+  Location loc = region.getLoc();
+  OpBuilder::InsertionGuard guard(rewriter);
+
+  rewriter.setInsertionPoint(region);
+  TileBuilder outside{rewriter, loc};
+  SmallVector<Value> resultSizes;
+  auto dynamic = region.getSizes().begin();
+  for (int64_t size :
+       cast<RankedTensorType>(op.getOutput().getType()).getShape())
+    resultSizes.push_back(ShapedType::isDynamic(size) ? Value(*dynamic++)
+                                                      : outside.index(size));
+  ArrayRef<int64_t> outputLayout = op.getOutputLayout();
+  Value gridSize = outside.mul(
+      outside.mul(resultSizes[outputLayout[0]], resultSizes[outputLayout[1]]),
+      outside.ceilDiv(resultSizes[outputLayout[2]], queryBlock));
+  auto schedule = ScheduleAttr::get(region.getContext(), "attention",
+                                    {queryBlock, keyBlock}, lanes);
+  auto scheduled =
+      RegionOp::create(rewriter, loc, region.getResultTypes(), region.getName(),
+                       region.getInputs(), region.getIndices(),
+                       region.getSizes(), gridSize, schedule);
+  scheduled->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+
+  Block *block = rewriter.createBlock(&scheduled.getBody());
+  auto addMemRef = [&](Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    return block->addArgument(
+        MemRefType::get(tensor.getShape(), tensor.getElementType()), loc);
+  };
+  for (Type type : region.getInputs().getTypes())
+    addMemRef(type);
+  Value output = addMemRef(region.getResult(0).getType());
+  for (size_t i = 0; i < region.getIndices().size() + 2; ++i)
+    block->addArgument(rewriter.getIndexType(), loc);
+  auto buffer = [&](Value argument) -> Value {
+    return block->getArgument(cast<BlockArgument>(argument).getArgNumber());
+  };
+
+  rewriter.setInsertionPointToStart(block);
+  TileBuilder t{rewriter, loc};
+  auto scratch = [&](int64_t count) -> Value {
+    return memref::AllocaOp::create(
+        rewriter, loc, MemRefType::get({count}, rewriter.getF32Type()),
+        rewriter.getI64IntegerAttr(64));
+  };
+  int64_t head = cast<RankedTensorType>(op.getQuery().getType())
+                     .getDimSize(op.getQueryLayout()[3]);
+  int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
+                          .getDimSize(op.getValueLayout()[3]);
+  int64_t padded = llvm::alignTo(valueSize, panelColumns);
+  bool direct = padded == valueSize && isContiguous(op.getValueLayout());
+  AttentionBody body{t,
+                     op,
+                     lanes,
+                     queryBlock,
+                     readHeads(t, buffer(op.getQuery()), op.getQueryLayout()),
+                     readHeads(t, buffer(op.getKey()), op.getKeyLayout()),
+                     readHeads(t, buffer(op.getValue()), op.getValueLayout()),
+                     readHeads(t, output, outputLayout),
+                     op.getMask() ? buffer(op.getMask()) : Value(),
+                     scratch(queryBlock * keyBlock),
+                     scratch(head * keyBlock),
+                     direct ? Value() : scratch(keyBlock * padded),
+                     scratch(queryBlock * padded),
+                     scratch(queryBlock),
+                     scratch(queryBlock),
+                     head,
+                     padded};
+  body.build(block->getArgument(block->getNumArguments() - 2),
+             block->getArguments().back());
+  YieldOp::create(rewriter, loc, ValueRange());
+  rewriter.replaceOp(region, scheduled);
+  return success();
+}
+
+KernelFamily tenon::attentionFamily() {
+  return {"attention",
+          [](RegionOp region) { return findAttention(region) != nullptr; },
+          scheduleAttention};
+}

@@ -1,0 +1,451 @@
+// Schedules kernel.contract with an elementwise epilogue: panels of 32 columns,
+// register tiles over them, and the epilogue on rows that are still in L1.
+#include "TileBuilder.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "tenon/Kernels/Family.h"
+
+using namespace mlir;
+using namespace tenon;
+using namespace tenon::kernel;
+
+namespace {
+
+/// Contracted elements whose panel is packed at once: 32 KiB of f32.
+constexpr int64_t packedDepth = 256;
+
+/// Contracted elements of a weight panel that run at once: 128 KiB of f32, so
+/// that a part of a panel stays in L2 while all rows of a block use it.
+constexpr int64_t panelDepth = 1024;
+
+/// Multiply-adds that make a tile of the grid worth a launch's part: about
+/// 50 microseconds of one core.
+constexpr int64_t tileWork = 3000000;
+
+struct Contraction {
+  ContractOp op;
+  linalg::GenericOp epilogue; // or null
+  BlockArgument lhs, rhs;
+};
+
+} // namespace
+
+static ContractOp findContract(RegionOp region) {
+  for (Operation &op : region.getBody().front())
+    if (auto contract = dyn_cast<ContractOp>(op))
+      return contract;
+  return nullptr;
+}
+
+/// The scalar of an `arith.constant` that is one, or a tensor of equal
+/// elements.
+static TypedAttr constantScalar(Value value) {
+  auto constant = value.getDefiningOp<arith::ConstantOp>();
+  if (!constant)
+    return nullptr;
+  if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
+    return cast<TypedAttr>(splat.getSplatValue<Attribute>());
+  return isa<ShapedType>(constant.getType()) ? nullptr : constant.getValue();
+}
+
+/// Reads the body of a region in its first form; says what it cannot take.
+static FailureOr<Contraction> analyze(RegionOp region) {
+  Contraction result{findContract(region), nullptr, {}, {}};
+  result.lhs = dyn_cast<BlockArgument>(result.op.getLhs());
+  result.rhs = dyn_cast<BlockArgument>(result.op.getRhs());
+  if (!result.lhs || !result.rhs)
+    return result.op.emitOpError("must read inputs of its region");
+  auto element = result.op.getOutput().getType();
+  Type type = cast<RankedTensorType>(element).getElementType();
+  for (Value operand : {result.op.getLhs(), result.op.getRhs()})
+    if (cast<RankedTensorType>(operand.getType()).getElementType() != type ||
+        !type.isIntOrFloat() || type.isInteger(1))
+      return result.op.emitOpError("multiplies ")
+             << operand.getType() << " into " << element
+             << ", but operands and result must have one element type";
+  Value last = result.op.getOutput();
+  for (Operation &op : region.getBody().front()) {
+    if (isa<ContractOp, YieldOp, tensor::EmptyOp, tensor::DimOp,
+            arith::ConstantOp>(op))
+      continue;
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    if (!generic || result.epilogue)
+      return op.emitOpError("cannot stand beside a kernel.contract");
+    result.epilogue = generic;
+    last = generic->getResult(0);
+  }
+  Operation *yield = region.getBody().front().getTerminator();
+  if (region.getNumResults() != 1 || yield->getOperand(0) != last)
+    return region.emitOpError("has ")
+           << region.getNumResults()
+           << " results, but a contract yields one, the last value computed";
+  auto output = cast<RankedTensorType>(last.getType());
+  if (output.getElementType().isInteger(1))
+    return region.emitOpError("cannot write ") << output << " by vectors";
+  if (linalg::GenericOp generic = result.epilogue) {
+    if (generic.getNumDpsInits() != 1 ||
+        generic.getNumParallelLoops() != generic.getNumLoops() ||
+        !generic.getIndexingMapsArray().back().isIdentity() ||
+        !generic.getBody()->getArguments().back().use_empty())
+      return generic.emitOpError(
+          "is no elementwise epilogue of a kernel.contract");
+    for (OpOperand *input : generic.getDpsInputOperands()) {
+      AffineMap map = generic.getMatchingIndexingMap(input);
+      bool readable = input->get() == result.op.getOutput()
+                          ? map.isIdentity()
+                          : isa<BlockArgument>(input->get()) ||
+                                constantScalar(input->get());
+      if (!readable)
+        return generic.emitOpError("reads operand ")
+               << input->getOperandNumber() << " through "
+               << AffineMapAttr::get(map) << ", which an epilogue cannot";
+      for (AffineExpr expr : map.getResults())
+        if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
+          return generic.emitOpError("reads operand ")
+                 << input->getOperandNumber() << " through "
+                 << AffineMapAttr::get(map) << ", which an epilogue cannot";
+    }
+    for (Operation &op : *generic.getBody()) {
+      if (!isa<arith::ConstantOp, linalg::YieldOp>(op) &&
+          !OpTrait::hasElementwiseMappableTraits(&op))
+        return op.emitOpError("cannot run on vectors in an epilogue");
+      for (Value operand : op.getOperands())
+        if (operand.getParentBlock() != generic.getBody() &&
+            !constantScalar(operand) && !isa<BlockArgument>(operand))
+          return op.emitOpError("reads a value outside of its epilogue");
+    }
+  }
+  return result;
+}
+
+/// Turns scalars into vectors of `lanes`; constants become splats.
+/// `outer` gives the index arguments of the region.
+static Value cloneOnVectors(TileBuilder &t, linalg::GenericOp generic,
+                            ValueRange arguments,
+                            function_ref<Value(Value)> outer, int64_t lanes) {
+  IRMapping map;
+  map.map(generic.getBody()->getArguments().drop_back(), arguments);
+  auto mapOuter = [&](Operation &op) {
+    for (Value operand : op.getOperands())
+      if (!map.contains(operand)) {
+        TypedAttr scalar = constantScalar(operand);
+        map.map(operand, scalar ? t.splat(scalar, lanes)
+                                : t.broadcast(outer(operand), lanes));
+      }
+  };
+  for (Operation &op : generic.getBody()->without_terminator()) {
+    if (isa<arith::ConstantOp>(op))
+      continue;
+    mapOuter(op);
+    Operation *clone = t.b.clone(op, map);
+    for (Value result : clone->getResults())
+      result.setType(VectorType::get(lanes, result.getType()));
+  }
+  Operation &yield = *generic.getBody()->getTerminator();
+  mapOuter(yield);
+  return map.lookup(yield.getOperand(0));
+}
+
+/// Offset of the matrix of an operand at `coordinates` of the result's leading
+/// dimensions, which the operand's broadcast to.
+static Value batchOffset(TileBuilder &t, ArrayRef<Value> operandSizes,
+                         ArrayRef<Value> coordinates) {
+  SmallVector<Value> strides = t.strides(operandSizes);
+  size_t leading = operandSizes.size() - 2;
+  Value offset = t.index(0);
+  for (size_t dim = 0; dim < leading; ++dim) {
+    Value coordinate = coordinates[coordinates.size() - leading + dim];
+    Value single = t.equal(operandSizes[dim], t.index(1));
+    Value used = t.b.createOrFold<arith::SelectOp>(t.loc, single, t.index(0),
+                                                   coordinate);
+    offset = t.add(offset, t.mul(used, strides[dim]));
+  }
+  return offset;
+}
+
+/// Sizes of the region's result outside of it.
+static SmallVector<Value> resultSizes(TileBuilder &t, RegionOp region) {
+  SmallVector<Value> result;
+  auto dynamic = region.getSizes().begin();
+  for (int64_t size :
+       cast<RankedTensorType>(region.getResult(0).getType()).getShape())
+    result.push_back(ShapedType::isDynamic(size) ? Value(*dynamic++)
+                                                 : t.index(size));
+  return result;
+}
+
+namespace {
+
+/// The grid: batches × groups of panels × blocks of rows, rows innermost, so
+/// that the panels of a group stay in a core's cache.
+struct Grid {
+  SmallVector<Value> leading;
+  Value rows, columns, panels, groups, blocks, total;
+};
+
+} // namespace
+
+/// `collapsed`: leading dimensions count as rows.
+static Grid buildGrid(TileBuilder &t, ArrayRef<Value> sizes, bool collapsed,
+                      int64_t rowBlock, int64_t panelGroup) {
+  Grid grid;
+  ArrayRef<Value> leading = sizes.drop_back(2);
+  grid.rows = sizes[sizes.size() - 2];
+  grid.columns = sizes.back();
+  if (collapsed)
+    grid.rows = t.mul(t.product(leading), grid.rows);
+  else
+    grid.leading.assign(leading.begin(), leading.end());
+  grid.panels = t.ceilDiv(grid.columns, panelColumns);
+  grid.groups = t.ceilDiv(grid.panels, panelGroup);
+  grid.blocks = t.ceilDiv(grid.rows, rowBlock);
+  grid.total = t.mul(t.product(grid.leading), t.mul(grid.groups, grid.blocks));
+  return grid;
+}
+
+/// The epilogue on one row of a tile, and the store of its result.
+static void finishRow(TileBuilder &t, Contraction contraction,
+                      function_ref<Value(Value)> buffer, ArrayRef<Value> sizes,
+                      Value output, FlatMatrix acc, Value accRow, Value row,
+                      Value column, int64_t lanes) {
+  Value columns = sizes.back();
+  Value rowOffset = t.mul(row, columns);
+  APInt known;
+  bool exact = matchPattern(columns, m_ConstantInt(&known)) &&
+               known.getSExtValue() % panelColumns == 0;
+  SmallVector<Value> coordinates = t.delinearize(row, sizes.drop_back());
+  for (int64_t v = 0; v < panelColumns; v += lanes) {
+    Value first = t.add(column, t.index(v));
+    Value value = t.loadVector(
+        acc.buffer, t.add(t.mul(accRow, acc.row), t.index(v)), lanes);
+    if (linalg::GenericOp generic = contraction.epilogue) {
+      SmallVector<Value> arguments;
+      for (OpOperand *input : generic.getDpsInputOperands()) {
+        if (input->get() == contraction.op.getOutput()) {
+          arguments.push_back(value);
+          continue;
+        }
+        if (TypedAttr scalar = constantScalar(input->get())) {
+          arguments.push_back(t.splat(scalar, lanes));
+          continue;
+        }
+        Value memref = buffer(input->get());
+        Value flat = t.flatten(memref);
+        AffineMap map = generic.getMatchingIndexingMap(input);
+        SmallVector<Value> strides = t.strides(t.sizes(memref));
+        Value offset = t.index(0), stride;
+        bool contiguous = false;
+        if (map.isIdentity()) {
+          offset = rowOffset;
+          stride = t.index(1);
+          contiguous = true;
+        } else {
+          for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+            auto dim = dyn_cast<AffineDimExpr>(expr);
+            if (!dim) {
+              int64_t at = cast<AffineConstantExpr>(expr).getValue();
+              offset = t.add(offset, t.mul(t.index(at), strides[i]));
+            } else if (dim.getPosition() + 1 == sizes.size()) {
+              stride = stride ? t.add(stride, strides[i]) : strides[i];
+              contiguous = i + 1 == map.getNumResults() && strides[i] == stride;
+            } else {
+              offset = t.add(offset,
+                             t.mul(coordinates[dim.getPosition()], strides[i]));
+            }
+          }
+        }
+        if (!stride)
+          arguments.push_back(t.broadcast(t.load(flat, offset), lanes));
+        else if (contiguous && exact &&
+                 !cast<MemRefType>(flat.getType())
+                      .getElementType()
+                      .isInteger(1))
+          arguments.push_back(t.loadVector(flat, t.add(offset, first), lanes));
+        else
+          arguments.push_back(t.loadLanes(flat, offset, first, columns, stride,
+                                          contiguous, lanes));
+      }
+      value = cloneOnVectors(t, generic, arguments, buffer, lanes);
+    }
+    Value position = t.add(rowOffset, first);
+    if (exact) {
+      t.store(value, output, position);
+      continue;
+    }
+    Value mask = vector::CreateMaskOp::create(
+        t.b, t.loc, VectorType::get(lanes, t.b.getI1Type()),
+        ValueRange(t.max(t.sub(columns, first), t.index(0))));
+    vector::MaskedStoreOp::create(t.b, t.loc, output, ValueRange(position),
+                                  mask, value);
+  }
+}
+
+static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
+                                      RewriterBase &rewriter) {
+  FailureOr<Contraction> analyzed = analyze(region);
+  if (failed(analyzed))
+    return failure();
+  Contraction contraction = *analyzed;
+  ContractOp op = contraction.op;
+  auto lhsType = cast<RankedTensorType>(op.getLhs().getType());
+  auto rhsType = cast<RankedTensorType>(op.getRhs().getType());
+  auto outputType = cast<RankedTensorType>(op.getOutput().getType());
+  Type element = outputType.getElementType();
+  if (lhsType.getRank() < 2 || rhsType.getRank() < (op.getPacked() ? 3 : 2) ||
+      outputType.getRank() < 2)
+    return op.emitOpError("multiplies tensors of rank ")
+           << lhsType.getRank() << " and " << rhsType.getRank()
+           << ", but both must be matrices";
+
+  // Tiles: rows that fill register tiles; panels for about tileWork.
+  int64_t lanes = facts.vectorBytes / 4;
+  int64_t rowBlock = 8 * TileBuilder::tileRows(lanes);
+  bool collapsed =
+      (op.getPacked() || rhsType.getRank() == 2) && !op.getTransposeLhs();
+  int64_t lhsRank = lhsType.getRank();
+  int64_t depth = lhsType.getDimSize(lhsRank - (op.getTransposeLhs() ? 2 : 1));
+  int64_t knownDepth = ShapedType::isDynamic(depth) ? 64 : depth;
+  knownDepth = std::max<int64_t>(knownDepth, 1);
+  int64_t panelGroup = tileWork / (rowBlock * panelColumns * knownDepth);
+  panelGroup =
+      std::min(panelGroup, facts.l2Bytes / 2 / (knownDepth * panelColumns * 4));
+  panelGroup = std::clamp<int64_t>(panelGroup, 1, 16);
+  int64_t columns = outputType.getDimSize(outputType.getRank() - 1);
+  if (!ShapedType::isDynamic(columns) && columns > 0) {
+    int64_t panels = llvm::divideCeil(columns, panelColumns);
+    panelGroup = llvm::divideCeil(panels, llvm::divideCeil(panels, panelGroup));
+  }
+
+  Location loc = region.getLoc();
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPoint(region);
+  TileBuilder outside{rewriter, loc};
+  Value gridSize = buildGrid(outside, resultSizes(outside, region), collapsed,
+                             rowBlock, panelGroup)
+                       .total;
+  auto schedule = ScheduleAttr::get(region.getContext(), "contract",
+                                    {rowBlock, panelGroup}, lanes);
+  auto scheduled =
+      RegionOp::create(rewriter, loc, region.getResultTypes(), region.getName(),
+                       region.getInputs(), region.getIndices(),
+                       region.getSizes(), gridSize, schedule);
+  scheduled->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+
+  Block *block = rewriter.createBlock(&scheduled.getBody());
+  auto addMemRef = [&](Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    return block->addArgument(
+        MemRefType::get(tensor.getShape(), tensor.getElementType()), loc);
+  };
+  for (Type type : region.getInputs().getTypes())
+    addMemRef(type);
+  Value output = addMemRef(region.getResult(0).getType());
+  for (size_t i = 0; i < region.getIndices().size() + 2; ++i)
+    block->addArgument(rewriter.getIndexType(), loc);
+  Value begin = block->getArgument(block->getNumArguments() - 2);
+  Value end = block->getArguments().back();
+  // The results' memrefs stand between inputs and indices.
+  auto buffer = [&](Value argument) -> Value {
+    unsigned number = cast<BlockArgument>(argument).getArgNumber();
+    return block->getArgument(number + (argument.getType().isIndex() ? 1 : 0));
+  };
+
+  rewriter.setInsertionPointToStart(block);
+  TileBuilder t{rewriter, loc};
+  Value lhs = buffer(op.getLhs()), rhs = buffer(op.getRhs());
+  SmallVector<Value> sizes = t.sizes(output);
+  Grid grid = buildGrid(t, sizes, collapsed, rowBlock, panelGroup);
+  SmallVector<Value> lhsSizes = t.sizes(lhs), rhsSizes = t.sizes(rhs);
+  Value lhsFlat = t.flatten(lhs), rhsFlat = t.flatten(rhs);
+  Value outputFlat = t.flatten(output);
+  Value contracted = lhsSizes[lhsRank - (op.getTransposeLhs() ? 2 : 1)];
+  auto scratch = [&](int64_t count) -> Value {
+    return memref::AllocaOp::create(rewriter, loc,
+                                    MemRefType::get({count}, element),
+                                    rewriter.getI64IntegerAttr(64));
+  };
+  Value sums = scratch(rowBlock * panelColumns);
+  Value panel = op.getPacked() ? Value() : scratch(packedDepth * panelColumns);
+  Value one = t.index(1), zero = t.index(0), width = t.index(panelColumns);
+
+  t.forEach(begin, end, 1, [&](Value tile) {
+    SmallVector<Value> space(grid.leading);
+    space.append({grid.groups, grid.blocks});
+    SmallVector<Value> at = t.delinearize(tile, space);
+    ArrayRef<Value> batch = ArrayRef(at).drop_back(2);
+    Value firstRow = t.mul(at.back(), t.index(rowBlock));
+    Value rows = t.min(t.sub(grid.rows, firstRow), t.index(rowBlock));
+    Value firstPanel = t.mul(at[at.size() - 2], t.index(panelGroup));
+    Value endPanel = t.min(t.add(firstPanel, t.index(panelGroup)), grid.panels);
+    Value batchRow = firstRow; // in the output, all leading dims as rows
+    if (!collapsed) {
+      Value linear = zero;
+      for (auto [coordinate, size] : llvm::zip(batch, grid.leading))
+        linear = t.add(t.mul(linear, size), coordinate);
+      batchRow = t.add(t.mul(linear, grid.rows), firstRow);
+    }
+    FlatMatrix left{lhsFlat, zero, contracted, one};
+    if (op.getTransposeLhs())
+      left = {lhsFlat, zero, one, lhsSizes.back()};
+    if (!collapsed)
+      left.offset = batchOffset(t, lhsSizes, batch);
+    left.offset = t.add(left.offset, t.mul(firstRow, left.row));
+    FlatMatrix right{rhsFlat, zero, grid.columns, one};
+    if (op.getTransposeRhs())
+      right = {rhsFlat, zero, one, contracted};
+    if (!collapsed && !op.getPacked())
+      right.offset = batchOffset(t, rhsSizes, batch);
+    FlatMatrix acc{sums, zero, width, one};
+
+    t.forEach(firstPanel, endPanel, 1, [&](Value panelNumber) {
+      Value column = t.mul(panelNumber, width);
+      t.fillZero(sums, zero, t.mul(rows, width), lanes);
+      auto multiply = [&](FlatMatrix lhs, FlatMatrix rhs, Value depth) {
+        for (int64_t half = 0; half < panelColumns; half += 2 * lanes) {
+          FlatMatrix rhsHalf = rhs, accHalf = acc;
+          rhsHalf.offset = t.add(rhs.offset, t.index(half));
+          accHalf.offset = t.add(acc.offset, t.index(half));
+          t.multiply(lhs, rhsHalf, accHalf, rows, depth, lanes);
+        }
+      };
+      if (op.getPacked()) {
+        Value offset = t.mul(panelNumber, t.mul(contracted, width));
+        t.forEach(zero, contracted, panelDepth, [&](Value k) {
+          Value depth = t.min(t.sub(contracted, k), t.index(panelDepth));
+          FlatMatrix part = left;
+          part.offset = t.add(left.offset, t.mul(k, left.column));
+          multiply(part, {rhsFlat, t.add(offset, t.mul(k, width)), width, one},
+                   depth);
+        });
+      } else {
+        t.forEach(zero, contracted, packedDepth, [&](Value k) {
+          Value depth = t.min(t.sub(contracted, k), t.index(packedDepth));
+          FlatMatrix from = right;
+          from.offset = t.add(right.offset, t.add(t.mul(k, right.row),
+                                                  t.mul(column, right.column)));
+          FlatMatrix packed{panel, zero, width, one};
+          t.pack(from, packed, depth, t.min(t.sub(grid.columns, column), width),
+                 panelColumns, /*contiguous=*/!op.getTransposeRhs(), lanes);
+          FlatMatrix part = left;
+          part.offset = t.add(left.offset, t.mul(k, left.column));
+          multiply(part, packed, depth);
+        });
+      }
+      t.forEach(zero, rows, 1, [&](Value row) {
+        finishRow(t, contraction, buffer, sizes, outputFlat, acc, row,
+                  t.add(batchRow, row), column, lanes);
+      });
+    });
+  });
+  YieldOp::create(rewriter, loc, ValueRange());
+  rewriter.replaceOp(region, scheduled);
+  return success();
+}
+
+KernelFamily tenon::contractFamily() {
+  return {"contract",
+          [](RegionOp region) { return findContract(region) != nullptr; },
+          scheduleContract};
+}

@@ -1,0 +1,302 @@
+// Index arithmetic, loops, and the register tile of a matrix product.
+#include "TileBuilder.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace tenon;
+
+Value TileBuilder::index(int64_t value) {
+  return arith::ConstantIndexOp::create(b, loc, value);
+}
+Value TileBuilder::add(Value lhs, Value rhs) {
+  return b.createOrFold<arith::AddIOp>(loc, lhs, rhs);
+}
+Value TileBuilder::sub(Value lhs, Value rhs) {
+  return b.createOrFold<arith::SubIOp>(loc, lhs, rhs);
+}
+Value TileBuilder::mul(Value lhs, Value rhs) {
+  return b.createOrFold<arith::MulIOp>(loc, lhs, rhs);
+}
+Value TileBuilder::div(Value lhs, Value rhs) {
+  return b.createOrFold<arith::DivUIOp>(loc, lhs, rhs);
+}
+Value TileBuilder::rem(Value lhs, Value rhs) {
+  return b.createOrFold<arith::RemUIOp>(loc, lhs, rhs);
+}
+Value TileBuilder::ceilDiv(Value lhs, int64_t rhs) {
+  return div(add(lhs, index(rhs - 1)), index(rhs));
+}
+Value TileBuilder::min(Value lhs, Value rhs) {
+  return b.createOrFold<arith::MinSIOp>(loc, lhs, rhs);
+}
+Value TileBuilder::max(Value lhs, Value rhs) {
+  return b.createOrFold<arith::MaxSIOp>(loc, lhs, rhs);
+}
+Value TileBuilder::equal(Value lhs, Value rhs) {
+  return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, lhs, rhs);
+}
+
+Value TileBuilder::size(Value memref, int64_t dim) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (!type.isDynamicDim(dim))
+    return index(type.getDimSize(dim));
+  return memref::DimOp::create(b, loc, memref, dim);
+}
+
+SmallVector<Value> TileBuilder::sizes(Value memref) {
+  SmallVector<Value> result;
+  for (int64_t dim = 0; dim < cast<MemRefType>(memref.getType()).getRank();
+       ++dim)
+    result.push_back(size(memref, dim));
+  return result;
+}
+
+SmallVector<Value> TileBuilder::strides(ArrayRef<Value> sizes) {
+  SmallVector<Value> result(sizes.size());
+  Value stride = index(1);
+  for (size_t dim = sizes.size(); dim-- > 0;) {
+    result[dim] = stride;
+    stride = mul(stride, sizes[dim]);
+  }
+  return result;
+}
+
+Value TileBuilder::product(ArrayRef<Value> values) {
+  Value result = index(1);
+  for (Value value : values)
+    result = mul(result, value);
+  return result;
+}
+
+SmallVector<Value> TileBuilder::delinearize(Value linear,
+                                            ArrayRef<Value> sizes) {
+  SmallVector<Value> result(sizes.size());
+  for (size_t dim = sizes.size(); dim-- > 1;) {
+    result[dim] = rem(linear, sizes[dim]);
+    linear = div(linear, sizes[dim]);
+  }
+  if (!sizes.empty())
+    result[0] = linear;
+  return result;
+}
+
+Value TileBuilder::flatten(Value memref) {
+  int64_t rank = cast<MemRefType>(memref.getType()).getRank();
+  if (rank <= 1)
+    return memref;
+  ReassociationIndices all(llvm::to_vector<2>(llvm::seq<int64_t>(0, rank)));
+  return memref::CollapseShapeOp::create(
+      b, loc, memref, SmallVector<ReassociationIndices>{all});
+}
+
+Value TileBuilder::load(Value flat, Value offset) {
+  if (cast<MemRefType>(flat.getType()).getRank() == 0)
+    return memref::LoadOp::create(b, loc, flat, ValueRange());
+  return memref::LoadOp::create(b, loc, flat, offset);
+}
+
+Value TileBuilder::loadVector(Value flat, Value offset, int64_t lanes) {
+  auto type =
+      VectorType::get(lanes, cast<MemRefType>(flat.getType()).getElementType());
+  return vector::LoadOp::create(b, loc, type, flat, ValueRange(offset));
+}
+
+void TileBuilder::store(Value value, Value flat, Value offset) {
+  if (isa<VectorType>(value.getType()))
+    vector::StoreOp::create(b, loc, value, flat, ValueRange(offset));
+  else
+    memref::StoreOp::create(b, loc, value, flat, ValueRange(offset));
+}
+
+Value TileBuilder::broadcast(Value scalar, int64_t lanes) {
+  return vector::BroadcastOp::create(
+      b, loc, VectorType::get(lanes, scalar.getType()), scalar);
+}
+
+Value TileBuilder::splat(TypedAttr scalar, int64_t lanes) {
+  auto type = VectorType::get(lanes, scalar.getType());
+  return arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(type, Attribute(scalar)));
+}
+
+Value TileBuilder::zeros(Type element, int64_t lanes) {
+  return splat(b.getZeroAttr(element), lanes);
+}
+
+Value TileBuilder::loadLanes(Value flat, Value offset, Value first, Value end,
+                             Value stride, bool contiguous, int64_t lanes) {
+  Type element = cast<MemRefType>(flat.getType()).getElementType();
+  auto type = VectorType::get(lanes, element);
+  if (contiguous && !element.isInteger(1)) {
+    Value mask = vector::CreateMaskOp::create(
+        b, loc, VectorType::get(lanes, b.getI1Type()),
+        ValueRange(max(sub(end, first), index(0))));
+    return vector::MaskedLoadOp::create(b, loc, type, flat,
+                                        ValueRange(add(offset, first)), mask,
+                                        zeros(element, lanes));
+  }
+  SmallVector<Value> values;
+  Value last = sub(end, index(1));
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    Value position = min(add(first, index(lane)), last);
+    values.push_back(load(flat, add(offset, mul(position, stride))));
+  }
+  return vector::FromElementsOp::create(b, loc, type, values);
+}
+
+void TileBuilder::forEach(Value begin, Value end, int64_t step,
+                          function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(b, loc, begin, end, index(step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+void TileBuilder::when(Value condition, function_ref<void()> body) {
+  auto op = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(op.thenBlock());
+  body();
+}
+
+void TileBuilder::fillZero(Value flat, Value offset, Value count,
+                           int64_t lanes) {
+  Value zero = zeros(cast<MemRefType>(flat.getType()).getElementType(), lanes);
+  forEach(index(0), count, lanes,
+          [&](Value i) { store(zero, flat, add(offset, i)); });
+}
+
+void TileBuilder::transposeSquare(MutableArrayRef<Value> rows) {
+  int64_t lanes = rows.size();
+  for (int64_t width = lanes / 2; width > 0; width /= 2) {
+    SmallVector<int64_t> upper, lower;
+    for (int64_t j = 0; j < lanes; ++j) {
+      upper.push_back(j & width ? lanes + j - width : j);
+      lower.push_back(j & width ? lanes + j : j + width);
+    }
+    for (int64_t i = 0; i < lanes; ++i) {
+      if (i & width)
+        continue;
+      Value first = rows[i], second = rows[i + width];
+      rows[i] = vector::ShuffleOp::create(b, loc, first, second, upper);
+      rows[i + width] = vector::ShuffleOp::create(b, loc, first, second, lower);
+    }
+  }
+}
+
+void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
+                       Value columns, int64_t width, bool contiguous,
+                       int64_t lanes) {
+  Type element = cast<MemRefType>(from.buffer.getType()).getElementType();
+  if (contiguous && !element.isInteger(1)) {
+    forEach(index(0), rows, 1, [&](Value i) {
+      Value source = add(from.offset, mul(i, from.row));
+      Value target = add(to.offset, mul(i, to.row));
+      for (int64_t j = 0; j < width; j += lanes)
+        store(loadLanes(from.buffer, source, index(j), columns, index(1), true,
+                        lanes),
+              to.buffer, add(target, index(j)));
+    });
+    return;
+  }
+  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(element));
+  auto offset = [&](FlatMatrix matrix, Value i, Value j) {
+    return add(matrix.offset, add(mul(i, matrix.row), mul(j, matrix.column)));
+  };
+  auto copy = [&](Value firstRow, Value firstColumn, Value endColumn) {
+    forEach(firstColumn, endColumn, 1, [&](Value j) {
+      forEach(firstRow, rows, 1, [&](Value i) {
+        store(load(from.buffer, offset(from, i, j)), to.buffer,
+              offset(to, i, j));
+      });
+    });
+  };
+  // A source whose rows are contiguous is its transpose: squares of vectors.
+  if (matchPattern(from.row, m_One())) {
+    Value fullRows = sub(rows, rem(rows, index(lanes)));
+    Value fullColumns = sub(columns, rem(columns, index(lanes)));
+    forEach(index(0), fullColumns, lanes, [&](Value j) {
+      forEach(index(0), fullRows, lanes, [&](Value i) {
+        SmallVector<Value> square;
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          square.push_back(loadVector(
+              from.buffer, offset(from, i, add(j, index(lane))), lanes));
+        transposeSquare(square);
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          store(square[lane], to.buffer, offset(to, add(i, index(lane)), j));
+      });
+    });
+    copy(index(0), fullColumns, columns);
+    copy(fullRows, index(0), fullColumns);
+  } else {
+    copy(index(0), index(0), columns);
+  }
+  forEach(columns, index(width), 1, [&](Value j) {
+    forEach(index(0), rows, 1,
+            [&](Value i) { store(zero, to.buffer, offset(to, i, j)); });
+  });
+}
+
+void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
+                               Value first, int64_t rows, Value depth,
+                               int64_t lanes) {
+  SmallVector<Value> lhsRows, accRows, sums;
+  for (int64_t m = 0; m < rows; ++m) {
+    Value row = add(first, index(m));
+    lhsRows.push_back(add(lhs.offset, mul(row, lhs.row)));
+    accRows.push_back(add(acc.offset, mul(row, acc.row)));
+    for (int64_t v = 0; v < 2; ++v)
+      sums.push_back(
+          loadVector(acc.buffer, add(accRows[m], index(v * lanes)), lanes));
+  }
+  auto loop =
+      scf::ForOp::create(b, loc, index(0), depth, index(1), ValueRange(sums));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value k = loop.getInductionVar();
+    Value position = add(rhs.offset, mul(k, rhs.row));
+    Value step = mul(k, lhs.column);
+    Value rhsVectors[2] = {
+        loadVector(rhs.buffer, position, lanes),
+        loadVector(rhs.buffer, add(position, index(lanes)), lanes)};
+    SmallVector<Value> next;
+    for (int64_t m = 0; m < rows; ++m) {
+      Value a = broadcast(load(lhs.buffer, add(lhsRows[m], step)), lanes);
+      for (int64_t v = 0; v < 2; ++v) {
+        Value sum = loop.getRegionIterArg(2 * m + v);
+        if (isa<FloatType>(getElementTypeOrSelf(a.getType())))
+          next.push_back(vector::FMAOp::create(b, loc, a, rhsVectors[v], sum));
+        else
+          next.push_back(arith::AddIOp::create(
+              b, loc, sum, arith::MulIOp::create(b, loc, a, rhsVectors[v])));
+      }
+    }
+    scf::YieldOp::create(b, loc, next);
+  }
+  for (int64_t m = 0; m < rows; ++m)
+    for (int64_t v = 0; v < 2; ++v)
+      store(loop.getResult(2 * m + v), acc.buffer,
+            add(accRows[m], index(v * lanes)));
+}
+
+void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
+                           Value rows, Value depth, int64_t lanes) {
+  int64_t full = tileRows(lanes);
+  Value rest = rem(rows, index(full));
+  Value end = sub(rows, rest);
+  forEach(index(0), end, full, [&](Value first) {
+    multiplyTile(lhs, rhs, acc, first, full, depth, lanes);
+  });
+  for (int64_t part : {4, 2, 1}) {
+    Value present = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
+                                          rest, index(part));
+    when(present,
+         [&] { multiplyTile(lhs, rhs, acc, end, part, depth, lanes); });
+    Value taken =
+        arith::SelectOp::create(b, loc, present, index(part), index(0));
+    end = add(end, taken);
+    rest = sub(rest, taken);
+  }
+}

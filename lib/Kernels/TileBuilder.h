@@ -1,0 +1,97 @@
+// What contract and attention share: index arithmetic, loops, and the register
+// tile of a matrix product.
+#ifndef TENON_LIB_KERNELS_TILEBUILDER_H
+#define TENON_LIB_KERNELS_TILEBUILDER_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+namespace tenon {
+
+/// Columns of a weight panel, and of a tile, whatever the vector width.
+constexpr int64_t panelColumns = 32;
+
+/// A matrix in a memref of rank one: element (i, j) is at offset + i * row +
+/// j * column.
+struct FlatMatrix {
+  mlir::Value buffer, offset, row, column;
+};
+
+/// Builds a body at one location. Arithmetic on constants folds.
+struct TileBuilder {
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+
+  mlir::Value index(int64_t value);
+  mlir::Value add(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value sub(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value mul(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value div(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value rem(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value ceilDiv(mlir::Value lhs, int64_t rhs);
+  mlir::Value min(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value max(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value equal(mlir::Value lhs, mlir::Value rhs);
+
+  /// Size of a dimension: a constant where the type knows it.
+  mlir::Value size(mlir::Value memref, int64_t dim);
+  llvm::SmallVector<mlir::Value> sizes(mlir::Value memref);
+  /// Row-major strides of `sizes`.
+  llvm::SmallVector<mlir::Value> strides(llvm::ArrayRef<mlir::Value> sizes);
+  mlir::Value product(llvm::ArrayRef<mlir::Value> values);
+  /// The coordinates of `linear` in a row-major space.
+  llvm::SmallVector<mlir::Value> delinearize(mlir::Value linear,
+                                             llvm::ArrayRef<mlir::Value> sizes);
+  /// The same memory as a memref of rank one.
+  mlir::Value flatten(mlir::Value memref);
+
+  mlir::Value load(mlir::Value flat, mlir::Value offset);
+  mlir::Value loadVector(mlir::Value flat, mlir::Value offset, int64_t lanes);
+  void store(mlir::Value value, mlir::Value flat, mlir::Value offset);
+  mlir::Value broadcast(mlir::Value scalar, int64_t lanes);
+  mlir::Value splat(mlir::TypedAttr scalar, int64_t lanes);
+  mlir::Value zeros(mlir::Type element, int64_t lanes);
+  /// Lanes of `flat` from `first` on, `stride` apart; those with `mask` false
+  /// hold anything. A load for each lane where no vector load is right: a
+  /// stride other than one, or i1, of which a memref holds one a byte.
+  mlir::Value loadLanes(mlir::Value flat, mlir::Value offset, mlir::Value first,
+                        mlir::Value end, mlir::Value stride, bool contiguous,
+                        int64_t lanes);
+
+  void forEach(mlir::Value begin, mlir::Value end, int64_t step,
+               llvm::function_ref<void(mlir::Value)> body);
+  void when(mlir::Value condition, llvm::function_ref<void()> body);
+
+  /// Sets `count` elements of `flat` from `offset` on to zero; `count` is a
+  /// multiple of `lanes`.
+  void fillZero(mlir::Value flat, mlir::Value offset, mlir::Value count,
+                int64_t lanes);
+
+  /// to[i, j] = from[i, j] for i < rows and j < columns, 0 for columns <= j <
+  /// width.
+  void pack(FlatMatrix from, FlatMatrix to, mlir::Value rows,
+            mlir::Value columns, int64_t width, bool contiguous, int64_t lanes);
+
+  /// acc += lhs · rhs for `rows` rows and 2 * lanes columns, contiguous in rhs
+  /// and acc; depth is the contracted size. Rows that do not fill a register
+  /// tile run in tiles of 4, 2 and 1.
+  void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
+                mlir::Value rows, mlir::Value depth, int64_t lanes);
+
+  /// Rows of the register tile: 8 with 16 lanes, 6 with 8.
+  static int64_t tileRows(int64_t lanes) { return lanes >= 16 ? 8 : 6; }
+
+private:
+  /// Swaps blocks of half the size off the diagonal, then within each block.
+  void transposeSquare(llvm::MutableArrayRef<mlir::Value> rows);
+  void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
+                    mlir::Value first, int64_t rows, mlir::Value depth,
+                    int64_t lanes);
+};
+
+} // namespace tenon
+
+#endif // TENON_LIB_KERNELS_TILEBUILDER_H
