@@ -48,7 +48,7 @@ run_pytest() {
 
 build release
 run_ctest release
-if [ "$mode" != --quick ] && [ -d test/e2e ]; then
+if [ "$mode" != --quick ]; then
   run_pytest test/e2e
 fi
 if [ "$mode" = --full ]; then

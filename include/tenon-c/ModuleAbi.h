@@ -37,8 +37,11 @@ typedef struct tn_frame {
  * Text, one record a line, fields separated by spaces, names percent-encoded:
  *   symbol NAME MIN MAX HINT          HINT -1: none
  *   input NAME TYPE [DIM...]          DIM: a symbol's name or an integer
- *   output NAME TYPE [RANK]
+ *   output NAME TYPE [RANK [DIM...]]  DIM may be ? and is there to be read by
+ *                                     people; RANK 0 when it is not there
  *   launch NUMBER KERNEL NODE[,NODE]  ONNX nodes that a launch computes
+ *   assume TEXT                       what tenon_sizes checks; last on its line
+ * Records of another kind are skipped.
  * const char tenon_description[];      ends with a 0 byte
  *
  * Writes the sizes of all outputs, one after the other, and the bytes of the

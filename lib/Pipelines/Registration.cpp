@@ -11,10 +11,12 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "tenon/Conversion/Passes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "tenon/Dialect/Plan/Transforms/Passes.h"
 #include "tenon/Pipelines/Pipelines.h"
 
 using namespace mlir;
@@ -30,7 +32,9 @@ void tenon::registerAllDialects(DialectRegistry &registry) {
 
 void tenon::registerAllPasses() {
   registerTransformsPasses();
+  registerConversionPasses();
   graph::registerGraphPasses();
+  plan::registerPlanPasses();
   registerPipelinesPasses();
   PassPipelineRegistration<>("tenon-simplify",
                              "Phase 2: say the same thing in fewer graph ops",

@@ -1,5 +1,6 @@
 // Verifiers of the plan dialect.
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace tenon::plan;
@@ -7,14 +8,128 @@ using namespace tenon::plan;
 #define GET_OP_CLASSES
 #include "tenon/Dialect/Plan/IR/PlanOps.cpp.inc"
 
-LogicalResult AllocOp::verify() {
-  auto type = cast<MemRefType>(getBuffer().getType());
-  if (static_cast<int64_t>(getSizes().size()) !=
-      static_cast<int64_t>(type.getNumDynamicDims()))
-    return emitOpError("has ")
-           << getSizes().size() << " sizes for the " << type.getNumDynamicDims()
+static LogicalResult verifySizes(Operation *op, ValueRange sizes, Type type) {
+  int64_t dynamic = cast<MemRefType>(type).getNumDynamicDims();
+  if (static_cast<int64_t>(sizes.size()) != dynamic)
+    return op->emitOpError("has ")
+           << sizes.size() << " sizes for the " << dynamic
            << " dynamic dimensions of " << type;
+  return success();
+}
+
+LogicalResult SymbolOp::verify() {
+  if (getMin() < 0 || getMax() < getMin())
+    return emitOpError("has an empty or negative range ")
+           << getMin() << " to " << getMax();
+  if (getHint() && (*getHint() < getMin() || *getHint() > getMax()))
+    return emitOpError("has hint ") << *getHint() << " outside its range "
+                                    << getMin() << " to " << getMax();
+  return success();
+}
+
+LogicalResult AllocOp::verify() {
+  if (failed(verifySizes(*this, getSizes(), getBuffer().getType())))
+    return failure();
   if (getId().has_value() != getBelow().has_value())
     return emitOpError("needs an id exactly when it lists what lies below");
+  if (!getId())
+    return success();
+  DenseSet<int64_t> others;
+  for (auto other : (*this)->getBlock()->getOps<AllocOp>())
+    if (other != *this && other.getId())
+      others.insert(*other.getId());
+  if (others.contains(*getId()))
+    return emitOpError("has id ") << *getId() << ", as another slice";
+  ArrayRef<int64_t> listed = *getBelow();
+  for (int64_t below : listed) {
+    if (below >= static_cast<int64_t>(*getId()))
+      return emitOpError("has id ") << *getId() << ", but lists " << below
+                                    << " below it, which is not smaller";
+    if (!others.contains(below))
+      return emitOpError("lists ")
+             << below << " below it, which is no slice of this function";
+  }
+  return success();
+}
+
+LogicalResult ConstantOp::verify() {
+  auto type = cast<ShapedType>(getValue().getType());
+  auto wanted = MemRefType::get(type.getShape(), type.getElementType());
+  if (getBuffer().getType() != wanted)
+    return emitOpError("has type ")
+           << getBuffer().getType() << ", but its value gives " << wanted;
+  return success();
+}
+
+LogicalResult WeightOp::verify() {
+  if (getPosition() < 0 || getPosition() % 64 != 0)
+    return emitOpError("has position ")
+           << getPosition() << ", which is no multiple of 64";
+  auto source = dyn_cast<RankedTensorType>(getSource());
+  if (!source || !source.hasStaticShape())
+    return emitOpError("has source ")
+           << getSource() << ", which is no static tensor";
+  auto type = cast<MemRefType>(getBuffer().getType());
+  if (!type.hasStaticShape() ||
+      type.getElementType() != source.getElementType())
+    return emitOpError("has type ") << type << ", which is no static buffer of "
+                                    << source.getElementType();
+  return success();
+}
+
+LogicalResult ViewOp::verify() {
+  auto input = cast<MemRefType>(getInput().getType());
+  auto output = cast<MemRefType>(getOutput().getType());
+  if (failed(verifySizes(*this, getSizes(), output)))
+    return failure();
+  if (input.getElementType() != output.getElementType())
+    return emitOpError("views elements of ")
+           << input.getElementType() << " as " << output.getElementType();
+  if (input.hasStaticShape() && output.hasStaticShape() &&
+      input.getNumElements() != output.getNumElements())
+    return emitOpError("views ") << input.getNumElements() << " elements as "
+                                 << output.getNumElements();
+  return success();
+}
+
+LogicalResult OutputOp::verify() {
+  if (failed(verifySizes(*this, getSizes(), getBuffer().getType())))
+    return failure();
+  auto argument = dyn_cast<BlockArgument>(getBuffer());
+  auto function = dyn_cast<FunctionOpInterface>((*this)->getParentOp());
+  if (!argument || !function ||
+      !function.getArgAttr(argument.getArgNumber(), "tenon.output"))
+    return emitOpError(
+        "needs an argument of the function with the attribute tenon.output");
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto function = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(
+      *this, getKernelAttr());
+  if (!function)
+    return emitOpError("launches ")
+           << getKernelAttr() << ", which is no function";
+  if (!function->hasAttr("tenon.kernel"))
+    return emitOpError("launches ")
+           << getKernelAttr() << ", which has no attribute tenon.kernel";
+  // Emit gives kernels their C signature before it rewrites launches.
+  auto type = dyn_cast<FunctionType>(function.getFunctionType());
+  if (!type)
+    return success();
+  SmallVector<Type> wanted(getBuffers().getTypes());
+  wanted.append(getIndices().size() + 2, IndexType::get(getContext()));
+  if (type.getInputs() != ArrayRef<Type>(wanted) || type.getNumResults() != 0)
+    return emitOpError("launches ")
+           << getKernelAttr() << " of type " << type << ", but passes ("
+           << TypeRange(wanted) << ")";
+  return success();
+}
+
+LogicalResult CopyOp::verify() {
+  auto source = cast<MemRefType>(getSource().getType());
+  auto target = cast<MemRefType>(getTarget().getType());
+  if (source != target)
+    return emitOpError("copies ") << source << " into " << target;
   return success();
 }

@@ -3,6 +3,56 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FoldConstantsPass : Pass<"graph-fold-constants"> {
+  let summary = "Compute what depends on small constants only";
+  let description = [{
+    Folds elementwise ops on constants whose elements are all equal, such as the
+    scale factors that exporters compute from sizes, turns squares written as
+    powers into products, and drops casts to the type a value has.
+
+    Before:
+
+    ```mlir
+    %0 = graph.constant dense<64.0> : tensor<f32>
+    %1 = graph.sqrt %0 : tensor<f32> -> tensor<f32>
+    ```
+
+    After:
+
+    ```mlir
+    %1 = graph.constant dense<8.0> : tensor<f32>
+    ```
+  }];
+}
+
+def FoldShapeArithmeticPass : Pass<"graph-fold-shape-arithmetic", "::mlir::func::FuncOp"> {
+  let summary = "Replace shape arithmetic by expressions over symbols";
+  let description = [{
+    Every size that does not depend on data becomes a constant or `arith` ops
+    over `graph.symbol` at the function's start; small integer tensors of known
+    contents become constants or `graph.from_indices`; reshapes, broadcasts and
+    slices that change nothing go. Where a broadcast is defined only if two
+    symbolic sizes are equal, a `graph.assume_equal` is left.
+
+    Before:
+
+    ```mlir
+    %b = graph.symbol "batch" range 0 to 64
+    %shape = graph.from_indices %b, %b : tensor<2xi64>
+    %0 = graph.extract %shape[1] : tensor<2xi64>
+    %1 = graph.reshape %x to [%0, -1] : tensor<?x4x2xf32> -> tensor<?x?xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %b = graph.symbol "batch" range 0 to 64
+    %1 = graph.reshape %x to [%b, 8] {allow_zero} : tensor<?x4x2xf32> -> tensor<?x?xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def FoldTransposeIntoMatmulPass : Pass<"graph-fold-transpose-into-matmul"> {
   let summary = "Fold transposed operands into the flags of graph.matmul";
   let description = [{
@@ -20,6 +70,23 @@ def FoldTransposeIntoMatmulPass : Pass<"graph-fold-transpose-into-matmul"> {
 
     ```mlir
     %0 = graph.matmul transpose_lhs %a, %b : tensor<8x4xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+    ```
+  }];
+}
+
+def InferShapesPass : Pass<"graph-infer-shapes", "::mlir::func::FuncOp"> {
+  let summary = "Write constant sizes into the types of tensors";
+  let description = [{
+    Before:
+
+    ```mlir
+    %0 = graph.reshape %x to [%b, 8] {allow_zero} : tensor<?x4x2xf32> -> tensor<?x?xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = graph.reshape %x to [%b, 8] {allow_zero} : tensor<?x4x2xf32> -> tensor<?x8xf32>
     ```
   }];
 }

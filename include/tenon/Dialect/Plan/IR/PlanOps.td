@@ -21,6 +21,7 @@ def Plan_SymbolOp : Plan_Op<"symbol", [Pure]> {
                        OptionalAttr<Plan_I64Attr>:$hint);
   let results = (outs Index:$value);
   let assemblyFormat = "$name `range` $min `to` $max (`hint` $hint^)? attr-dict";
+  let hasVerifier = 1;
 }
 
 def Plan_AssumeEqualOp : Plan_Op<"assume_equal"> {
@@ -42,12 +43,18 @@ def Plan_AllocOp : Plan_Op<"alloc"> {
     `sizes` are the dynamic sizes of the buffer. Once offsets are assigned, `id`
     numbers the slices of a function and `below` lists those that are alive
     together with this one and lie below it: at run time the slice starts at
-    the largest end among them, rounded up to 64 bytes, or at 0.
+    the largest end among them, rounded up to 64 bytes, or at 0. A slice that
+    lies below one in the list is left out. `below` holds smaller ids only, so
+    offsets are computed in the order of ids, which need not be that of the ops.
 
     Example:
 
     ```mlir
     %0 = plan.alloc sizes(%n) : memref<?x8xf32>
+    ```
+
+    ```mlir
+    %0 = plan.alloc 0 below [] sizes(%n) : memref<?x8xf32>
     %1 = plan.alloc 1 below [0] sizes(%n) : memref<?x8xf32>
     ```
   }];
@@ -70,6 +77,7 @@ def Plan_ConstantOp : Plan_Op<"constant", [Pure]> {
   let arguments = (ins ElementsAttr:$value);
   let results = (outs AnyMemRef:$buffer);
   let assemblyFormat = "$value attr-dict `->` type($buffer)";
+  let hasVerifier = 1;
 }
 
 def Plan_WeightOp : Plan_Op<"weight", [Pure]> {
@@ -92,6 +100,7 @@ def Plan_WeightOp : Plan_Op<"weight", [Pure]> {
     $name `from` $file `at` $offset `source` $source (`transposed` $transposed^)? `layout` $layout
     `position` $position attr-dict `:` type($buffer)
   }];
+  let hasVerifier = 1;
 }
 
 def Plan_ViewOp : Plan_Op<"view", [Pure]> {
@@ -106,9 +115,32 @@ def Plan_ViewOp : Plan_Op<"view", [Pure]> {
   let arguments = (ins AnyMemRef:$input, Variadic<Index>:$sizes);
   let results = (outs AnyMemRef:$output);
   let assemblyFormat = "$input `sizes` `(` $sizes `)` attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
 }
 
-def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
+def Plan_OutputOp : Plan_Op<"output"> {
+  let summary = "The dynamic sizes of an output of the model";
+  let description = [{
+    `buffer` is an argument of the function with the attribute `tenon.output`;
+    `sizes` are what the caller must make it as large as. One for each output.
+
+    Example:
+
+    ```mlir
+    func.func @main(%y: memref<?x8xf32> {tenon.output, tenon.name = "y"}) {
+      %n = plan.symbol "n" range 0 to 512
+      plan.output %y sizes(%n) : memref<?x8xf32>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$buffer, Variadic<Index>:$sizes);
+  let assemblyFormat = "$buffer `sizes` `(` $sizes `)` attr-dict `:` type($buffer)";
+  let hasVerifier = 1;
+}
+
+def Plan_LaunchOp : Plan_Op<"launch", [
+    AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs one kernel on buffers, split over the threads";
   let description = [{
     `kernel` names a function that takes the buffers, the indices, and the part
@@ -117,6 +149,7 @@ def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
     Example:
 
     ```mlir
+    func.func private @copy_0(memref<?xf32>, memref<?xf32>, index, index, index) attributes {tenon.kernel}
     plan.launch @copy_0 grid(%n) buffers(%a, %b : memref<?xf32>, memref<?xf32>) indices(%n)
     ```
   }];
@@ -138,6 +171,7 @@ def Plan_CopyOp : Plan_Op<"copy"> {
   }];
   let arguments = (ins Arg<AnyMemRef, "", [MemRead]>:$source, Arg<AnyMemRef, "", [MemWrite]>:$target);
   let assemblyFormat = "$source `,` $target attr-dict `:` type($source) `,` type($target)";
+  let hasVerifier = 1;
 }
 
 #endif // TENON_DIALECT_PLAN_IR_PLANOPS_TD

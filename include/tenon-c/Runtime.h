@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * Loads what `tenon compile` wrote and runs it. Plain C: no exception crosses,
+ * nothing aborts. */
+#ifndef TENON_C_RUNTIME_H
+#define TENON_C_RUNTIME_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TN_API __attribute__((visibility("default")))
+
+/* What a call returns. After anything but TN_OK, tn_last_error() says more. */
+typedef enum tn_status {
+  TN_OK = 0,
+  TN_ERROR_ARGUMENT = 1, /* the caller broke a rule of this header */
+  TN_ERROR_ARTIFACT = 2, /* the file is missing, damaged or of another version */
+  TN_ERROR_INPUT = 3,    /* an input does not fit the model */
+  TN_ERROR_MEMORY = 4,   /* out of memory, or a memory check failed */
+} tn_status;
+
+/* Element types, with the numbers of ONNX's TensorProto.DataType. */
+typedef enum tn_type {
+  TN_F32 = 1,
+  TN_U8 = 2,
+  TN_I8 = 3,
+  TN_U16 = 4,
+  TN_I16 = 5,
+  TN_I32 = 6,
+  TN_I64 = 7,
+  TN_BOOL = 9, /* one byte, 0 or 1 */
+  TN_F16 = 10,
+  TN_F64 = 11,
+  TN_U32 = 12,
+  TN_U64 = 13,
+  TN_BF16 = 16,
+  TN_F8E4M3FN = 17,
+  TN_F8E4M3FNUZ = 18,
+  TN_F8E5M2 = 19,
+  TN_F8E5M2FNUZ = 20,
+} tn_type;
+
+/* Dimensions that a tensor may have at most. */
+#define TN_MAX_RANK 16
+
+/* A dense row-major tensor in memory that somebody else owns. */
+typedef struct tn_tensor {
+  void *data;    /* may be NULL when a dimension is 0 */
+  int64_t bytes; /* how large the memory at `data` is */
+  int32_t type;  /* a tn_type */
+  int32_t rank;
+  int64_t dims[TN_MAX_RANK];
+} tn_tensor;
+
+/* One dimension of an input or output as the model states it. */
+typedef struct tn_dim {
+  const char *symbol; /* NULL when the size is fixed; lives as the module */
+  int64_t size;       /* -1 when it is not fixed */
+} tn_dim;
+
+/* A loaded artifact: code, weights and description. Immutable: any thread may
+ * use it, and any number of sessions share it. */
+typedef struct tn_module tn_module;
+
+/* What one stream of runs needs: threads, scratch memory, inputs, outputs.
+ * One thread at a time; different sessions are independent. */
+typedef struct tn_session tn_session;
+
+/* The message of the last call of this thread that failed; "" when none did.
+ * Lives until this thread's next call that fails. */
+TN_API const char *tn_last_error(void);
+
+/* The TN_ABI_VERSION that this runtime reads. */
+TN_API uint32_t tn_abi_version(void);
+
+/* The bytes of `count` elements of a type; -1 when there is no such type. */
+TN_API int64_t tn_type_bytes(int32_t type, int64_t count);
+/* The name of a type ("f32", "i64", "bool"), or NULL. */
+TN_API const char *tn_type_name(int32_t type);
+
+/* --- Modules ----------------------------------------------------------- */
+
+/* Loads the artifact at `path`. The caller releases `*module`. The file must
+ * not change while the module lives: its weights are mapped, not read. */
+TN_API tn_status tn_module_load(const char *path, tn_module **module);
+/* Sessions keep their module alive, so the order of releases is free. */
+TN_API void tn_module_release(tn_module *module);
+
+/* Counts, and what numbers 0 to count - 1 mean. Names live as the module.
+ * A number out of range gives NULL, 0 or -1. */
+TN_API int32_t tn_module_input_count(const tn_module *module);
+TN_API const char *tn_module_input_name(const tn_module *module, int32_t input);
+TN_API int32_t tn_module_input_type(const tn_module *module, int32_t input);
+TN_API int32_t tn_module_input_rank(const tn_module *module, int32_t input);
+TN_API tn_dim tn_module_input_dim(const tn_module *module, int32_t input,
+                                  int32_t dim);
+
+/* The same for outputs. A dimension of an output has neither symbol nor size
+ * when it is computed from several. */
+TN_API int32_t tn_module_output_count(const tn_module *module);
+TN_API const char *tn_module_output_name(const tn_module *module,
+                                         int32_t output);
+TN_API int32_t tn_module_output_type(const tn_module *module, int32_t output);
+TN_API int32_t tn_module_output_rank(const tn_module *module, int32_t output);
+TN_API tn_dim tn_module_output_dim(const tn_module *module, int32_t output,
+                                   int32_t dim);
+
+/* A symbol is a size that inputs fix at run time. */
+typedef struct tn_symbol {
+  const char *name; /* lives as the module */
+  int64_t min;
+  int64_t max;
+  int64_t hint; /* the size that the code was tuned for; -1: none */
+} tn_symbol;
+TN_API int32_t tn_module_symbol_count(const tn_module *module);
+TN_API tn_status tn_module_symbol(const tn_module *module, int32_t symbol,
+                                  tn_symbol *result);
+
+/* --- Sessions ---------------------------------------------------------- */
+
+typedef struct tn_session_options {
+  int32_t threads;      /* the caller's included; 0: one per core */
+  int32_t profile;      /* not 0: time every launch */
+  int32_t check_memory; /* not 0: fill memory with NaN before each run, and
+                         * look for writes behind its end afterwards */
+} tn_session_options;
+
+/* Options may be NULL: one thread, nothing extra. Results do not depend on the
+ * number of threads. The caller releases `*session`. */
+TN_API tn_status tn_session_create(tn_module *module,
+                                   const tn_session_options *options,
+                                   tn_session **session);
+TN_API void tn_session_release(tn_session *session);
+
+/* Copies `tensor`, not its data: the data must live and may change until the
+ * last run that reads it. Type, rank and fixed sizes are checked here, symbols
+ * in the run. */
+TN_API tn_status tn_session_set_input(tn_session *session, int32_t input,
+                                      const tn_tensor *tensor);
+
+/* Lets the next runs write an output to the caller's memory: `bytes` at
+ * `data`. NULL gives the output back to the session. */
+TN_API tn_status tn_session_bind_output(tn_session *session, int32_t output,
+                                        void *data, int64_t bytes);
+
+/* Finds the sizes of all outputs for the inputs that are set, without running:
+ * afterwards tn_session_output gives dims and bytes, with data NULL. */
+TN_API tn_status tn_session_resolve(tn_session *session);
+
+/* Runs the model on the inputs that are set and returns when it is done. */
+TN_API tn_status tn_session_run(tn_session *session);
+
+/* What the last run computed. Memory of the session stays as it is until the
+ * next run, bind_output, resolve or release. */
+TN_API tn_status tn_session_output(const tn_session *session, int32_t output,
+                                   tn_tensor *tensor);
+
+/* Bytes of scratch memory that the session holds. */
+TN_API int64_t tn_session_arena_bytes(const tn_session *session);
+
+/* --- Profile ----------------------------------------------------------- */
+
+/* Times of one launch, summed over all runs since create or reset. */
+typedef struct tn_launch {
+  const char *kernel; /* lives as the module */
+  const char *nodes;  /* ONNX nodes that it computes, separated by commas */
+  int64_t calls;
+  int64_t nanoseconds;
+  int64_t last_begin; /* of its last call, since the begin of that run, in ns */
+  int64_t last_nanoseconds;
+} tn_launch;
+TN_API int32_t tn_session_profile_count(const tn_session *session);
+TN_API tn_status tn_session_profile(const tn_session *session, int32_t launch,
+                                    tn_launch *result);
+/* Nanoseconds of all runs together, measured always. */
+TN_API int64_t tn_session_run_nanoseconds(const tn_session *session);
+TN_API void tn_session_profile_reset(tn_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

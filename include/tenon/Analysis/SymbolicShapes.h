@@ -1,0 +1,78 @@
+// Which sizes the tensors of a graph function have, as expressions over the
+// model's symbols, and what small integer tensors that hold sizes contain.
+#ifndef TENON_ANALYSIS_SYMBOLICSHAPES_H
+#define TENON_ANALYSIS_SYMBOLICSHAPES_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpDefinition.h"
+#include "tenon/Analysis/SymbolicExpr.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace tenon {
+
+using SymbolicSizes = llvm::SmallVector<SymbolicExpr>;
+
+/// Computed once, by a walk over the function's body; a change of the IR makes
+/// it stale.
+class SymbolicShapes {
+public:
+  explicit SymbolicShapes(mlir::func::FuncOp function);
+
+  /// The sizes of a tensor; none if one of them depends on data.
+  const SymbolicSizes *getSizes(mlir::Value tensor) const;
+
+  /// What an index computes, unless it depends on data.
+  std::optional<SymbolicExpr> getIndex(mlir::Value index) const;
+  std::optional<SymbolicExpr> getIndex(mlir::OpFoldResult index) const;
+
+  /// The elements of a small integer tensor in row-major order, if known.
+  const SymbolicSizes *getContents(mlir::Value tensor) const;
+
+  /// Is the expression never below `bound`?
+  bool isAtLeast(const SymbolicExpr &expr, int64_t bound) const;
+
+  /// Pairs of sizes that must be equal for the function to be defined.
+  llvm::ArrayRef<std::pair<SymbolicExpr, SymbolicExpr>> getAssumptions() const {
+    return assumptions;
+  }
+
+private:
+  void visit(mlir::Operation &op);
+  void visitShape(mlir::Operation &op);
+  void visitContents(mlir::Operation &op);
+  void visitIndex(mlir::Operation &op);
+  std::optional<SymbolicSizes> inferSizes(mlir::Operation &op);
+  std::optional<SymbolicSizes> inferContents(mlir::Operation &op);
+  std::optional<SymbolicSizes> broadcast(const SymbolicSizes &lhs,
+                                         const SymbolicSizes &rhs);
+
+  llvm::DenseMap<mlir::Value, SymbolicSizes> sizes, contents;
+  llvm::DenseMap<mlir::Value, SymbolicExpr> indices;
+  std::map<std::string, int64_t> least; ///< of each symbol
+  llvm::SmallVector<std::pair<SymbolicExpr, SymbolicExpr>> assumptions;
+};
+
+/// Builds expressions as arith ops on index, each once, where `builder` stands
+/// when the materializer is made: behind the symbols at a function's start.
+class SymbolicMaterializer {
+public:
+  /// Finds the function's graph.symbol ops and moves them to its start.
+  SymbolicMaterializer(mlir::func::FuncOp function);
+
+  mlir::Value getValue(const SymbolicExpr &expr);
+  /// A constant where the expression is one.
+  mlir::OpFoldResult getFoldResult(const SymbolicExpr &expr);
+
+private:
+  mlir::Value getAtom(const SymbolicAtom &atom);
+
+  mlir::OpBuilder builder;
+  mlir::Location loc;
+  std::map<std::string, mlir::Value> known;
+};
+
+} // namespace tenon
+
+#endif // TENON_ANALYSIS_SYMBOLICSHAPES_H

@@ -1,0 +1,47 @@
+// Model in, artifact out: what the tools call.
+#ifndef TENON_COMPILER_COMPILER_H
+#define TENON_COMPILER_COMPILER_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace tenon {
+
+/// A size given by the user: fixed (min = max), a range, or only a hint.
+struct SymbolSize {
+  std::string name;
+  std::optional<int64_t> min, max, hint;
+};
+
+struct CompilerOptions {
+  std::string target = "x86-64-v4";
+  std::vector<SymbolSize> sizes;
+  std::string stopAfter; ///< a phase's name, or empty
+  std::string dumpFolder; ///< gets N-PHASE.mlir after each phase, unless empty
+  std::string emit = "so"; ///< so, obj, asm, llvm or mlir
+};
+
+/// What one phase took.
+struct PhaseReport {
+  std::string phase;
+  double seconds;
+  int64_t peakBytes; ///< resident memory of the process at its highest so far
+};
+
+enum class CompileStatus { Success, Error, Unsupported };
+
+/// Compiles an ONNX model, or a module that an earlier phase wrote (.mlir), and
+/// writes `outputPath`; "-" is standard output, for text. Diagnostics go to the
+/// context's handler. `Unsupported`: the model has something Tenon lacks, and
+/// nothing else is wrong. On failure nothing is written.
+CompileStatus compileModel(mlir::MLIRContext *context, llvm::StringRef inputPath,
+                           llvm::StringRef outputPath,
+                           const CompilerOptions &options,
+                           llvm::function_ref<void(const PhaseReport &)> report);
+
+} // namespace tenon
+
+#endif // TENON_COMPILER_COMPILER_H

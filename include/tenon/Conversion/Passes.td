@@ -1,0 +1,48 @@
+#ifndef TENON_CONVERSION_PASSES_TD
+#define TENON_CONVERSION_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertKernelToPlanPass : Pass<"convert-kernel-to-plan", "::mlir::ModuleOp"> {
+  let summary = "Turn regions on tensors into launches on buffers";
+  let description = [{
+    Wants every region scheduled. Each becomes a function of its own, shared by
+    regions with equal bodies, and a launch; its results become slices of the
+    arena, or outputs where the model returns them. Weights get their positions
+    in the artifact, in the order in which launches first read them.
+
+    Before:
+
+    ```mlir
+    func.func @main(%x: tensor<?xf32> {tenon.name = "x", tenon.dims = ["n"]}) -> (tensor<?xf32> {tenon.name = "y"}) {
+      %n = kernel.symbol "n" range 0 to 512
+      %0 = kernel.region "copy" inputs(%x : tensor<?xf32>) indices() sizes(%n) grid(%n) schedule <"loops", tile = [1], vector = 1> -> tensor<?xf32> {
+      ^bb0(%in: memref<?xf32>, %out: memref<?xf32>, %begin: index, %end: index):
+        %1 = memref.load %in[%begin] : memref<?xf32>
+        memref.store %1, %out[%begin] : memref<?xf32>
+        kernel.yield
+      }
+      return %0 : tensor<?xf32>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func private @copy_0(%in: memref<?xf32>, %out: memref<?xf32>, %begin: index, %end: index) attributes {tenon.kernel} {
+      %1 = memref.load %in[%begin] : memref<?xf32>
+      memref.store %1, %out[%begin] : memref<?xf32>
+      return
+    }
+    func.func @main(%x: memref<?xf32> {tenon.name = "x", tenon.dims = ["n"]}, %y: memref<?xf32> {tenon.output, tenon.name = "y"}) {
+      %n = plan.symbol "n" range 0 to 512
+      plan.launch @copy_0 grid(%n) buffers(%x, %y : memref<?xf32>, memref<?xf32>) indices()
+      plan.output %y sizes(%n) : memref<?xf32>
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::tenon::plan::PlanDialect"];
+}
+
+#endif // TENON_CONVERSION_PASSES_TD

@@ -1,0 +1,46 @@
+#ifndef TENON_DIALECT_PLAN_TRANSFORMS_PASSES_TD
+#define TENON_DIALECT_PLAN_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def AssignOffsetsPass : Pass<"plan-assign-offsets", "::mlir::ModuleOp"> {
+  let summary = "Decide which slices of the arena lie below which";
+  let description = [{
+    Packs the slices of each function for the sizes its symbols hint at (128
+    where there is no hint, clamped to the range), and records of the packing
+    what holds for all sizes: which of the slices alive at one time lie below
+    which. Buffers so never overlap, whatever the sizes are.
+
+    `tenon.arena_hint_bytes` is the height of the arena at the hinted sizes and
+    `tenon.arena_lower_bound` the most bytes alive at one time, which no packing
+    is below.
+
+    Before:
+
+    ```mlir
+    func.func private @copy_0(memref<?xf32>, memref<?xf32>, index, index) attributes {tenon.kernel}
+    func.func @main() {
+      %n = plan.symbol "n" range 1 to 512 hint 16
+      %0 = plan.alloc sizes(%n) : memref<?xf32>
+      %1 = plan.alloc sizes(%n) : memref<?xf32>
+      plan.launch @copy_0 grid(%n) buffers(%0, %1 : memref<?xf32>, memref<?xf32>) indices()
+      return
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func private @copy_0(memref<?xf32>, memref<?xf32>, index, index) attributes {tenon.kernel}
+    func.func @main() attributes {tenon.arena_hint_bytes = 128 : i64, tenon.arena_lower_bound = 128 : i64} {
+      %n = plan.symbol "n" range 1 to 512 hint 16
+      %0 = plan.alloc 0 below [] sizes(%n) : memref<?xf32>
+      %1 = plan.alloc 1 below [0] sizes(%n) : memref<?xf32>
+      plan.launch @copy_0 grid(%n) buffers(%0, %1 : memref<?xf32>, memref<?xf32>) indices()
+      return
+    }
+    ```
+  }];
+}
+
+#endif // TENON_DIALECT_PLAN_TRANSFORMS_PASSES_TD

@@ -1,0 +1,264 @@
+// Polynomials over symbols: arithmetic, exact division, bounds, text.
+#include "tenon/Analysis/SymbolicExpr.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+
+namespace tenon {
+
+bool SymbolicExpr::ByText::operator()(const Monomial &lhs,
+                                      const Monomial &rhs) const {
+  // Higher degrees come first, so that the first term leads a division.
+  if (lhs.size() != rhs.size())
+    return lhs.size() > rhs.size();
+  for (auto [left, right] : zip(lhs, rhs))
+    if (int order = StringRef(left->text).compare(right->text))
+      return order < 0;
+  return false;
+}
+
+SymbolicExpr::SymbolicExpr(int64_t constant) { add({}, constant); }
+
+SymbolicExpr SymbolicExpr::symbol(StringRef name) {
+  auto atom = std::make_shared<SymbolicAtom>(
+      SymbolicAtom{AtomKind::Symbol, name.str(), nullptr, nullptr});
+  SymbolicExpr expr;
+  expr.add(Monomial{atom}, 1);
+  return expr;
+}
+
+void SymbolicExpr::add(const Monomial &monomial, int64_t coefficient) {
+  if (coefficient == 0)
+    return;
+  auto [term, isNew] = terms.try_emplace(monomial, coefficient);
+  if (isNew)
+    return;
+  term->second += coefficient;
+  if (term->second == 0)
+    terms.erase(term);
+}
+
+std::optional<int64_t> SymbolicExpr::getConstant() const {
+  if (terms.empty())
+    return 0;
+  if (terms.size() == 1 && terms.begin()->first.empty())
+    return terms.begin()->second;
+  return std::nullopt;
+}
+
+SymbolicExpr SymbolicExpr::operator+(const SymbolicExpr &rhs) const {
+  SymbolicExpr sum = *this;
+  for (const auto &[monomial, coefficient] : rhs.terms)
+    sum.add(monomial, coefficient);
+  return sum;
+}
+
+SymbolicExpr SymbolicExpr::operator-(const SymbolicExpr &rhs) const {
+  SymbolicExpr difference = *this;
+  for (const auto &[monomial, coefficient] : rhs.terms)
+    difference.add(monomial, -coefficient);
+  return difference;
+}
+
+SymbolicExpr SymbolicExpr::operator*(const SymbolicExpr &rhs) const {
+  auto byText = [](const AtomRef &left, const AtomRef &right) {
+    return left->text < right->text;
+  };
+  SymbolicExpr product;
+  for (const auto &[left, leftCoefficient] : terms)
+    for (const auto &[right, rightCoefficient] : rhs.terms) {
+      Monomial monomial;
+      std::merge(left.begin(), left.end(), right.begin(), right.end(),
+                 std::back_inserter(monomial), byText);
+      product.add(monomial, leftCoefficient * rightCoefficient);
+    }
+  return product;
+}
+
+bool SymbolicExpr::operator==(const SymbolicExpr &rhs) const {
+  return (*this - rhs).terms.empty();
+}
+
+std::optional<SymbolicExpr>
+SymbolicExpr::divideExactly(const SymbolicExpr &rhs) const {
+  if (rhs.terms.empty())
+    return std::nullopt;
+  const auto &[divisor, divisorCoefficient] = *rhs.terms.begin();
+  SymbolicExpr rest = *this, quotient;
+  while (!rest.terms.empty()) {
+    // The leading terms must divide, atom by atom.
+    const auto &[lead, coefficient] = *rest.terms.begin();
+    if (coefficient % divisorCoefficient != 0)
+      return std::nullopt;
+    Monomial remaining = lead;
+    for (const AtomRef &atom : divisor) {
+      auto found = llvm::find_if(remaining, [&](const AtomRef &candidate) {
+        return candidate->text == atom->text;
+      });
+      if (found == remaining.end())
+        return std::nullopt;
+      remaining.erase(found);
+    }
+    SymbolicExpr step;
+    step.add(remaining, coefficient / divisorCoefficient);
+    quotient = quotient + step;
+    rest = rest - step * rhs;
+  }
+  return quotient;
+}
+
+SymbolicExpr SymbolicExpr::atom(AtomKind kind, StringRef name,
+                                const SymbolicExpr &lhs,
+                                const SymbolicExpr &rhs) {
+  auto made = std::make_shared<SymbolicAtom>(
+      SymbolicAtom{kind, name.str() + "(" + lhs.str() + ", " + rhs.str() + ")",
+                   std::make_shared<SymbolicExpr>(lhs),
+                   std::make_shared<SymbolicExpr>(rhs)});
+  SymbolicExpr expr;
+  expr.add(Monomial{made}, 1);
+  return expr;
+}
+
+SymbolicExpr SymbolicExpr::floorDiv(const SymbolicExpr &lhs,
+                                    const SymbolicExpr &rhs) {
+  if (std::optional<SymbolicExpr> exact = lhs.divideExactly(rhs))
+    return *exact;
+  std::optional<int64_t> left = lhs.getConstant(), right = rhs.getConstant();
+  if (left && right && *right != 0)
+    return divideFloorSigned(*left, *right);
+  return atom(AtomKind::FloorDiv, "floordiv", lhs, rhs);
+}
+
+SymbolicExpr SymbolicExpr::ceilDiv(const SymbolicExpr &lhs,
+                                   const SymbolicExpr &rhs) {
+  if (std::optional<SymbolicExpr> exact = lhs.divideExactly(rhs))
+    return *exact;
+  std::optional<int64_t> left = lhs.getConstant(), right = rhs.getConstant();
+  if (left && right && *right != 0)
+    return divideCeilSigned(*left, *right);
+  return atom(AtomKind::CeilDiv, "ceildiv", lhs, rhs);
+}
+
+SymbolicExpr SymbolicExpr::mod(const SymbolicExpr &lhs,
+                               const SymbolicExpr &rhs) {
+  if (lhs.divideExactly(rhs))
+    return 0;
+  std::optional<int64_t> left = lhs.getConstant(), right = rhs.getConstant();
+  if (left && right && *right != 0)
+    return *left - *right * divideFloorSigned(*left, *right);
+  return atom(AtomKind::Mod, "mod", lhs, rhs);
+}
+
+SymbolicExpr SymbolicExpr::min(const SymbolicExpr &lhs,
+                               const SymbolicExpr &rhs) {
+  if (std::optional<int64_t> difference = (lhs - rhs).getConstant())
+    return *difference <= 0 ? lhs : rhs;
+  return atom(AtomKind::Min, "min", lhs, rhs);
+}
+
+SymbolicExpr SymbolicExpr::max(const SymbolicExpr &lhs,
+                               const SymbolicExpr &rhs) {
+  if (std::optional<int64_t> difference = (lhs - rhs).getConstant())
+    return *difference >= 0 ? lhs : rhs;
+  return atom(AtomKind::Max, "max", lhs, rhs);
+}
+
+std::optional<int64_t> SymbolicExpr::getLowerBound(
+    function_ref<int64_t(StringRef)> least) const {
+  int64_t bound = 0;
+  for (const auto &[monomial, coefficient] : terms) {
+    if (monomial.empty()) {
+      bound += coefficient;
+      continue;
+    }
+    if (coefficient < 0)
+      return std::nullopt;
+    int64_t product = coefficient;
+    for (const AtomRef &atom : monomial) {
+      int64_t smallest = 0;
+      if (atom->kind == AtomKind::Symbol) {
+        smallest = least(atom->text);
+      } else {
+        std::optional<int64_t> left = atom->lhs->getLowerBound(least);
+        std::optional<int64_t> right = atom->rhs->getLowerBound(least);
+        if (atom->kind == AtomKind::Max) {
+          if (!left && !right)
+            return std::nullopt;
+          smallest = std::max(left.value_or(INT64_MIN),
+                              right.value_or(INT64_MIN));
+        } else if (!left || !right || *left < 0 || *right < 0) {
+          return std::nullopt;
+        } else if (atom->kind == AtomKind::Min) {
+          smallest = std::min(*left, *right);
+        }
+      }
+      if (smallest < 0)
+        return std::nullopt;
+      product *= smallest;
+    }
+    bound += product;
+  }
+  return bound;
+}
+
+int64_t
+SymbolicExpr::evaluate(function_ref<int64_t(StringRef)> value) const {
+  int64_t sum = 0;
+  for (const auto &[monomial, coefficient] : terms) {
+    int64_t product = coefficient;
+    for (const AtomRef &atom : monomial) {
+      if (atom->kind == AtomKind::Symbol) {
+        product *= value(atom->text);
+        continue;
+      }
+      int64_t left = atom->lhs->evaluate(value);
+      int64_t right = atom->rhs->evaluate(value);
+      switch (atom->kind) {
+      case AtomKind::FloorDiv:
+        product *= right ? divideFloorSigned(left, right) : 0;
+        break;
+      case AtomKind::CeilDiv:
+        product *= right ? divideCeilSigned(left, right) : 0;
+        break;
+      case AtomKind::Mod:
+        product *= right ? left - right * divideFloorSigned(left, right) : 0;
+        break;
+      case AtomKind::Min:
+        product *= std::min(left, right);
+        break;
+      case AtomKind::Max:
+        product *= std::max(left, right);
+        break;
+      case AtomKind::Symbol:
+        llvm_unreachable("handled above");
+      }
+    }
+    sum += product;
+  }
+  return sum;
+}
+
+std::string SymbolicExpr::str() const {
+  if (terms.empty())
+    return "0";
+  std::string text;
+  for (const auto &[monomial, coefficient] : terms) {
+    int64_t magnitude = coefficient;
+    if (!text.empty()) {
+      text += coefficient < 0 ? " - " : " + ";
+      magnitude = std::abs(coefficient);
+    }
+    if (monomial.empty() || magnitude != 1)
+      text += std::to_string(magnitude);
+    for (const AtomRef &atom : monomial) {
+      if (!text.empty() && (isAlnum(text.back()) || text.back() == ')'))
+        text += "*";
+      text += atom->text;
+    }
+  }
+  return text;
+}
+
+} // namespace tenon

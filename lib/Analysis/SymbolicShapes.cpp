@@ -1,0 +1,741 @@
+// Forward over a graph function: sizes of tensors, contents of shape tensors.
+#include "tenon/Analysis/SymbolicShapes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace tenon::graph;
+
+namespace tenon {
+
+/// Contents are followed up to this many elements: shapes, and products of them.
+static constexpr int64_t maxContents = 64;
+
+static RankedTensorType tensorType(Value value) {
+  return dyn_cast<RankedTensorType>(value.getType());
+}
+
+SymbolicShapes::SymbolicShapes(func::FuncOp function) {
+  for (auto symbol : function.getOps<SymbolOp>())
+    least[symbol.getName().str()] = symbol.getMin();
+  for (BlockArgument argument : function.getArguments()) {
+    auto dims = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
+                                                     "tenon.dims");
+    RankedTensorType type = tensorType(argument);
+    if (!type)
+      continue;
+    SymbolicSizes exprs;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+      if (!type.isDynamicDim(dim))
+        exprs.push_back(type.getDimSize(dim));
+      else if (auto name = dims ? dyn_cast<StringAttr>(dims[dim]) : nullptr)
+        exprs.push_back(SymbolicExpr::symbol(name.getValue()));
+      else if (auto size = dims ? dyn_cast<IntegerAttr>(dims[dim]) : nullptr)
+        exprs.push_back(size.getInt());
+    }
+    if (static_cast<int64_t>(exprs.size()) == type.getRank())
+      sizes[argument] = exprs;
+  }
+  for (Operation &op : function.getBody().front())
+    visit(op);
+}
+
+const SymbolicSizes *SymbolicShapes::getSizes(Value tensor) const {
+  auto found = sizes.find(tensor);
+  return found == sizes.end() ? nullptr : &found->second;
+}
+
+const SymbolicSizes *SymbolicShapes::getContents(Value tensor) const {
+  auto found = contents.find(tensor);
+  return found == contents.end() ? nullptr : &found->second;
+}
+
+std::optional<SymbolicExpr> SymbolicShapes::getIndex(Value index) const {
+  auto found = indices.find(index);
+  if (found == indices.end())
+    return std::nullopt;
+  return found->second;
+}
+
+std::optional<SymbolicExpr> SymbolicShapes::getIndex(OpFoldResult index) const {
+  if (auto value = dyn_cast<Value>(index))
+    return getIndex(value);
+  return SymbolicExpr(cast<IntegerAttr>(cast<Attribute>(index)).getInt());
+}
+
+bool SymbolicShapes::isAtLeast(const SymbolicExpr &expr, int64_t bound) const {
+  std::optional<int64_t> lower = expr.getLowerBound([&](StringRef symbol) {
+    auto found = least.find(symbol.str());
+    return found == least.end() ? 0 : found->second;
+  });
+  return lower && *lower >= bound;
+}
+
+void SymbolicShapes::visit(Operation &op) {
+  if (op.getNumResults() != 1)
+    return;
+  if (op.getResult(0).getType().isIndex())
+    return visitIndex(op);
+  RankedTensorType type = tensorType(op.getResult(0));
+  if (!type)
+    return;
+  std::optional<SymbolicSizes> inferred = inferSizes(op);
+  if (!inferred && type.hasStaticShape())
+    inferred = SymbolicSizes(type.getShape().begin(), type.getShape().end());
+  if (inferred) {
+    // What the type knows is at least as good as what was inferred.
+    for (auto [expr, size] : llvm::zip(*inferred, type.getShape()))
+      if (!ShapedType::isDynamic(size))
+        expr = size;
+    sizes[op.getResult(0)] = *inferred;
+  }
+  if (!type.getElementType().isInteger())
+    return;
+  if (std::optional<SymbolicSizes> elements = inferContents(op))
+    contents[op.getResult(0)] = *elements;
+}
+
+//===-- indices -----------------------------------------------------------===//
+
+void SymbolicShapes::visitIndex(Operation &op) {
+  auto binary = [&](auto compute) -> std::optional<SymbolicExpr> {
+    std::optional<SymbolicExpr> lhs = getIndex(op.getOperand(0));
+    std::optional<SymbolicExpr> rhs = getIndex(op.getOperand(1));
+    if (!lhs || !rhs)
+      return std::nullopt;
+    return compute(*lhs, *rhs);
+  };
+  std::optional<SymbolicExpr> expr =
+      TypeSwitch<Operation *, std::optional<SymbolicExpr>>(&op)
+          .Case([&](SymbolOp symbol) {
+            return SymbolicExpr::symbol(symbol.getName());
+          })
+          .Case([&](arith::ConstantOp constant)
+                    -> std::optional<SymbolicExpr> {
+            return SymbolicExpr(cast<IntegerAttr>(constant.getValue()).getInt());
+          })
+          .Case([&](DimOp dim) -> std::optional<SymbolicExpr> {
+            if (const SymbolicSizes *known = getSizes(dim.getInput()))
+              return (*known)[dim.getDim()];
+            int64_t size = tensorType(dim.getInput()).getDimSize(dim.getDim());
+            if (ShapedType::isDynamic(size))
+              return std::nullopt;
+            return SymbolicExpr(size);
+          })
+          .Case([&](ExtractOp extract) -> std::optional<SymbolicExpr> {
+            const SymbolicSizes *known = getContents(extract.getInput());
+            if (!known || extract.getPosition() >= int64_t(known->size()))
+              return std::nullopt;
+            return (*known)[extract.getPosition()];
+          })
+          .Case([&](arith::AddIOp) {
+            return binary([](auto &l, auto &r) { return l + r; });
+          })
+          .Case([&](arith::SubIOp) {
+            return binary([](auto &l, auto &r) { return l - r; });
+          })
+          .Case([&](arith::MulIOp) {
+            return binary([](auto &l, auto &r) { return l * r; });
+          })
+          .Case<arith::FloorDivSIOp, arith::DivSIOp, arith::DivUIOp>(
+              [&](auto) { return binary(SymbolicExpr::floorDiv); })
+          .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>(
+              [&](auto) { return binary(SymbolicExpr::ceilDiv); })
+          .Case<arith::RemSIOp, arith::RemUIOp>(
+              [&](auto) { return binary(SymbolicExpr::mod); })
+          .Case<arith::MaxSIOp, arith::MaxUIOp>(
+              [&](auto) { return binary(SymbolicExpr::max); })
+          .Case<arith::MinSIOp, arith::MinUIOp>(
+              [&](auto) { return binary(SymbolicExpr::min); })
+          .Default([](Operation *) { return std::nullopt; });
+  if (expr)
+    indices[op.getResult(0)] = *expr;
+}
+
+//===-- sizes -------------------------------------------------------------===//
+
+std::optional<SymbolicSizes>
+SymbolicShapes::broadcast(const SymbolicSizes &lhs, const SymbolicSizes &rhs) {
+  SymbolicSizes result;
+  size_t rank = std::max(lhs.size(), rhs.size());
+  for (size_t i = 0; i < rank; ++i) {
+    bool hasLhs = i + lhs.size() >= rank, hasRhs = i + rhs.size() >= rank;
+    if (!hasLhs || !hasRhs) {
+      result.push_back(hasLhs ? lhs[i + lhs.size() - rank]
+                              : rhs[i + rhs.size() - rank]);
+      continue;
+    }
+    const SymbolicExpr &left = lhs[i + lhs.size() - rank];
+    const SymbolicExpr &right = rhs[i + rhs.size() - rank];
+    if (left == right || right == SymbolicExpr(1)) {
+      result.push_back(left);
+    } else if (left == SymbolicExpr(1)) {
+      result.push_back(right);
+    } else {
+      // Neither is known to be 1: the model is taken to mean equal sizes.
+      bool takeRight = right.getConstant().has_value();
+      result.push_back(takeRight ? right : left);
+      assumptions.emplace_back(left, right);
+    }
+  }
+  return result;
+}
+
+/// Product of sizes[from..to).
+static SymbolicExpr product(ArrayRef<SymbolicExpr> sizes) {
+  SymbolicExpr result = 1;
+  for (const SymbolicExpr &size : sizes)
+    result = result * size;
+  return result;
+}
+
+std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
+  auto of = [&](Value value) { return getSizes(value); };
+  auto broadcastOperands = [&]() -> std::optional<SymbolicSizes> {
+    std::optional<SymbolicSizes> result = SymbolicSizes();
+    for (Value operand : op.getOperands()) {
+      const SymbolicSizes *known = of(operand);
+      if (!known || !(result = broadcast(*result, *known)))
+        return std::nullopt;
+    }
+    return result;
+  };
+  auto same = [&](Value value) -> std::optional<SymbolicSizes> {
+    const SymbolicSizes *known = of(value);
+    if (!known)
+      return std::nullopt;
+    return *known;
+  };
+  return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
+      .Case<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, SinOp, CosOp,
+            TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, NotOp, IsNaNOp,
+            CastOp, GeluOp, SoftmaxOp, NormOp, RotaryOp>(
+          [&](auto) { return same(op.getOperand(0)); })
+      .Case<AddOp, SubOp, MulOp, DivOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
+            EqualOp, LessOp, LessEqualOp, GreaterOp, GreaterEqualOp, WhereOp>(
+          [&](auto) { return broadcastOperands(); })
+      .Case([&](ReshapeOp reshape) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(reshape.getInput());
+        SymbolicSizes result;
+        std::optional<size_t> rest;
+        for (auto [i, size] : llvm::enumerate(reshape.getMixedSizes())) {
+          std::optional<SymbolicExpr> expr = getIndex(size);
+          if (!expr)
+            return std::nullopt;
+          std::optional<int64_t> constant = expr->getConstant();
+          if (constant && *constant == -1) {
+            rest = i;
+            expr = SymbolicExpr(1);
+          } else if (constant && *constant == 0 && !reshape.getAllowZero()) {
+            if (!input || i >= input->size())
+              return std::nullopt;
+            expr = (*input)[i];
+          }
+          result.push_back(*expr);
+        }
+        if (rest) {
+          if (!input)
+            return std::nullopt;
+          result[*rest] =
+              SymbolicExpr::floorDiv(product(*input), product(result));
+        }
+        return result;
+      })
+      .Case([&](BroadcastOp op) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(op.getInput());
+        SymbolicSizes wanted;
+        for (OpFoldResult size : op.getMixedSizes()) {
+          std::optional<SymbolicExpr> expr = getIndex(size);
+          if (!expr)
+            return std::nullopt;
+          wanted.push_back(*expr);
+        }
+        if (!input)
+          return std::nullopt;
+        return broadcast(*input, wanted);
+      })
+      .Case([&](IotaOp iota) -> std::optional<SymbolicSizes> {
+        std::optional<SymbolicExpr> size = getIndex(iota.getSize());
+        if (!size)
+          return std::nullopt;
+        if (!isAtLeast(*size, 0))
+          size = SymbolicExpr::max(*size, 0);
+        return SymbolicSizes{*size};
+      })
+      .Case([&](TransposeOp transpose) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(transpose.getInput());
+        if (!input)
+          return std::nullopt;
+        SymbolicSizes result;
+        for (int64_t dim : transpose.getPermutation())
+          result.push_back((*input)[dim]);
+        return result;
+      })
+      .Case([&](ConcatOp concat) -> std::optional<SymbolicSizes> {
+        std::optional<SymbolicSizes> result;
+        for (Value value : concat.getInputs()) {
+          const SymbolicSizes *input = of(value);
+          if (!input)
+            return std::nullopt;
+          if (!result) {
+            result = *input;
+            continue;
+          }
+          for (auto [dim, size] : llvm::enumerate(*input))
+            if (int64_t(dim) == concat.getAxis())
+              (*result)[dim] = (*result)[dim] + size;
+            else if (size != (*result)[dim])
+              assumptions.emplace_back((*result)[dim], size);
+        }
+        return result;
+      })
+      .Case([&](SliceOp slice) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(slice.getInput());
+        if (!input)
+          return std::nullopt;
+        SymbolicSizes result;
+        auto starts = slice.getMixedStarts(), ends = slice.getMixedEnds();
+        for (auto [dim, size] : llvm::enumerate(*input)) {
+          std::optional<SymbolicExpr> start = getIndex(starts[dim]);
+          std::optional<SymbolicExpr> end = getIndex(ends[dim]);
+          int64_t step = slice.getSteps()[dim];
+          if (!start || !end)
+            return std::nullopt;
+          auto clamp = [&](SymbolicExpr bound, int64_t low,
+                           SymbolicExpr high) -> SymbolicExpr {
+            std::optional<int64_t> constant = bound.getConstant();
+            if (constant && *constant < -(INT64_MAX >> 1))
+              return low;
+            if (constant && *constant > (INT64_MAX >> 1))
+              return high;
+            if (constant && *constant < 0)
+              bound = bound + size;
+            if (!isAtLeast(bound, low))
+              bound = SymbolicExpr::max(bound, low);
+            if (isAtLeast(high - bound, 0))
+              return bound;
+            return SymbolicExpr::min(bound, high);
+          };
+          if (step > 0) {
+            SymbolicExpr length = clamp(*end, 0, size) - clamp(*start, 0, size);
+            if (!isAtLeast(length, 0))
+              length = SymbolicExpr::max(length, 0);
+            result.push_back(SymbolicExpr::ceilDiv(length, step));
+          } else {
+            SymbolicExpr length = clamp(*start, -1, size - 1) -
+                                  clamp(*end, -1, size - 1);
+            if (!isAtLeast(length, 0))
+              length = SymbolicExpr::max(length, 0);
+            result.push_back(SymbolicExpr::ceilDiv(length, -step));
+          }
+        }
+        return result;
+      })
+      .Case([&](GatherOp gather) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(gather.getInput());
+        const SymbolicSizes *index = of(gather.getIndices());
+        if (!input || !index)
+          return std::nullopt;
+        SymbolicSizes result(input->begin(), input->begin() + gather.getAxis());
+        llvm::append_range(result, *index);
+        result.append(input->begin() + gather.getAxis() + 1, input->end());
+        return result;
+      })
+      .Case([&](GatherNDOp gather) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(gather.getInput());
+        const SymbolicSizes *index = of(gather.getIndices());
+        if (!input || !index)
+          return std::nullopt;
+        int64_t tuple = tensorType(gather.getIndices()).getShape().back();
+        SymbolicSizes result(index->begin(), index->end() - 1);
+        result.append(input->begin() + gather.getBatchDims() + tuple,
+                      input->end());
+        return result;
+      })
+      .Case([&](MatmulOp matmul) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *lhs = of(matmul.getLhs());
+        const SymbolicSizes *rhs = of(matmul.getRhs());
+        if (!lhs || !rhs)
+          return std::nullopt;
+        std::optional<SymbolicSizes> result =
+            broadcast(SymbolicSizes(lhs->begin(), lhs->end() - 2),
+                      SymbolicSizes(rhs->begin(), rhs->end() - 2));
+        result->push_back(lhs->end()[matmul.getTransposeLhs() ? -1 : -2]);
+        result->push_back(rhs->end()[matmul.getTransposeRhs() ? -2 : -1]);
+        return result;
+      })
+      .Case([&](AttentionOp attention) -> std::optional<SymbolicSizes> {
+        std::optional<SymbolicSizes> result = same(attention.getQuery());
+        const SymbolicSizes *value = of(attention.getValue());
+        if (!result || !value)
+          return std::nullopt;
+        result->back() = value->back();
+        return result;
+      })
+      .Case([&](ReduceOp reduce) -> std::optional<SymbolicSizes> {
+        std::optional<SymbolicSizes> result = same(reduce.getInput());
+        if (result)
+          for (int64_t axis : reduce.getAxes())
+            (*result)[axis] = 1;
+        return result;
+      })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+//===-- contents ----------------------------------------------------------===//
+
+/// Row-major position of each element of `output` in an input that broadcasts
+/// to it.
+static SmallVector<int64_t> broadcastPositions(ArrayRef<int64_t> input,
+                                               ArrayRef<int64_t> output) {
+  int64_t count = 1;
+  for (int64_t size : output)
+    count *= size;
+  SmallVector<int64_t> positions(count, 0);
+  for (int64_t element = 0; element < count; ++element) {
+    int64_t rest = element, stride = 1, position = 0;
+    for (size_t i = 0; i < output.size(); ++i) {
+      int64_t dim = output.size() - 1 - i, index = rest % output[dim];
+      rest /= output[dim];
+      if (i < input.size()) {
+        int64_t size = input[input.size() - 1 - i];
+        position += (size == 1 ? 0 : index) * stride;
+        stride *= size;
+      }
+    }
+    positions[element] = position;
+  }
+  return positions;
+}
+
+std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
+  const SymbolicSizes *resultSizes = getSizes(op.getResult(0));
+  if (!resultSizes)
+    return std::nullopt;
+  SmallVector<int64_t> shape;
+  int64_t count = 1;
+  for (const SymbolicExpr &size : *resultSizes) {
+    std::optional<int64_t> constant = size.getConstant();
+    if (!constant)
+      return std::nullopt;
+    shape.push_back(*constant);
+    count *= *constant;
+  }
+  if (count > maxContents)
+    return std::nullopt;
+  auto shapeOf = [&](Value value) -> std::optional<SmallVector<int64_t>> {
+    const SymbolicSizes *known = getSizes(value);
+    if (!known)
+      return std::nullopt;
+    SmallVector<int64_t> result;
+    for (const SymbolicExpr &size : *known) {
+      if (!size.getConstant())
+        return std::nullopt;
+      result.push_back(*size.getConstant());
+    }
+    return result;
+  };
+  // The contents of all operands, each broadcast to the result.
+  auto elementwise =
+      [&](llvm::function_ref<std::optional<SymbolicExpr>(
+              ArrayRef<SymbolicExpr>)>
+              compute) -> std::optional<SymbolicSizes> {
+    SmallVector<SymbolicSizes> operands;
+    for (Value operand : op.getOperands()) {
+      const SymbolicSizes *known = getContents(operand);
+      std::optional<SmallVector<int64_t>> operandShape = shapeOf(operand);
+      if (!known || !operandShape)
+        return std::nullopt;
+      SymbolicSizes spread;
+      for (int64_t position : broadcastPositions(*operandShape, shape))
+        spread.push_back((*known)[position]);
+      operands.push_back(spread);
+    }
+    SymbolicSizes result;
+    for (int64_t i = 0; i < count; ++i) {
+      SymbolicSizes values;
+      for (const SymbolicSizes &operand : operands)
+        values.push_back(operand[i]);
+      std::optional<SymbolicExpr> value = compute(values);
+      if (!value)
+        return std::nullopt;
+      result.push_back(*value);
+    }
+    return result;
+  };
+  auto sameOrder = [&](Value input) -> std::optional<SymbolicSizes> {
+    const SymbolicSizes *known = getContents(input);
+    if (!known)
+      return std::nullopt;
+    return *known;
+  };
+  // lhs - rhs where the comparison can be decided: 1 true, 0 false.
+  auto decide = [&](std::optional<bool> answer) -> std::optional<SymbolicExpr> {
+    if (!answer)
+      return std::nullopt;
+    return SymbolicExpr(*answer ? 1 : 0);
+  };
+  auto isEqual = [&](const SymbolicExpr &lhs,
+                     const SymbolicExpr &rhs) -> std::optional<bool> {
+    SymbolicExpr difference = lhs - rhs;
+    if (std::optional<int64_t> constant = difference.getConstant())
+      return *constant == 0;
+    if (isAtLeast(difference, 1) || isAtLeast(rhs - lhs, 1))
+      return false;
+    return std::nullopt;
+  };
+  auto isBelow = [&](const SymbolicExpr &lhs,
+                     const SymbolicExpr &rhs) -> std::optional<bool> {
+    if (isAtLeast(rhs - lhs, 1))
+      return true;
+    if (isAtLeast(lhs - rhs, 0))
+      return false;
+    return std::nullopt;
+  };
+  using Args = ArrayRef<SymbolicExpr>;
+  using Result = std::optional<SymbolicExpr>;
+  return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
+      .Case([&](ConstantOp constant) -> std::optional<SymbolicSizes> {
+        auto elements = dyn_cast<DenseIntElementsAttr>(constant.getValue());
+        if (!elements)
+          return std::nullopt;
+        bool isBool = elements.getElementType().isInteger(1);
+        SymbolicSizes result;
+        for (const APInt &value : elements.getValues<APInt>())
+          result.push_back(isBool ? int64_t(value.getZExtValue())
+                                  : value.getSExtValue());
+        return result;
+      })
+      .Case([&](FromIndicesOp from) -> std::optional<SymbolicSizes> {
+        SymbolicSizes result;
+        for (Value value : from.getValues()) {
+          std::optional<SymbolicExpr> expr = getIndex(value);
+          if (!expr)
+            return std::nullopt;
+          result.push_back(*expr);
+        }
+        return result;
+      })
+      .Case<ReshapeOp>([&](auto) { return sameOrder(op.getOperand(0)); })
+      .Case([&](CastOp cast) -> std::optional<SymbolicSizes> {
+        Type from = tensorType(cast.getInput()).getElementType();
+        Type to = tensorType(cast.getOutput()).getElementType();
+        if (!from.isInteger() || !to.isInteger() || to.isInteger(1))
+          return std::nullopt;
+        return sameOrder(cast.getInput());
+      })
+      .Case([&](BroadcastOp broadcast) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *known = getContents(broadcast.getInput());
+        std::optional<SmallVector<int64_t>> input =
+            shapeOf(broadcast.getInput());
+        if (!known || !input)
+          return std::nullopt;
+        SymbolicSizes result;
+        for (int64_t position : broadcastPositions(*input, shape))
+          result.push_back((*known)[position]);
+        return result;
+      })
+      .Case([&](IotaOp iota) -> std::optional<SymbolicSizes> {
+        std::optional<SymbolicExpr> start = getIndex(iota.getStart());
+        if (!start)
+          return std::nullopt;
+        SymbolicSizes result;
+        for (int64_t i = 0; i < count; ++i)
+          result.push_back(*start + SymbolicExpr(i * iota.getStep()));
+        return result;
+      })
+      .Case([&](ConcatOp concat) -> std::optional<SymbolicSizes> {
+        if (shape.size() != 1)
+          return std::nullopt;
+        SymbolicSizes result;
+        for (Value input : concat.getInputs()) {
+          const SymbolicSizes *known = getContents(input);
+          if (!known)
+            return std::nullopt;
+          llvm::append_range(result, *known);
+        }
+        return result;
+      })
+      .Case([&](GatherOp gather) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *known = getContents(gather.getInput());
+        const SymbolicSizes *index = getContents(gather.getIndices());
+        if (!known || !index || tensorType(gather.getInput()).getRank() != 1)
+          return std::nullopt;
+        SymbolicSizes result;
+        for (const SymbolicExpr &position : *index) {
+          std::optional<int64_t> constant = position.getConstant();
+          if (!constant)
+            return std::nullopt;
+          int64_t at = *constant < 0 ? *constant + int64_t(known->size())
+                                     : *constant;
+          if (at < 0 || at >= int64_t(known->size()))
+            return std::nullopt;
+          result.push_back((*known)[at]);
+        }
+        return result;
+      })
+      .Case([&](SliceOp slice) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *known = getContents(slice.getInput());
+        if (!known || shape.size() != 1)
+          return std::nullopt;
+        std::optional<SymbolicExpr> start = getIndex(slice.getMixedStarts()[0]);
+        if (!start || !start->getConstant())
+          return std::nullopt;
+        int64_t size = known->size(), step = slice.getSteps()[0];
+        int64_t at = *start->getConstant();
+        at = at < 0 ? at + size : at;
+        at = std::clamp<int64_t>(at, 0, step > 0 ? size : size - 1);
+        SymbolicSizes result;
+        for (int64_t i = 0; i < count; ++i)
+          result.push_back((*known)[at + i * step]);
+        return result;
+      })
+      .Case([&](AddOp) {
+        return elementwise([](Args a) -> Result { return a[0] + a[1]; });
+      })
+      .Case([&](SubOp) {
+        return elementwise([](Args a) -> Result { return a[0] - a[1]; });
+      })
+      .Case([&](MulOp) {
+        return elementwise([](Args a) -> Result { return a[0] * a[1]; });
+      })
+      .Case([&](NegOp) {
+        return elementwise(
+            [](Args a) -> Result { return SymbolicExpr(0) - a[0]; });
+      })
+      .Case([&](DivOp) {
+        return elementwise([&](Args a) -> Result {
+          // Truncation is rounding down only where nothing is negative.
+          if (!isAtLeast(a[0], 0) || !isAtLeast(a[1], 1))
+            return std::nullopt;
+          return SymbolicExpr::floorDiv(a[0], a[1]);
+        });
+      })
+      .Case([&](MaxOp) {
+        return elementwise([&](Args a) -> Result {
+          if (isAtLeast(a[0] - a[1], 0))
+            return a[0];
+          if (isAtLeast(a[1] - a[0], 0))
+            return a[1];
+          return SymbolicExpr::max(a[0], a[1]);
+        });
+      })
+      .Case([&](MinOp) {
+        return elementwise([&](Args a) -> Result {
+          if (isAtLeast(a[0] - a[1], 0))
+            return a[1];
+          if (isAtLeast(a[1] - a[0], 0))
+            return a[0];
+          return SymbolicExpr::min(a[0], a[1]);
+        });
+      })
+      .Case([&](EqualOp) {
+        return elementwise(
+            [&](Args a) -> Result { return decide(isEqual(a[0], a[1])); });
+      })
+      .Case([&](LessOp) {
+        return elementwise(
+            [&](Args a) -> Result { return decide(isBelow(a[0], a[1])); });
+      })
+      .Case([&](GreaterOp) {
+        return elementwise(
+            [&](Args a) -> Result { return decide(isBelow(a[1], a[0])); });
+      })
+      .Case([&](WhereOp) {
+        return elementwise([&](Args a) -> Result {
+          std::optional<int64_t> condition = a[0].getConstant();
+          if (condition)
+            return *condition ? a[1] : a[2];
+          if (a[1] == a[2])
+            return a[1];
+          return std::nullopt;
+        });
+      })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+//===-- building expressions ----------------------------------------------===//
+
+SymbolicMaterializer::SymbolicMaterializer(func::FuncOp function)
+    : builder(function.getContext()), loc(function.getLoc()) {
+  Block &body = function.getBody().front();
+  Operation *last = nullptr;
+  for (auto symbol : llvm::make_early_inc_range(body.getOps<SymbolOp>())) {
+    if (last)
+      symbol->moveAfter(last);
+    else
+      symbol->moveBefore(&body, body.begin());
+    last = symbol;
+    known[symbol.getName().str()] = symbol.getValue();
+  }
+  if (last)
+    builder.setInsertionPointAfter(last);
+  else
+    builder.setInsertionPointToStart(&body);
+}
+
+OpFoldResult SymbolicMaterializer::getFoldResult(const SymbolicExpr &expr) {
+  if (std::optional<int64_t> constant = expr.getConstant())
+    return builder.getIndexAttr(*constant);
+  return getValue(expr);
+}
+
+Value SymbolicMaterializer::getAtom(const SymbolicAtom &atom) {
+  auto found = known.find(atom.text);
+  if (found != known.end())
+    return found->second;
+  assert(atom.kind != AtomKind::Symbol && "a symbol of no graph.symbol");
+  Value lhs = getValue(*atom.lhs), rhs = getValue(*atom.rhs), value;
+  switch (atom.kind) {
+  case AtomKind::FloorDiv:
+    value = arith::FloorDivSIOp::create(builder, loc, lhs, rhs);
+    break;
+  case AtomKind::CeilDiv:
+    value = arith::CeilDivSIOp::create(builder, loc, lhs, rhs);
+    break;
+  case AtomKind::Mod:
+    value = arith::RemSIOp::create(builder, loc, lhs, rhs);
+    break;
+  case AtomKind::Min:
+    value = arith::MinSIOp::create(builder, loc, lhs, rhs);
+    break;
+  case AtomKind::Max:
+    value = arith::MaxSIOp::create(builder, loc, lhs, rhs);
+    break;
+  case AtomKind::Symbol:
+    llvm_unreachable("found above");
+  }
+  known[atom.text] = value;
+  return value;
+}
+
+Value SymbolicMaterializer::getValue(const SymbolicExpr &expr) {
+  std::string key = expr.str();
+  auto found = known.find(key);
+  if (found != known.end())
+    return found->second;
+  Value sum;
+  for (const auto &[monomial, coefficient] : expr.getTerms()) {
+    Value term;
+    for (const SymbolicExpr::AtomRef &atom : monomial) {
+      Value factor = getAtom(*atom);
+      term = term ? arith::MulIOp::create(builder, loc, term, factor).getResult()
+                  : factor;
+    }
+    if (!term || coefficient != 1) {
+      Value constant =
+          arith::ConstantIndexOp::create(builder, loc, coefficient);
+      term = term
+                 ? arith::MulIOp::create(builder, loc, term, constant).getResult()
+                 : constant;
+    }
+    sum = sum ? arith::AddIOp::create(builder, loc, sum, term).getResult() : term;
+  }
+  if (!sum)
+    sum = arith::ConstantIndexOp::create(builder, loc, 0);
+  known[key] = sum;
+  return sum;
+}
+
+} // namespace tenon

@@ -1,0 +1,196 @@
+// Runs the phases in order, from a model or from what an earlier phase wrote.
+#include "tenon/Compiler/Compiler.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
+#include "tenon/Compiler/SymbolSizes.h"
+#include "tenon/Import/Onnx/Import.h"
+#include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/CPU/Emit.h"
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ToolOutputFile.h"
+#include <chrono>
+#include <sys/resource.h>
+
+using namespace mlir;
+
+namespace tenon {
+namespace {
+
+constexpr llvm::StringLiteral phaseAttr = "tenon.phase";
+/// Folder that the weights' file names are relative to.
+constexpr llvm::StringLiteral folderAttr = "tenon.folder";
+
+int64_t peakBytes() {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) << 10;
+}
+
+/// Runs `step` and reports what it took.
+CompileStatus timed(StringRef phase,
+                    llvm::function_ref<void(const PhaseReport &)> report,
+                    llvm::function_ref<CompileStatus()> step) {
+  auto start = std::chrono::steady_clock::now();
+  CompileStatus status = step();
+  std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  if (status == CompileStatus::Success)
+    report({phase.str(), took.count(), peakBytes()});
+  return status;
+}
+
+LogicalResult writeText(ModuleOp module, StringRef path) {
+  std::string message;
+  auto file = openOutputFile(path, &message);
+  if (!file)
+    return emitError(UnknownLoc::get(module.getContext())) << message;
+  module.print(file->os(), OpPrintingFlags().enableDebugInfo());
+  file->os() << "\n";
+  file->keep();
+  return success();
+}
+
+OwningOpRef<ModuleOp> readModule(MLIRContext *context, StringRef path) {
+  auto module = parseSourceFile<ModuleOp>(path, context);
+  if (module && !module.get()->hasAttr(phaseAttr)) {
+    module->emitError("has no attribute 'tenon.phase' that names the phase "
+                      "which wrote it");
+    return nullptr;
+  }
+  return module;
+}
+
+class Compilation {
+public:
+  Compilation(const CompilerOptions &options,
+              llvm::function_ref<void(const PhaseReport &)> report)
+      : options(options), report(report) {}
+
+  CompileStatus run(MLIRContext *context, StringRef inputPath,
+                    StringRef outputPath);
+
+private:
+  CompileStatus import(MLIRContext *context, StringRef path);
+  CompileStatus runPhase(const Phase &phase);
+  /// Dumps the module if asked to. True if this phase was to be the last.
+  FailureOr<bool> finish(StringRef phase, StringRef outputPath);
+
+  const CompilerOptions &options;
+  llvm::function_ref<void(const PhaseReport &)> report;
+  OwningOpRef<ModuleOp> module;
+  unsigned phasesRun = 0;
+};
+
+CompileStatus Compilation::import(MLIRContext *context, StringRef path) {
+  bool unsupported = false;
+  module = importOnnx(context, path, unsupported);
+  if (!module)
+    return unsupported ? CompileStatus::Unsupported : CompileStatus::Error;
+  SmallString<256> folder(path);
+  llvm::sys::fs::make_absolute(folder);
+  llvm::sys::path::remove_filename(folder);
+  module.get()->setAttr(folderAttr, StringAttr::get(context, folder));
+  return failed(setSymbolSizes(*module, options.sizes))
+             ? CompileStatus::Error
+             : CompileStatus::Success;
+}
+
+CompileStatus Compilation::runPhase(const Phase &phase) {
+  PassManager manager(module->getContext());
+  PhaseOptions phaseOptions;
+  phaseOptions.target = options.target;
+  buildPhase(manager, phase, phaseOptions);
+  return failed(manager.run(*module)) ? CompileStatus::Error
+                                      : CompileStatus::Success;
+}
+
+FailureOr<bool> Compilation::finish(StringRef phase, StringRef outputPath) {
+  ++phasesRun;
+  if (!options.dumpFolder.empty()) {
+    SmallString<256> path(options.dumpFolder);
+    unsigned number = 1;
+    for (const Phase &known : getPhases()) {
+      if (phase == "import")
+        break;
+      ++number;
+      if (known.name == phase)
+        break;
+    }
+    if (std::error_code error = llvm::sys::fs::create_directories(path))
+      return emitError(UnknownLoc::get(module->getContext()))
+             << "cannot create " << path << ": " << error.message();
+    llvm::sys::path::append(path, Twine(number) + "-" + phase + ".mlir");
+    if (failed(writeText(*module, path)))
+      return failure();
+  }
+  if (phase != options.stopAfter)
+    return false;
+  if (failed(writeText(*module, outputPath)))
+    return failure();
+  return true;
+}
+
+CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
+                               StringRef outputPath) {
+  StringRef done = "import";
+  if (inputPath.ends_with(".mlir")) {
+    module = readModule(context, inputPath);
+    if (!module)
+      return CompileStatus::Error;
+    done = module.get()->getAttrOfType<StringAttr>(phaseAttr).getValue();
+  } else {
+    CompileStatus status = timed(
+        "import", report, [&] { return import(context, inputPath); });
+    if (status != CompileStatus::Success)
+      return status;
+    FailureOr<bool> last = finish("import", outputPath);
+    if (failed(last))
+      return CompileStatus::Error;
+    if (*last)
+      return CompileStatus::Success;
+  }
+
+  bool reached = done == "import";
+  TargetFacts facts =
+      options.target == "x86-64-v3" ? avx2Facts() : avx512Facts();
+  // The file is written from the plan, so emit has its own way out below.
+  for (const Phase &phase : getPhases().drop_back()) {
+    if (!reached) {
+      reached = phase.name == done;
+      continue;
+    }
+    CompileStatus status =
+        timed(phase.name, report, [&] { return runPhase(phase); });
+    if (status != CompileStatus::Success)
+      return status;
+    FailureOr<bool> last = finish(phase.name, outputPath);
+    if (failed(last))
+      return CompileStatus::Error;
+    if (*last)
+      return CompileStatus::Success;
+  }
+  if (!reached) {
+    module->emitError("was written by phase '") << done << "', which is none";
+    return CompileStatus::Error;
+  }
+  auto folder = module.get()->getAttrOfType<StringAttr>(folderAttr);
+  return timed("emit", report, [&] {
+    return failed(emitArtifact(*module, facts, folder ? folder.getValue() : ".",
+                               outputPath, options.emit))
+               ? CompileStatus::Error
+               : CompileStatus::Success;
+  });
+}
+
+} // namespace
+
+CompileStatus compileModel(MLIRContext *context, StringRef inputPath,
+                           StringRef outputPath, const CompilerOptions &options,
+                           llvm::function_ref<void(const PhaseReport &)> report) {
+  return Compilation(options, report).run(context, inputPath, outputPath);
+}
+
+} // namespace tenon

@@ -1,0 +1,76 @@
+// Applies the sizes that the user gave (--dim) to an imported module.
+#include "tenon/Compiler/SymbolSizes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/InterleavedRange.h"
+
+using namespace mlir;
+
+namespace tenon {
+namespace {
+
+/// tensor<?x?> with dims ["batch", "sequence"], batch = 2  ->  tensor<2x?>
+void fixArguments(func::FuncOp function, StringRef name, int64_t size) {
+  SmallVector<Type> inputs;
+  Builder builder(function.getContext());
+  for (BlockArgument argument : function.getArguments()) {
+    unsigned number = argument.getArgNumber();
+    auto type = cast<RankedTensorType>(argument.getType());
+    auto dims = function.getArgAttrOfType<ArrayAttr>(number, "tenon.dims");
+    if (dims) {
+      SmallVector<int64_t> shape(type.getShape());
+      SmallVector<Attribute> fixed(dims.begin(), dims.end());
+      for (auto [i, dim] : llvm::enumerate(fixed))
+        if (auto symbol = dyn_cast<StringAttr>(dim); symbol && symbol == name) {
+          dim = builder.getI64IntegerAttr(size);
+          shape[i] = size;
+        }
+      type = RankedTensorType::get(shape, type.getElementType());
+      argument.setType(type);
+      function.setArgAttr(number, "tenon.dims", builder.getArrayAttr(fixed));
+    }
+    inputs.push_back(type);
+  }
+  function.setType(
+      builder.getFunctionType(inputs, function.getResultTypes()));
+}
+
+} // namespace
+
+LogicalResult setSymbolSizes(ModuleOp module, ArrayRef<SymbolSize> sizes) {
+  auto function = module.lookupSymbol<func::FuncOp>("main");
+  llvm::MapVector<StringRef, graph::SymbolOp> symbols;
+  for (auto symbol : function.getOps<graph::SymbolOp>())
+    symbols[symbol.getName()] = symbol;
+  for (const SymbolSize &size : sizes) {
+    auto found = symbols.find(size.name);
+    if (found == symbols.end())
+      return module.emitError("--dim names '")
+             << size.name << "', but the model's sizes are "
+             << llvm::interleaved(llvm::make_first_range(symbols));
+    graph::SymbolOp symbol = found->second;
+    int64_t min = std::max(size.min.value_or(0), symbol.getMin());
+    int64_t max = std::min(size.max.value_or(INT64_MAX), symbol.getMax());
+    if (min > max)
+      return module.emitError("--dim leaves '")
+             << size.name << "' the empty range " << min << ".." << max;
+    symbol.setMin(min);
+    symbol.setMax(max);
+    if (size.hint)
+      symbol.setHint(*size.hint);
+    if (min != max)
+      continue;
+    fixArguments(function, size.name, min);
+    OpBuilder builder(symbol);
+    symbol.replaceAllUsesWith(
+        arith::ConstantIndexOp::create(builder, symbol.getLoc(), min)
+            .getResult());
+    symbol.erase();
+    symbols.erase(found);
+  }
+  return success();
+}
+
+} // namespace tenon

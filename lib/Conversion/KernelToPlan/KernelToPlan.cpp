@@ -1,0 +1,347 @@
+// Turns scheduled regions on tensors into launches on buffers. See Passes.td.
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/SymbolTable.h"
+#include "tenon/Conversion/Passes.h"
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace tenon {
+#define GEN_PASS_DEF_CONVERTKERNELTOPLANPASS
+#include "tenon/Conversion/Passes.h.inc"
+
+namespace {
+
+MemRefType bufferType(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  return MemRefType::get(tensor.getShape(), tensor.getElementType());
+}
+
+/// The value whose bytes `value` shows through views.
+Value rootOf(Value value) {
+  while (auto view = value.getDefiningOp<kernel::ViewOp>())
+    value = view.getInput();
+  return value;
+}
+
+/// The sizes operands of a region that belong to one of its results.
+ValueRange sizesOfResult(kernel::RegionOp region, OpResult result) {
+  unsigned begin = 0;
+  for (unsigned i = 0; i < result.getResultNumber(); ++i)
+    begin +=
+        cast<ShapedType>(region.getResult(i).getType()).getNumDynamicDims();
+  return region.getSizes().slice(
+      begin, cast<ShapedType>(result.getType()).getNumDynamicDims());
+}
+
+/// Where weights lie in the artifact: 64-byte aligned, each once, in the order
+/// in which they were asked for.
+class WeightPositions {
+public:
+  int64_t get(kernel::WeightOp weight) {
+    auto transposed =
+        BoolAttr::get(weight.getContext(), weight.getTransposed());
+    auto layout = kernel::stringifyLayoutKind(weight.getLayout());
+    Attribute key = ArrayAttr::get(
+        weight.getContext(),
+        {weight.getFileAttr(), weight.getOffsetAttr(), weight.getSourceAttr(),
+         transposed, StringAttr::get(weight.getContext(), layout)});
+    auto [entry, isNew] = positions.try_emplace(key, end);
+    if (isNew) {
+      auto type = cast<RankedTensorType>(weight.getOutput().getType());
+      int64_t bytes =
+          type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
+      end += (bytes + 63) / 64 * 64;
+    }
+    return entry->second;
+  }
+
+private:
+  DenseMap<Attribute, int64_t> positions;
+  int64_t end = 0;
+};
+
+/// The functions made of regions; regions with equal bodies share one.
+class Kernels {
+public:
+  explicit Kernels(ModuleOp module) : symbols(module) {}
+
+  func::FuncOp get(kernel::RegionOp region) {
+    OpBuilder builder(region.getContext());
+    Block &body = region.getBody().front();
+    auto type = builder.getFunctionType(body.getArgumentTypes(), {});
+    auto function = func::FuncOp::create(region.getLoc(), "kernel", type);
+    function.setPrivate();
+    function->setAttr("tenon.kernel", builder.getUnitAttr());
+    IRMapping mapping;
+    region.getBody().cloneInto(&function.getBody(), mapping);
+    function.walk([](Operation *op) { op->removeDiscardableAttr("tenon.id"); });
+    Operation *yield = function.front().getTerminator();
+    builder.setInsertionPoint(yield);
+    func::ReturnOp::create(builder, yield->getLoc());
+    yield->erase();
+
+    // Printed without locations and under one name, so equal text is equal
+    // code.
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    function->print(stream,
+                    OpPrintingFlags().printGenericOpForm().useLocalScope());
+    func::FuncOp &shared = functions[text];
+    if (shared) {
+      function->destroy();
+      return shared;
+    }
+    function.setName(nameFor(region));
+    symbols.insert(function,
+                   region->getParentOfType<func::FuncOp>()->getIterator());
+    return shared = function;
+  }
+
+private:
+  /// The region's name, made an identifier, and a number.
+  std::string nameFor(kernel::RegionOp region) {
+    std::string name;
+    for (char c : region.getName())
+      name += llvm::isAlnum(c) ? c : '_';
+    return name + "_" + std::to_string(functions.size() - 1);
+  }
+
+  SymbolTable symbols;
+  llvm::StringMap<func::FuncOp> functions;
+};
+
+/// Rewrites one function of regions into one of launches.
+class FunctionConverter {
+public:
+  FunctionConverter(func::FuncOp function, Kernels &kernels,
+                    WeightPositions &weights)
+      : function(function), kernels(kernels), weights(weights),
+        builder(function.getContext()) {}
+
+  LogicalResult convert() {
+    if (failed(checkOps()))
+      return failure();
+    auto terminator = cast<func::ReturnOp>(function.front().getTerminator());
+    assignPositions();
+    Block *old = &function.front();
+    Block *block = new Block();
+    function.getBody().push_back(block);
+    builder.setInsertionPointToStart(block);
+    changeSignature(terminator, block);
+
+    for (Operation &op : old->without_terminator())
+      convertOp(&op);
+    for (auto [index, value] : llvm::enumerate(terminator.getOperands())) {
+      Value output = outputs[index];
+      FailureOr<SmallVector<Value>> sizes = sizesOf(value, terminator);
+      if (failed(sizes))
+        return failure();
+      if (!claimed.contains(index))
+        plan::CopyOp::create(builder, terminator.getLoc(),
+                             mapping.lookup(value), output);
+      plan::OutputOp::create(builder, terminator.getLoc(), output, *sizes);
+    }
+    func::ReturnOp::create(builder, terminator.getLoc());
+    old->dropAllReferences();
+    old->erase();
+    return success();
+  }
+
+private:
+  LogicalResult checkOps() {
+    if (!function.getBody().hasOneBlock())
+      return function.emitOpError("has ")
+             << function.getBody().getBlocks().size()
+             << " blocks, but a plan is one sequence of ops";
+    for (Operation &op : function.front()) {
+      if (auto region = dyn_cast<kernel::RegionOp>(op)) {
+        if (!region.getSchedule())
+          return region.emitOpError("has no schedule");
+        continue;
+      }
+      if (isa<kernel::SymbolOp, kernel::AssumeEqualOp, kernel::ConstantOp,
+              kernel::WeightOp, kernel::ViewOp, func::ReturnOp>(op))
+        continue;
+      bool onSizes =
+          isa<arith::ArithDialect>(op.getDialect()) &&
+          llvm::none_of(op.getResultTypes(), llvm::IsaPred<ShapedType>);
+      if (!onSizes)
+        return op.emitOpError("cannot become part of a plan, which holds "
+                              "regions, views, weights, constants and sizes");
+    }
+    return success();
+  }
+
+  /// In the order of first use, so that a run reads the weights from front to
+  /// back.
+  void assignPositions() {
+    for (auto region : function.getOps<kernel::RegionOp>())
+      for (Value input : region.getInputs())
+        if (auto weight = rootOf(input).getDefiningOp<kernel::WeightOp>())
+          weights.get(weight);
+  }
+
+  /// (inputs) -> results  becomes  (inputs, outputs), and each result of a
+  /// region that is returned gets an output as its buffer.
+  void changeSignature(func::ReturnOp terminator, Block *block) {
+    SmallVector<Type> types;
+    SmallVector<DictionaryAttr> argAttrs;
+    Block &old = function.front();
+    for (BlockArgument argument : old.getArguments()) {
+      Type type = argument.getType();
+      if (isa<RankedTensorType>(type))
+        type = bufferType(type);
+      mapping.map(argument, block->addArgument(type, argument.getLoc()));
+      types.push_back(type);
+      argAttrs.push_back(builder.getDictionaryAttr(
+          cast<FunctionOpInterface>(*function).getArgAttrs(
+              argument.getArgNumber())));
+    }
+    for (auto [index, value] : llvm::enumerate(terminator.getOperands())) {
+      types.push_back(bufferType(value.getType()));
+      outputs.push_back(block->addArgument(types.back(), terminator.getLoc()));
+      NamedAttrList attrs(function.getResultAttrs(index));
+      attrs.set("tenon.output", builder.getUnitAttr());
+      argAttrs.push_back(attrs.getDictionary(function.getContext()));
+      Value root = rootOf(value);
+      if (root.getDefiningOp<kernel::RegionOp>() &&
+          destinations.try_emplace(root, outputs.back()).second)
+        claimed.insert(index);
+    }
+    function.removeResAttrsAttr();
+    function.setFunctionType(builder.getFunctionType(types, {}));
+    function.setAllArgAttrs(argAttrs);
+  }
+
+  void convertOp(Operation *op) {
+    Location loc = op->getLoc();
+    llvm::TypeSwitch<Operation *>(op)
+        .Case([&](kernel::SymbolOp symbol) {
+          auto result = plan::SymbolOp::create(
+              builder, loc, builder.getIndexType(), symbol.getNameAttr(),
+              symbol.getMinAttr(), symbol.getMaxAttr(), symbol.getHintAttr());
+          symbols.try_emplace(symbol.getName(), result);
+          mapping.map(symbol.getResult(), result.getResult());
+        })
+        .Case([&](kernel::AssumeEqualOp assume) {
+          plan::AssumeEqualOp::create(builder, loc,
+                                      mapping.lookup(assume.getLhs()),
+                                      mapping.lookup(assume.getRhs()));
+        })
+        .Case([&](kernel::ConstantOp constant) {
+          auto result = plan::ConstantOp::create(
+              builder, loc, bufferType(constant.getOutput().getType()),
+              constant.getValue());
+          mapping.map(constant.getResult(), result.getResult());
+        })
+        .Case([&](kernel::WeightOp weight) {
+          if (weight->use_empty())
+            return;
+          auto layout = kernel::stringifyLayoutKind(weight.getLayout());
+          auto result = plan::WeightOp::create(
+              builder, loc, bufferType(weight.getOutput().getType()),
+              weight.getNameAttr(), weight.getFileAttr(),
+              weight.getOffsetAttr(), weight.getSourceAttr(),
+              weight.getTransposedAttr(), builder.getStringAttr(layout),
+              builder.getI64IntegerAttr(weights.get(weight)));
+          mapping.map(weight.getResult(), result.getResult());
+        })
+        .Case([&](kernel::ViewOp view) {
+          auto result = plan::ViewOp::create(
+              builder, loc, bufferType(view.getOutput().getType()),
+              mapping.lookup(view.getInput()), mapped(view.getSizes()));
+          mapping.map(view.getResult(), result.getResult());
+        })
+        .Case([&](kernel::RegionOp region) { convertRegion(region); })
+        .Default([&](Operation *other) { builder.clone(*other, mapping); });
+  }
+
+  /// region(x) -> y  becomes  y = alloc; launch(x, y)
+  void convertRegion(kernel::RegionOp region) {
+    Location loc = region.getLoc();
+    SmallVector<Value> buffers = mapped(region.getInputs());
+    for (OpResult result : region->getResults()) {
+      Type type = bufferType(result.getType());
+      SmallVector<Value> sizes = mapped(sizesOfResult(region, result));
+      Value buffer = destinations.lookup(result);
+      if (!buffer)
+        buffer = plan::AllocOp::create(builder, loc, type, IntegerAttr(),
+                                       DenseI64ArrayAttr(), sizes);
+      else if (buffer.getType() != type)
+        buffer = plan::ViewOp::create(builder, loc, type, buffer, sizes);
+      mapping.map(result, buffer);
+      buffers.push_back(buffer);
+    }
+    auto launch = plan::LaunchOp::create(
+        builder, loc, SymbolRefAttr::get(kernels.get(region)),
+        mapping.lookup(region.getGrid()), buffers, mapped(region.getIndices()));
+    launch->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+  }
+
+  /// The sizes of a returned value, in the new function.
+  FailureOr<SmallVector<Value>> sizesOf(Value value, Operation *user) {
+    if (auto view = value.getDefiningOp<kernel::ViewOp>())
+      return mapped(view.getSizes());
+    if (auto region = value.getDefiningOp<kernel::RegionOp>())
+      return mapped(sizesOfResult(region, cast<OpResult>(value)));
+    SmallVector<Value> sizes;
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.hasStaticShape())
+      return sizes;
+    unsigned number = cast<BlockArgument>(value).getArgNumber();
+    auto dims = function.getArgAttrOfType<ArrayAttr>(number, "tenon.dims");
+    for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+      if (!type.isDynamicDim(dim))
+        continue;
+      auto name = dims && dim < static_cast<int64_t>(dims.size())
+                      ? dyn_cast<StringAttr>(dims[dim])
+                      : StringAttr();
+      Value size = name ? symbols.lookup(name.getValue()) : Value();
+      if (!size)
+        return user->emitOpError("returns argument ")
+               << number << ", whose dimension " << dim
+               << " is named after no symbol of the function";
+      sizes.push_back(size);
+    }
+    return sizes;
+  }
+
+  SmallVector<Value> mapped(ValueRange values) {
+    return llvm::map_to_vector(
+        values, [&](Value value) { return mapping.lookup(value); });
+  }
+
+  func::FuncOp function;
+  Kernels &kernels;
+  WeightPositions &weights;
+  OpBuilder builder;
+  IRMapping mapping;
+  SmallVector<Value> outputs;
+  DenseMap<Value, Value> destinations; ///< A region's result -> its output.
+  DenseSet<size_t> claimed; ///< Outputs that are some result's buffer.
+  llvm::StringMap<Value> symbols;
+};
+
+struct ConvertKernelToPlanPass
+    : impl::ConvertKernelToPlanPassBase<ConvertKernelToPlanPass> {
+  void runOnOperation() override {
+    Kernels kernels(getOperation());
+    WeightPositions weights;
+    SmallVector<func::FuncOp> functions;
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function.isDeclaration() && !function->hasAttr("tenon.kernel"))
+        functions.push_back(function);
+    for (func::FuncOp function : functions)
+      if (failed(FunctionConverter(function, kernels, weights).convert()))
+        return signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace tenon

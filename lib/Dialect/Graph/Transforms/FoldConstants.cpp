@@ -1,0 +1,146 @@
+// Computes small constants when compiling. See Passes.td.
+#include "Matching.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "tenon/Dialect/Graph/Transforms/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace tenon::graph {
+#define GEN_PASS_DEF_FOLDCONSTANTSPASS
+#include "tenon/Dialect/Graph/Transforms/Passes.h.inc"
+
+namespace {
+
+/// The one value of a constant whose elements are all equal, as a double; exact
+/// for f32 and for integers below 2^53.
+std::optional<double> getScalar(Value value) {
+  if (std::optional<double> splat = getSplat(value))
+    return splat;
+  auto constant = value.getDefiningOp<ConstantOp>();
+  auto elements =
+      constant ? dyn_cast<DenseIntElementsAttr>(constant.getValue()) : nullptr;
+  if (!elements || !elements.isSplat())
+    return std::nullopt;
+  APInt integer = elements.getSplatValue<APInt>();
+  bool isBool = elements.getElementType().isInteger(1);
+  int64_t exact = isBool ? integer.getZExtValue() : integer.getSExtValue();
+  if (std::abs(exact) >= int64_t(1) << 53)
+    return std::nullopt;
+  return static_cast<double>(exact);
+}
+
+/// What `op` gives for equal operands; none where it is not known. f32 results
+/// are rounded once by the caller, and the ops below are exact or correctly
+/// rounded in double, so the result is the f32 result.
+std::optional<double> evaluate(Operation *op, ArrayRef<double> in,
+                               Type elementType) {
+  bool isFloat = isa<FloatType>(elementType);
+  return TypeSwitch<Operation *, std::optional<double>>(op)
+      .Case([&](CastOp) -> std::optional<double> {
+        if (elementType.isInteger(1))
+          return in[0] != 0;
+        return isFloat ? in[0] : std::trunc(in[0]);
+      })
+      .Case([&](NegOp) { return -in[0]; })
+      .Case([&](AbsOp) { return std::abs(in[0]); })
+      .Case([&](SqrtOp) { return std::sqrt(in[0]); })
+      .Case([&](ReciprocalOp) { return 1 / in[0]; })
+      .Case([&](ReshapeOp) { return in[0]; })
+      .Case([&](AddOp) { return in[0] + in[1]; })
+      .Case([&](SubOp) { return in[0] - in[1]; })
+      .Case([&](MulOp) { return in[0] * in[1]; })
+      .Case([&](DivOp) -> std::optional<double> {
+        if (isFloat)
+          return in[0] / in[1];
+        if (in[1] == 0)
+          return std::nullopt;
+        return std::trunc(in[0] / in[1]);
+      })
+      .Case([&](PowOp) -> std::optional<double> {
+        if (in[1] == 0.5)
+          return std::sqrt(in[0]);
+        return std::nullopt;
+      })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+/// op(constants)  ->  constant
+struct FoldElementwise : RewritePattern {
+  FoldElementwise(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op,
+                                PatternRewriter &rewriter) const override {
+    if (op->getNumResults() != 1 || op->getNumOperands() == 0)
+      return rewriter.notifyMatchFailure(op, "has no operands");
+    auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+    if (!type || !type.hasStaticShape() ||
+        !(type.getElementType().isF32() || type.getElementType().isInteger()))
+      return rewriter.notifyMatchFailure(op, "has no small static result");
+    SmallVector<double> operands;
+    for (Value operand : op->getOperands()) {
+      std::optional<double> scalar = getScalar(operand);
+      if (!scalar)
+        return rewriter.notifyMatchFailure(op, "has an operand that varies");
+      operands.push_back(*scalar);
+    }
+    std::optional<double> value =
+        evaluate(op, operands, type.getElementType());
+    if (!value)
+      return rewriter.notifyMatchFailure(op, "is not evaluated");
+    DenseElementsAttr elements;
+    if (type.getElementType().isF32())
+      elements =
+          DenseElementsAttr::get(type, APFloat(static_cast<float>(*value)));
+    else
+      elements = DenseElementsAttr::get(
+          type, APInt(type.getElementTypeBitWidth(),
+                      static_cast<int64_t>(*value), /*isSigned=*/true,
+                      /*implicitTrunc=*/true));
+    rewriter.replaceOpWithNewOp<ConstantOp>(op, type, elements);
+    return success();
+  }
+};
+
+/// pow(x, 2)  ->  x · x
+struct FoldSquare : OpRewritePattern<PowOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(PowOp op,
+                                PatternRewriter &rewriter) const override {
+    if (getSplat(op.getRhs()) != 2.0 ||
+        op.getLhs().getType() != op.getType())
+      return rewriter.notifyMatchFailure(op, "is no square of its own shape");
+    rewriter.replaceOpWithNewOp<MulOp>(op, op.getType(), op.getLhs(),
+                                       op.getLhs());
+    return success();
+  }
+};
+
+/// cast to the type it has  ->  the input
+struct FoldSameCast : OpRewritePattern<CastOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(CastOp op,
+                                PatternRewriter &rewriter) const override {
+    if (op.getInput().getType() != op.getType())
+      return rewriter.notifyMatchFailure(op, "changes the type");
+    rewriter.replaceOp(op, op.getInput());
+    return success();
+  }
+};
+
+struct FoldConstantsPass : impl::FoldConstantsPassBase<FoldConstantsPass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<FoldElementwise, FoldSquare, FoldSameCast>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace tenon::graph

@@ -1,0 +1,173 @@
+// Decides which slices of the arena lie below which. See Passes.td.
+#include "Packing.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Matchers.h"
+#include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "tenon/Dialect/Plan/Transforms/Passes.h"
+#include <algorithm>
+#include <numeric>
+
+using namespace mlir;
+
+namespace tenon::plan {
+#define GEN_PASS_DEF_ASSIGNOFFSETSPASS
+#include "tenon/Dialect/Plan/Transforms/Passes.h.inc"
+
+namespace {
+
+constexpr int64_t unhintedSize = 128;
+
+/// Values of sizes when every symbol is as its hint says.
+class HintedSizes {
+public:
+  /// Fails, with a diagnostic, on what is no expression over symbols.
+  FailureOr<int64_t> evaluate(Value value) {
+    FailureOr<Attribute> result = evaluateAttribute(value);
+    if (failed(result))
+      return failure();
+    auto integer = dyn_cast<IntegerAttr>(*result);
+    if (!integer)
+      return failure();
+    return integer.getValue().getSExtValue();
+  }
+
+private:
+  FailureOr<Attribute> evaluateAttribute(Value value) {
+    if (auto found = known.find(value); found != known.end())
+      return found->second;
+    Operation *op = value.getDefiningOp();
+    Attribute result;
+    if (!op)
+      return emitError(value.getLoc(), "a size must be an expression over "
+                                       "symbols, but is an argument");
+    if (auto symbol = dyn_cast<SymbolOp>(op)) {
+      int64_t size = symbol.getHint() ? static_cast<int64_t>(*symbol.getHint())
+                                      : unhintedSize;
+      size = std::clamp<int64_t>(size, symbol.getMin(), symbol.getMax());
+      result = IntegerAttr::get(value.getType(), size);
+    } else if (!matchPattern(value, m_Constant(&result))) {
+      SmallVector<Attribute> operands;
+      for (Value operand : op->getOperands()) {
+        FailureOr<Attribute> attribute = evaluateAttribute(operand);
+        if (failed(attribute))
+          return failure();
+        operands.push_back(*attribute);
+      }
+      SmallVector<OpFoldResult> results;
+      if (succeeded(op->fold(operands, results)) && results.size() == 1) {
+        result = dyn_cast<Attribute>(results.front());
+        if (!result) // Folded to one of its operands, as x + 0 does.
+          return evaluateAttribute(cast<Value>(results.front()));
+      }
+    }
+    if (!result)
+      return op->emitOpError("is part of a size, but has no value at the "
+                             "hinted sizes");
+    known[value] = result;
+    return result;
+  }
+
+  DenseMap<Value, Attribute> known;
+};
+
+FailureOr<int64_t> bytesAtHint(AllocOp alloc, HintedSizes &sizes) {
+  auto type = cast<MemRefType>(alloc.getBuffer().getType());
+  int64_t bytes = (type.getElementTypeBitWidth() + 7) / 8;
+  for (int64_t size : type.getShape())
+    if (!ShapedType::isDynamic(size))
+      bytes *= size;
+  for (Value size : alloc.getSizes()) {
+    FailureOr<int64_t> value = sizes.evaluate(size);
+    if (failed(value))
+      return failure();
+    bytes *= std::max<int64_t>(*value, 0);
+  }
+  return bytes;
+}
+
+/// From the first to the last op that uses the buffer or a view of it.
+Slice lifetimeOf(AllocOp alloc, const DenseMap<Operation *, int64_t> &steps) {
+  int64_t at = steps.lookup(alloc);
+  Slice slice{at, at, 0};
+  bool used = false;
+  SmallVector<Value> buffers = {alloc.getBuffer()};
+  while (!buffers.empty())
+    for (Operation *user : buffers.pop_back_val().getUsers()) {
+      if (auto view = dyn_cast<ViewOp>(user)) {
+        buffers.push_back(view.getOutput());
+        continue;
+      }
+      int64_t step =
+          steps.lookup(alloc->getBlock()->findAncestorOpInBlock(*user));
+      slice.first = used ? std::min(slice.first, step) : step;
+      slice.last = used ? std::max(slice.last, step) : step;
+      used = true;
+    }
+  return slice;
+}
+
+LogicalResult assignOffsets(func::FuncOp function) {
+  SmallVector<AllocOp> allocs;
+  WalkResult nested = function.walk([&](AllocOp alloc) {
+    allocs.push_back(alloc);
+    if (alloc->getParentOp() == function)
+      return WalkResult::advance();
+    alloc.emitOpError("lies in a nested region; only slices of the function's "
+                      "own block have offsets");
+    return WalkResult::interrupt();
+  });
+  if (nested.wasInterrupted())
+    return failure();
+
+  DenseMap<Operation *, int64_t> steps;
+  for (Operation &op : function.front())
+    steps[&op] = steps.size();
+  HintedSizes sizes;
+  SmallVector<Slice> slices;
+  for (AllocOp alloc : allocs) {
+    Slice slice = lifetimeOf(alloc, steps);
+    FailureOr<int64_t> bytes = bytesAtHint(alloc, sizes);
+    if (failed(bytes))
+      return failure();
+    slice.bytes = *bytes;
+    slices.push_back(slice);
+  }
+
+  Packing packing = packSlices(slices);
+  std::vector<std::vector<int64_t>> below = findSlicesBelow(slices, packing);
+  // Ids ascend with offsets, so that a list names smaller ids only.
+  SmallVector<size_t> order(allocs.size());
+  std::iota(order.begin(), order.end(), 0);
+  llvm::stable_sort(order, [&](size_t a, size_t b) {
+    return packing.offsets[a] < packing.offsets[b];
+  });
+  SmallVector<int64_t> ids(allocs.size());
+  for (auto [id, index] : llvm::enumerate(order))
+    ids[index] = id;
+  for (auto [index, alloc] : llvm::enumerate(allocs)) {
+    SmallVector<int64_t> belowIds;
+    for (int64_t other : below[index])
+      belowIds.push_back(ids[other]);
+    llvm::sort(belowIds);
+    alloc.setId(ids[index]);
+    alloc.setBelow(ArrayRef<int64_t>(belowIds));
+  }
+  Builder builder(function.getContext());
+  function->setAttr("tenon.arena_hint_bytes",
+                    builder.getI64IntegerAttr(packing.height));
+  function->setAttr("tenon.arena_lower_bound",
+                    builder.getI64IntegerAttr(packing.lowerBound));
+  return success();
+}
+
+struct AssignOffsetsPass : impl::AssignOffsetsPassBase<AssignOffsetsPass> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function.isDeclaration() && !function->hasAttr("tenon.kernel") &&
+          failed(assignOffsets(function)))
+        return signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace tenon::plan

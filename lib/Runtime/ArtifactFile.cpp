@@ -1,0 +1,166 @@
+// Reads section and program headers of a 64-bit ELF file.
+#include "ArtifactFile.h"
+#include "Failure.h"
+#include "tenon-c/ModuleAbi.h"
+
+#include <cerrno>
+#include <cstring>
+#include <elf.h>
+#include <fcntl.h>
+#include <optional>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+using namespace tenon::runtime;
+
+namespace {
+struct Note {
+  uint64_t abi, offset, bytes, reserved;
+};
+
+/// An open file that knows its size.
+class Reader {
+public:
+  explicit Reader(const std::string &path) : path(path) {
+    descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+      fail(TN_ERROR_ARTIFACT, "cannot open artifact '", path,
+           "': ", std::strerror(errno));
+    if (fstat(descriptor, &state) != 0 || !S_ISREG(state.st_mode)) {
+      close(descriptor);
+      fail(TN_ERROR_ARTIFACT, "artifact '", path, "' is not a file");
+    }
+  }
+  ~Reader() { close(descriptor); }
+
+  uint64_t size() const { return uint64_t(state.st_size); }
+
+  void read(void *into, uint64_t bytes, uint64_t offset, const char *what) {
+    if (offset > size() || bytes > size() - offset)
+      fail(TN_ERROR_ARTIFACT, "artifact '", path, "' is truncated: ", what,
+           " need bytes up to ", offset + bytes, ", the file has ", size());
+    uint64_t done = 0;
+    while (done < bytes) {
+      ssize_t got = pread(descriptor, static_cast<char *>(into) + done,
+                          bytes - done, off_t(offset + done));
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got <= 0)
+        fail(TN_ERROR_ARTIFACT, "cannot read artifact '", path,
+             "': ", got < 0 ? std::strerror(errno) : "it became shorter");
+      done += uint64_t(got);
+    }
+  }
+
+  std::string path;
+  int descriptor;
+  struct stat state;
+};
+} // namespace
+
+/// Finds the note "Tenon" of type 1 in the bytes of a section or segment.
+static std::optional<Note> findNote(Reader &file, uint64_t offset,
+                                    uint64_t bytes, uint64_t alignment) {
+  // A note section is small; a damaged header must not allocate the world.
+  if (bytes > 1 << 20)
+    return std::nullopt;
+  std::vector<char> data(bytes);
+  file.read(data.data(), bytes, offset, "its notes");
+  uint64_t align = alignment == 8 ? 8 : 4;
+  auto alignUp = [&](uint64_t value) { return (value + align - 1) & -align; };
+  for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= bytes;) {
+    Elf64_Nhdr header;
+    std::memcpy(&header, data.data() + at, sizeof(header));
+    uint64_t name = at + sizeof(header);
+    uint64_t content = alignUp(name + header.n_namesz);
+    uint64_t end = content + header.n_descsz;
+    if (end > bytes)
+      return std::nullopt;
+    if (header.n_type == 1 && header.n_namesz == 6 &&
+        std::memcmp(data.data() + name, "Tenon", 6) == 0 &&
+        header.n_descsz >= sizeof(Note)) {
+      Note note;
+      std::memcpy(&note, data.data() + content, sizeof(note));
+      return note;
+    }
+    at = alignUp(end);
+  }
+  return std::nullopt;
+}
+
+static std::optional<Note> findNote(Reader &file, const Elf64_Ehdr &header) {
+  std::vector<Elf64_Shdr> sections(header.e_shnum);
+  file.read(sections.data(), sections.size() * sizeof(Elf64_Shdr),
+            header.e_shoff, "its section headers");
+  for (const Elf64_Shdr &section : sections)
+    if (section.sh_type == SHT_NOTE)
+      if (auto note = findNote(file, section.sh_offset, section.sh_size,
+                               section.sh_addralign))
+        return note;
+  std::vector<Elf64_Phdr> segments(header.e_phnum);
+  file.read(segments.data(), segments.size() * sizeof(Elf64_Phdr),
+            header.e_phoff, "its program headers");
+  for (const Elf64_Phdr &segment : segments)
+    if (segment.p_type == PT_NOTE)
+      if (auto note = findNote(file, segment.p_offset, segment.p_filesz,
+                               segment.p_align))
+        return note;
+  return std::nullopt;
+}
+
+ArtifactFile::ArtifactFile(const std::string &path) {
+  Reader file(path);
+  Elf64_Ehdr header;
+  if (file.size() < sizeof(header))
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' is truncated: it has ",
+         file.size(), " bytes, an ELF header has ", sizeof(header));
+  file.read(&header, sizeof(header), 0, "its ELF header");
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+      header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_ident[EI_DATA] != ELFDATA2LSB)
+    fail(TN_ERROR_ARTIFACT, "'", path,
+         "' is not an artifact: not a 64-bit little-endian ELF file");
+  if ((header.e_shnum && header.e_shentsize != sizeof(Elf64_Shdr)) ||
+      (header.e_phnum && header.e_phentsize != sizeof(Elf64_Phdr)))
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has damaged ELF headers");
+  std::optional<Note> note = findNote(file, header);
+  if (!note)
+    fail(TN_ERROR_ARTIFACT, "'", path,
+         "' is not an artifact: it has no ELF note named 'Tenon'");
+  if (note->abi != TN_ABI_VERSION)
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has ABI version ", note->abi,
+         ", this runtime has ABI version ", TN_ABI_VERSION,
+         ": compile the model again");
+  if (note->bytes) {
+    if (note->offset > file.size() || note->bytes > file.size() - note->offset)
+      fail(TN_ERROR_ARTIFACT, "artifact '", path,
+           "' is truncated: its weights need bytes up to ",
+           note->offset + note->bytes, ", the file has ", file.size());
+    if (note->offset % 4096 != 0)
+      fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has its weights at ",
+           note->offset, ", which is no multiple of 4096");
+    void *result = mmap(nullptr, note->bytes, PROT_READ, MAP_PRIVATE,
+                        file.descriptor, off_t(note->offset));
+    if (result == MAP_FAILED)
+      fail(TN_ERROR_ARTIFACT, "cannot map the ", note->bytes,
+           " bytes of weights of '", path, "': ", std::strerror(errno));
+    mapping = result;
+    mappedBytes = note->bytes;
+  }
+  struct stat self;
+  program = stat("/proc/self/exe", &self) == 0 &&
+            self.st_dev == file.state.st_dev &&
+            self.st_ino == file.state.st_ino;
+}
+
+ArtifactFile::~ArtifactFile() {
+  if (mapping)
+    munmap(mapping, mappedBytes);
+}
+
+const uint8_t *ArtifactFile::weights() const {
+  static const uint8_t none[64] = {};
+  return mapping ? static_cast<const uint8_t *>(mapping) : none;
+}

@@ -1,0 +1,32 @@
+// The file of an artifact: finds its ELF note and maps its weights.
+#ifndef TENON_RUNTIME_ARTIFACTFILE_H
+#define TENON_RUNTIME_ARTIFACTFILE_H
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace tenon::runtime {
+
+/// Checks the file without running any of its code. Throws Failure.
+class ArtifactFile {
+public:
+  explicit ArtifactFile(const std::string &path);
+  ~ArtifactFile();
+  ArtifactFile(const ArtifactFile &) = delete;
+  ArtifactFile &operator=(const ArtifactFile &) = delete;
+
+  /// The mapped weights, read-only; never null.
+  const uint8_t *weights() const;
+  /// Whether the file is the program that runs.
+  bool isProgram() const { return program; }
+
+private:
+  void *mapping = nullptr;
+  size_t mappedBytes = 0;
+  bool program = false;
+};
+
+} // namespace tenon::runtime
+
+#endif // TENON_RUNTIME_ARTIFACTFILE_H

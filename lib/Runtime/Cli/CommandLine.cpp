@@ -1,0 +1,200 @@
+// Parses the arguments of run, bench and profile.
+#include "tenon-c/CommandLine.h"
+#include "Commands.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+using namespace tenon::runtime;
+
+static const char usage[] =
+    R"(usage: COMMAND %s[OPTION...]
+
+run       run the model once
+  --data-set DIR         read input_0.pb, input_1.pb, ... (TensorProto)
+  --input NAME=FILE.npy  read one input
+  --shape NAME=SIZE,...  without any of these: random inputs of these sizes
+  --output DIR           write output_0.pb, output_1.pb, ...
+  --check                compare with output_0.pb, ... of the data set:
+  --atol A, --rtol R     |found - expected| <= A + R * |expected| (1e-4, 1e-4)
+  --check-memory         fill memory with NaN, look for writes behind its end
+bench     measure the time of a run on random inputs
+  --shape NAME=SIZE,...  sizes of the symbols
+  --seconds S            how long to measure (2)
+  --worker DIR           speak the protocol of a benchmark on stdin and stdout,
+                         on the inputs in DIR
+profile   the time of every launch
+  --shape NAME=SIZE,...  sizes of the symbols
+  --seconds S            how long to measure (2)
+  --trace FILE.json      write one run as a Chrome trace
+all
+  --threads N            threads to use; 0: one per core (0)
+)";
+
+/// Wrong arguments, as opposed to a command that failed: exit code 2.
+namespace {
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class ArgumentParser {
+public:
+  ArgumentParser(int argc, char **argv) : argc(argc), argv(argv) {}
+
+  Arguments parse() {
+    while (at < argc)
+      parseOne(argv[at++]);
+    return std::move(result);
+  }
+
+private:
+  void parseOne(std::string word) {
+    if (word.compare(0, 2, "--") != 0) {
+      result.words.push_back(word);
+      return;
+    }
+    // Both --option=value and --option value.
+    size_t equals = word.find('=');
+    hasValue = equals != std::string::npos;
+    value = hasValue ? word.substr(equals + 1) : "";
+    option = word.substr(0, equals);
+    if (option == "--data-set")
+      result.dataSet = take();
+    else if (option == "--output")
+      result.output = take();
+    else if (option == "--trace")
+      result.trace = take();
+    else if (option == "--threads")
+      result.session.threads = int32_t(integer(take()));
+    else if (option == "--seconds")
+      result.seconds = number(take());
+    else if (option == "--atol")
+      result.atol = number(take());
+    else if (option == "--rtol")
+      result.rtol = number(take());
+    else if (option == "--check")
+      result.check = true;
+    else if (option == "--check-memory")
+      result.session.check_memory = 1;
+    else if (option == "--worker")
+      result.worker = true;
+    else if (option == "--input")
+      result.inputs.push_back(pair(take()));
+    else if (option == "--shape")
+      shape(take());
+    else
+      throw UsageError("unknown option '" + option + "'");
+  }
+
+  std::string take() {
+    if (hasValue)
+      return value;
+    if (at == argc)
+      throw UsageError("option '" + option + "' needs a value");
+    return argv[at++];
+  }
+
+  int64_t integer(const std::string &text) {
+    char *end = nullptr;
+    long long parsed = std::strtoll(text.c_str(), &end, 10);
+    if (text.empty() || *end || parsed < 0)
+      throw UsageError("option '" + option + "' needs a number, not '" + text +
+                       "'");
+    return parsed;
+  }
+
+  double number(const std::string &text) {
+    char *end = nullptr;
+    double parsed = std::strtod(text.c_str(), &end);
+    if (text.empty() || *end || !(parsed >= 0))
+      throw UsageError("option '" + option + "' needs a number, not '" + text +
+                       "'");
+    return parsed;
+  }
+
+  std::pair<std::string, std::string> pair(const std::string &text) {
+    size_t equals = text.rfind('=');
+    if (equals == std::string::npos)
+      throw UsageError("option '" + option + "' needs NAME=VALUE, not '" +
+                       text + "'");
+    return {text.substr(0, equals), text.substr(equals + 1)};
+  }
+
+  void shape(const std::string &text) {
+    for (size_t start = 0; start <= text.size();) {
+      size_t comma = std::min<size_t>(text.find(',', start), text.size());
+      auto [name, size] = pair(text.substr(start, comma - start));
+      result.shape[name] = integer(size);
+      start = comma + 1;
+    }
+  }
+
+  int argc;
+  char **argv;
+  int at = 1;
+  bool hasValue = false;
+  std::string option, value;
+  Arguments result;
+};
+} // namespace
+
+static int dispatch(int argc, char **argv, const char *artifact) {
+  std::string command = argv[0];
+  Arguments arguments = ArgumentParser(argc, argv).parse();
+  if (artifact) {
+    arguments.artifact = artifact;
+  } else {
+    if (arguments.words.empty())
+      throw UsageError("no artifact is given");
+    arguments.artifact = arguments.words.front();
+    arguments.words.erase(arguments.words.begin());
+  }
+  size_t allowed = arguments.worker ? 1 : 0;
+  if (arguments.words.size() > allowed)
+    throw UsageError("unexpected argument '" + arguments.words[allowed] + "'");
+  if (command == "run")
+    return runCommand(arguments);
+  if (command == "bench")
+    return benchCommand(arguments);
+  if (command == "profile")
+    return profileCommand(arguments);
+  throw UsageError("unknown command '" + command + "'");
+}
+
+static int report(const std::exception &error, int code) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "error: %s\n", error.what());
+  return code;
+}
+
+int tn_cli_main(int argc, char **argv, const char *artifact) {
+  return tn_command_line(argc - 1, argv + 1, artifact);
+}
+
+int tn_command_line(int argc, char **argv, const char *artifact) {
+  bool asksForHelp = false;
+  for (int i = 0; i < argc; ++i)
+    asksForHelp |=
+        !std::strcmp(argv[i], "--help") || !std::strcmp(argv[i], "-h");
+  if (argc < 1 || asksForHelp) {
+    std::fprintf(asksForHelp ? stdout : stderr, usage,
+                 artifact ? "" : "ARTIFACT ");
+    return asksForHelp ? 0 : 2;
+  }
+  try {
+    return dispatch(argc, argv, artifact);
+  } catch (const UsageError &error) {
+    return report(error, 2);
+  } catch (const std::exception &error) {
+    return report(error, 1);
+  }
+}
+
+int tn_cli_bench_worker(const char *artifact, const char *inputs, int threads) {
+  try {
+    return benchWorker(artifact, inputs, threads);
+  } catch (const std::exception &error) {
+    return report(error, 1);
+  }
+}

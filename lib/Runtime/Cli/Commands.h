@@ -1,0 +1,30 @@
+// The commands on an artifact and the arguments that they share.
+#ifndef TENON_RUNTIME_CLI_COMMANDS_H
+#define TENON_RUNTIME_CLI_COMMANDS_H
+
+#include "Model.h"
+
+namespace tenon::runtime {
+
+struct Arguments {
+  std::string artifact;
+  std::vector<std::string> words; // beside the artifact
+  tn_session_options session = {0, 0, 0};
+  std::map<std::string, int64_t> shape;
+  double seconds = 2;
+  std::string dataSet, output, trace;
+  std::vector<std::pair<std::string, std::string>> inputs; // name, file
+  bool check = false, worker = false;
+  double atol = 1e-4, rtol = 1e-4;
+};
+
+/// Each returns the exit code and throws CommandError.
+int runCommand(const Arguments &arguments);
+int benchCommand(const Arguments &arguments);
+int profileCommand(const Arguments &arguments);
+int benchWorker(const std::string &artifact, const std::string &inputs,
+                int threads);
+
+} // namespace tenon::runtime
+
+#endif // TENON_RUNTIME_CLI_COMMANDS_H

@@ -1,0 +1,179 @@
+// run: one run on given inputs, compared with what is expected.
+#include "Commands.h"
+#include "NpyFile.h"
+#include "TensorProto.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <sys/stat.h>
+
+using namespace tenon::runtime;
+
+/// A float with `exponent` and `mantissa` bits, as IEEE lays them out. The
+/// ONNX float8 types differ in their special values only.
+static double decodeFloat(uint32_t bits, int exponentBits, int mantissaBits,
+                          int bias, bool hasInfinity) {
+  int exponentMask = (1 << exponentBits) - 1;
+  int exponent = int(bits >> mantissaBits) & exponentMask;
+  uint32_t mantissa = bits & ((1u << mantissaBits) - 1);
+  double sign = bits >> (exponentBits + mantissaBits) & 1 ? -1 : 1;
+  if (exponent == exponentMask && hasInfinity)
+    return mantissa ? NAN : sign * INFINITY;
+  double fraction = std::ldexp(double(mantissa), -mantissaBits);
+  return exponent ? sign * std::ldexp(1 + fraction, exponent - bias)
+                  : sign * std::ldexp(fraction, 1 - bias);
+}
+
+template <typename T> static double load(const char *at) {
+  T value;
+  std::memcpy(&value, at, sizeof(T));
+  return double(value);
+}
+
+static double element(int32_t type, const char *at) {
+  uint8_t byte;
+  uint16_t half;
+  std::memcpy(&byte, at, 1);
+  switch (type) {
+  case TN_F32:
+    return load<float>(at);
+  case TN_F64:
+    return load<double>(at);
+  case TN_I64:
+    return load<int64_t>(at);
+  case TN_I32:
+    return load<int32_t>(at);
+  case TN_I16:
+    return load<int16_t>(at);
+  case TN_I8:
+    return load<int8_t>(at);
+  case TN_U64:
+    return load<uint64_t>(at);
+  case TN_U32:
+    return load<uint32_t>(at);
+  case TN_U16:
+    return load<uint16_t>(at);
+  case TN_U8:
+  case TN_BOOL:
+    return byte;
+  case TN_F16:
+    std::memcpy(&half, at, 2);
+    return decodeFloat(half, 5, 10, 15, true);
+  case TN_BF16:
+    std::memcpy(&half, at, 2);
+    return decodeFloat(half, 8, 7, 127, true);
+  case TN_F8E4M3FN:
+    return (byte & 0x7f) == 0x7f ? NAN : decodeFloat(byte, 4, 3, 7, false);
+  case TN_F8E4M3FNUZ:
+    return byte == 0x80 ? NAN : decodeFloat(byte, 4, 3, 8, false);
+  case TN_F8E5M2:
+    return decodeFloat(byte, 5, 2, 15, true);
+  case TN_F8E5M2FNUZ:
+    return byte == 0x80 ? NAN : decodeFloat(byte, 5, 2, 16, false);
+  }
+  return NAN;
+}
+
+static std::string shapeText(const int64_t *dims, int rank) {
+  std::string text = "[";
+  for (int i = 0; i < rank; ++i)
+    text += (i ? ", " : "") + std::to_string(dims[i]);
+  return text + "]";
+}
+
+/// Prints one line and returns whether the output is as expected.
+static bool compare(const char *name, const tn_tensor &found,
+                    const Tensor &expected, const Arguments &arguments) {
+  if (found.type != expected.type) {
+    std::printf("%s: expected %s, found %s\n", name,
+                tn_type_name(expected.type), tn_type_name(found.type));
+    return false;
+  }
+  std::vector<int64_t> dims(found.dims, found.dims + found.rank);
+  if (dims != expected.dims) {
+    std::printf(
+        "%s: expected shape %s, found %s\n", name,
+        shapeText(expected.dims.data(), int(expected.dims.size())).c_str(),
+        shapeText(found.dims, found.rank).c_str());
+    return false;
+  }
+  int64_t size = tn_type_bytes(found.type, 1);
+  int64_t count = found.bytes / size, wrong = 0, first = -1;
+  double worst = 0;
+  const char *data = static_cast<const char *>(found.data);
+  for (int64_t i = 0; i < count; ++i) {
+    const char *lhs = data + i * size, *rhs = expected.data.data() + i * size;
+    if (std::memcmp(lhs, rhs, size_t(size)) == 0)
+      continue;
+    double a = element(found.type, lhs), b = element(found.type, rhs);
+    if (a == b || (std::isnan(a) && std::isnan(b)))
+      continue;
+    double error = std::fabs(a - b);
+    // A NaN or an infinity on one side is as wrong as can be.
+    if (!std::isfinite(error))
+      error = INFINITY;
+    worst = std::max(worst, error);
+    if (std::isfinite(b) &&
+        error <= arguments.atol + arguments.rtol * std::fabs(b))
+      continue;
+    ++wrong;
+    if (first < 0)
+      first = i;
+  }
+  std::printf("%s: max abs error %.3g%s", name, worst, wrong ? "" : "\n");
+  if (!wrong)
+    return true;
+  std::printf(", %lld of %lld elements differ, first at %lld: expected %.9g, "
+              "found %.9g\n",
+              (long long)wrong, (long long)count, (long long)first,
+              element(found.type, expected.data.data() + first * size),
+              element(found.type, data + first * size));
+  return false;
+}
+
+static void printOutput(const char *name, const tn_tensor &tensor) {
+  int64_t size = tn_type_bytes(tensor.type, 1), count = tensor.bytes / size;
+  std::printf("%s: %s%s", name, tn_type_name(tensor.type),
+              shapeText(tensor.dims, tensor.rank).c_str());
+  for (int64_t i = 0; i < count && i < 8; ++i)
+    std::printf(" %.6g", element(tensor.type,
+                                 static_cast<char *>(tensor.data) + i * size));
+  std::printf(count > 8 ? " ...\n" : "\n");
+}
+
+int tenon::runtime::runCommand(const Arguments &arguments) {
+  Model model(arguments.artifact, arguments.session);
+  if (arguments.check && arguments.dataSet.empty())
+    throw CommandError("--check needs --data-set");
+  if (arguments.dataSet.empty() && arguments.inputs.empty())
+    model.inventInputs(arguments.shape);
+  if (!arguments.dataSet.empty()) {
+    struct stat state;
+    if (stat(arguments.dataSet.c_str(), &state) != 0)
+      throw CommandError("there is no data set '" + arguments.dataSet + "'");
+    model.readDataSet(arguments.dataSet);
+  }
+  for (const auto &[name, file] : arguments.inputs) {
+    int number = model.inputNumber(name);
+    bool isNpy = file.size() > 4 && file.substr(file.size() - 4) == ".npy";
+    model.setInput(number, isNpy ? readNpy(file, tn_module_input_type(
+                                                     model.module, number))
+                                 : readTensorProto(file));
+  }
+  model.run();
+  if (!arguments.output.empty())
+    model.writeOutputs(arguments.output);
+  bool isRight = true;
+  for (int i = 0; i < model.outputCount(); ++i) {
+    const char *name = tn_module_output_name(model.module, i);
+    if (arguments.check)
+      isRight &= compare(name, model.output(i),
+                         readTensorProto(arguments.dataSet + "/output_" +
+                                         std::to_string(i) + ".pb"),
+                         arguments);
+    else if (arguments.output.empty())
+      printOutput(name, model.output(i));
+  }
+  return isRight ? 0 : 1;
+}

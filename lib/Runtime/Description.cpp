@@ -1,0 +1,159 @@
+// Parses a description line by line.
+#include "Description.h"
+#include "ElementType.h"
+#include "Failure.h"
+
+#include <cctype>
+
+using namespace tenon::runtime;
+
+static int hexDigit(char c) {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  c = char(std::tolower(c));
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/// "a%20b" -> "a b". A percent sign without two digits stays as it is.
+static std::string decode(const std::string &text) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    bool escape = text[i] == '%' && i + 2 < text.size() &&
+                  hexDigit(text[i + 1]) >= 0 && hexDigit(text[i + 2]) >= 0;
+    if (escape) {
+      result += char(hexDigit(text[i + 1]) * 16 + hexDigit(text[i + 2]));
+      i += 2;
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+static bool isInteger(const std::string &word) {
+  size_t digits = word.size() > 1 && word[0] == '-' ? 1 : 0;
+  if (word.size() == digits || word.size() > digits + 19)
+    return false;
+  for (size_t i = digits; i < word.size(); ++i)
+    if (!std::isdigit((unsigned char)word[i]))
+      return false;
+  return true;
+}
+
+namespace {
+class Parser {
+public:
+  Description parse(const std::string &text) {
+    // Symbols first: an input may use one that is stated behind it.
+    parseRecords(text, /*symbols=*/true);
+    parseRecords(text, /*symbols=*/false);
+    return std::move(result);
+  }
+
+private:
+  void parseRecords(const std::string &text, bool symbols) {
+    std::istringstream lines(text);
+    for (number = 1; std::getline(lines, line); ++number) {
+      std::istringstream stream(line);
+      words.clear();
+      for (std::string word; stream >> word;)
+        words.push_back(word);
+      if (!words.empty() && (words[0] == "symbol") == symbols)
+        parseRecord();
+    }
+  }
+
+  void parseRecord() {
+    const std::string &kind = words[0];
+    if (kind == "symbol") {
+      result.symbols.push_back(
+          {decode(word(1)), integer(2), integer(3), integer(4)});
+    } else if (kind == "input") {
+      Value value{decode(word(1)), type(2), {}};
+      for (size_t i = 3; i < words.size(); ++i)
+        value.dims.push_back(dim(words[i]));
+      result.inputs.push_back(checked(std::move(value)));
+    } else if (kind == "output") {
+      Value value{decode(word(1)), type(2), {}};
+      // The sizes come from the module's code; what follows the rank is there
+      // to be read by people.
+      int64_t rank = words.size() > 3 ? integer(3) : 0;
+      if (rank < 0)
+        refuse("has rank " + words[3]);
+      for (int64_t i = 0; i < rank && i <= TN_MAX_RANK; ++i)
+        value.dims.push_back(4 + size_t(i) < words.size() ? dim(words[4 + i])
+                                                          : Dim());
+      result.outputs.push_back(checked(std::move(value)));
+    } else if (kind == "launch") {
+      int64_t at = integer(1);
+      if (at < 0 || at > 1 << 20)
+        refuse("has number " + words[1]);
+      if (size_t(at) >= result.launches.size())
+        result.launches.resize(at + 1);
+      result.launches[at] = {decode(word(2)),
+                             words.size() > 3 ? decode(words[3]) : ""};
+    } else if (kind == "assume") {
+      size_t start = line.find("assume") + 6;
+      start = line.find_first_not_of(' ', start);
+      result.assumes.push_back(
+          start == std::string::npos ? "" : decode(line.substr(start)));
+    }
+  }
+
+  const std::string &word(size_t i) {
+    if (i >= words.size())
+      refuse("has " + std::to_string(words.size()) + " fields, needs " +
+             std::to_string(i + 1));
+    return words[i];
+  }
+
+  int64_t integer(size_t i) {
+    if (!isInteger(word(i)))
+      refuse("needs a number, not '" + words[i] + "'");
+    try {
+      return std::stoll(words[i]);
+    } catch (const std::out_of_range &) {
+      refuse("number '" + words[i] + "' is too large");
+    }
+  }
+
+  tn_type type(size_t i) {
+    std::optional<tn_type> type = parseElementType(word(i));
+    if (!type)
+      refuse("element type '" + words[i] + "' is none that this runtime knows");
+    return *type;
+  }
+
+  Dim dim(const std::string &text) {
+    if (text == "?")
+      return {};
+    if (isInteger(text))
+      return {-1, std::stoll(text)};
+    std::string name = decode(text);
+    for (size_t i = 0; i < result.symbols.size(); ++i)
+      if (result.symbols[i].name == name)
+        return {int(i), -1};
+    refuse("no record states the symbol '" + name + "'");
+  }
+
+  Value checked(Value value) {
+    if (value.dims.size() > TN_MAX_RANK)
+      refuse("has more than " + std::to_string(TN_MAX_RANK) + " dimensions");
+    return value;
+  }
+
+  [[noreturn]] void refuse(const std::string &why) {
+    fail(TN_ERROR_ARTIFACT, "line ", number, " of the description ('", line,
+         "'): ", why);
+  }
+
+  Description result;
+  std::string line;
+  std::vector<std::string> words;
+  int number = 0;
+};
+} // namespace
+
+Description tenon::runtime::parseDescription(const std::string &text) {
+  return Parser().parse(text);
+}

@@ -1,0 +1,44 @@
+// Loads the code of an artifact once its file has been checked.
+#include "Module.h"
+#include "Failure.h"
+
+#include <climits>
+#include <cstdlib>
+#include <dlfcn.h>
+
+using namespace tenon::runtime;
+
+void Module::Closer::operator()(void *handle) const { dlclose(handle); }
+
+void *Module::find(const std::string &path, const char *symbol) {
+  void *address = dlsym(library.get(), symbol);
+  if (!address)
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' does not export '", symbol,
+         "'");
+  return address;
+}
+
+Module::Module(const std::string &path) : file(path) {
+  // A name without a slash would make dlopen search the library path.
+  char resolved[PATH_MAX];
+  const char *full = realpath(path.c_str(), resolved);
+  const char *name = full ? full : path.c_str();
+  // A program cannot be opened again, but it can look into itself.
+  library.reset(
+      dlopen(file.isProgram() ? nullptr : name, RTLD_NOW | RTLD_LOCAL));
+  if (!library) {
+    const char *why = dlerror();
+    fail(TN_ERROR_ARTIFACT, "cannot load artifact '", path,
+         "': ", why ? why : "no reason given");
+  }
+  auto version =
+      *static_cast<const uint32_t *>(find(path, "tenon_abi_version"));
+  if (version != TN_ABI_VERSION)
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has ABI version ", version,
+         ", this runtime has ABI version ", TN_ABI_VERSION,
+         ": compile the model again");
+  sizes = reinterpret_cast<SizesFunction>(find(path, "tenon_sizes"));
+  run = reinterpret_cast<RunFunction>(find(path, "tenon_run"));
+  text = parseDescription(
+      static_cast<const char *>(find(path, "tenon_description")));
+}

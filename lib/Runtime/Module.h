@@ -1,0 +1,40 @@
+// A loaded artifact: its code, its weights and its description.
+#ifndef TENON_RUNTIME_MODULE_H
+#define TENON_RUNTIME_MODULE_H
+
+#include "ArtifactFile.h"
+#include "Description.h"
+#include "tenon-c/ModuleAbi.h"
+#include <memory>
+
+namespace tenon::runtime {
+
+/// Immutable once loaded, so any thread may read it.
+class Module {
+public:
+  /// Throws Failure.
+  explicit Module(const std::string &path);
+
+  using SizesFunction = int64_t (*)(const int64_t *symbols,
+                                    int64_t *outputSizes, int64_t *arenaBytes);
+  using RunFunction = void (*)(tn_frame *frame);
+
+  const Description &description() const { return text; }
+  const uint8_t *weights() const { return file.weights(); }
+  SizesFunction sizes = nullptr;
+  RunFunction run = nullptr;
+
+private:
+  struct Closer {
+    void operator()(void *handle) const;
+  };
+  void *find(const std::string &path, const char *symbol);
+
+  ArtifactFile file;
+  std::unique_ptr<void, Closer> library;
+  Description text;
+};
+
+} // namespace tenon::runtime
+
+#endif // TENON_RUNTIME_MODULE_H

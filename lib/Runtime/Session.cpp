@@ -1,0 +1,289 @@
+// Checks inputs, finds sizes, allocates, runs.
+#include "Session.h"
+#include "ElementType.h"
+#include "Failure.h"
+
+#include <cstring>
+
+using namespace tenon::runtime;
+
+using Clock = std::chrono::steady_clock;
+
+// A memory check looks for writes into these bytes behind every block.
+static constexpr int64_t guardBytes = 64;
+static constexpr uint8_t guardByte = 0xA5;
+// All ones: a NaN in every float format, -1 in every integer.
+static constexpr int unsetByte = 0xFF;
+
+static int64_t nanoseconds(Clock::duration time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+}
+
+static int threadCount(int wanted) {
+  if (wanted > 0)
+    return wanted;
+  int cores = int(std::thread::hardware_concurrency());
+  return cores > 0 ? cores : 1;
+}
+
+/// The bytes of a tensor of these sizes, or -1 when there are too many.
+static int64_t tensorBytes(int32_t type, const int64_t *dims, int rank) {
+  int64_t bytes = elementBytes(type);
+  for (int i = 0; i < rank; ++i)
+    if (dims[i] < 0 || __builtin_mul_overflow(bytes, dims[i], &bytes))
+      return -1;
+  return bytes;
+}
+
+static const char *typeName(int32_t type) {
+  const char *name = elementName(type);
+  return name ? name : "of an unknown type";
+}
+
+Session::Session(std::shared_ptr<const Module> module,
+                 tn_session_options options)
+    : module(std::move(module)), options(options),
+      pool(threadCount(options.threads)) {
+  const Description &text = this->module->description();
+  inputs.resize(text.inputs.size());
+  outputs = std::vector<Output>(text.outputs.size());
+  symbols.resize(text.symbols.size());
+  inputPointers.resize(inputs.size());
+  outputPointers.resize(outputs.size());
+  size_t ranks = 0;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    ranks += text.outputs[i].dims.size();
+    outputs[i].tensor = {};
+    outputs[i].tensor.type = text.outputs[i].type;
+    outputs[i].tensor.rank = int32_t(text.outputs[i].dims.size());
+  }
+  outputSizes.resize(ranks);
+  times.resize(text.launches.size());
+}
+
+void Session::setInput(int number, const tn_tensor &tensor) {
+  const std::vector<Value> &values = module->description().inputs;
+  if (number < 0 || size_t(number) >= values.size())
+    fail(TN_ERROR_INPUT, "there is no input ", number, ": the model has ",
+         values.size());
+  const Value &value = values[number];
+  if (tensor.type != value.type)
+    fail(TN_ERROR_INPUT, "input '", value.name, "' must be ",
+         typeName(value.type), ", is ", typeName(tensor.type));
+  if (tensor.rank != int32_t(value.dims.size()))
+    fail(TN_ERROR_INPUT, "input '", value.name, "' must have ",
+         value.dims.size(), " dimensions, has ", tensor.rank);
+  for (int i = 0; i < tensor.rank; ++i) {
+    if (tensor.dims[i] < 0)
+      fail(TN_ERROR_INPUT, "input '", value.name, "' has size ", tensor.dims[i],
+           " in dimension ", i);
+    if (value.dims[i].size >= 0 && tensor.dims[i] != value.dims[i].size)
+      fail(TN_ERROR_INPUT, "input '", value.name, "' must have size ",
+           value.dims[i].size, " in dimension ", i, ", has ", tensor.dims[i]);
+  }
+  int64_t bytes = tensorBytes(tensor.type, tensor.dims, tensor.rank);
+  if (bytes < 0)
+    fail(TN_ERROR_INPUT, "input '", value.name, "' is too large");
+  if (tensor.bytes < bytes)
+    fail(TN_ERROR_INPUT, "input '", value.name, "' needs ", bytes,
+         " bytes, has ", tensor.bytes);
+  if (bytes > 0 && !tensor.data)
+    fail(TN_ERROR_INPUT, "input '", value.name, "' needs ", bytes,
+         " bytes, its data is null");
+  inputs[number] = {true, tensor};
+  isResolved = false;
+}
+
+void Session::bindOutput(int number, void *data, int64_t bytes) {
+  if (number < 0 || size_t(number) >= outputs.size())
+    fail(TN_ERROR_ARGUMENT, "there is no output ", number, ": the model has ",
+         outputs.size());
+  if (data && bytes < 0)
+    fail(TN_ERROR_ARGUMENT, "output ", number, " is bound to ", bytes,
+         " bytes");
+  outputs[number].bound = data;
+  outputs[number].boundBytes = data ? bytes : 0;
+  outputs[number].isBound = data != nullptr;
+  outputs[number].tensor.data = nullptr;
+}
+
+void Session::bindSymbols() {
+  const Description &text = module->description();
+  // Which dimension gave a symbol its size, for the message of a conflict.
+  std::vector<std::pair<int, int>> origin(symbols.size(), {-1, -1});
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value &value = text.inputs[i];
+    if (!inputs[i].isSet)
+      fail(TN_ERROR_INPUT, "input '", value.name, "' is not set");
+    for (size_t d = 0; d < value.dims.size(); ++d) {
+      int symbol = value.dims[d].symbol;
+      if (symbol < 0)
+        continue;
+      int64_t size = inputs[i].tensor.dims[d];
+      if (origin[symbol].first < 0) {
+        symbols[symbol] = size;
+        origin[symbol] = {int(i), int(d)};
+      } else if (symbols[symbol] != size) {
+        fail(TN_ERROR_INPUT, "'", text.symbols[symbol].name, "' is ", size,
+             " in dimension ", d, " of input '", value.name, "', and ",
+             symbols[symbol], " in dimension ", origin[symbol].second,
+             " of input '", text.inputs[origin[symbol].first].name, "'");
+      }
+    }
+  }
+  for (size_t s = 0; s < symbols.size(); ++s) {
+    const Symbol &symbol = text.symbols[s];
+    if (origin[s].first < 0) {
+      // A size that was fixed when the model was compiled needs no input.
+      if (symbol.min != symbol.max)
+        fail(TN_ERROR_INPUT, "'", symbol.name, "' is the size of no input");
+      symbols[s] = symbol.min;
+    }
+    if (symbols[s] < symbol.min || symbols[s] > symbol.max)
+      fail(TN_ERROR_INPUT, "'", symbol.name, "' must be from ", symbol.min,
+           " to ", symbol.max, ", is ", symbols[s], " (dimension ",
+           origin[s].second, " of input '", text.inputs[origin[s].first].name,
+           "')");
+  }
+}
+
+void Session::resolve() {
+  const Description &text = module->description();
+  isResolved = hasSizes = false;
+  bindSymbols();
+  neededArena = 0;
+  int64_t failed =
+      module->sizes(symbols.data(), outputSizes.data(), &neededArena);
+  if (failed != 0) {
+    bool known = failed > 0 && size_t(failed) <= text.assumes.size();
+    std::ostringstream given;
+    for (size_t s = 0; s < symbols.size(); ++s)
+      given << (s ? ", " : "") << text.symbols[s].name << " = " << symbols[s];
+    fail(TN_ERROR_INPUT, "the model assumes ",
+         known ? text.assumes[failed - 1] : "something it does not name",
+         ", which is false for ", given.str());
+  }
+  if (neededArena < 0)
+    fail(TN_ERROR_MEMORY, "the model asks for ", neededArena,
+         " bytes of memory");
+  const int64_t *size = outputSizes.data();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    tn_tensor &tensor = outputs[i].tensor;
+    for (int d = 0; d < tensor.rank; ++d) {
+      tensor.dims[d] = *size++;
+      if (tensor.dims[d] < 0)
+        fail(TN_ERROR_INPUT, "output '", text.outputs[i].name,
+             "' would have size ", tensor.dims[d], " in dimension ", d);
+    }
+    tensor.bytes = tensorBytes(tensor.type, tensor.dims, tensor.rank);
+    if (tensor.bytes < 0)
+      fail(TN_ERROR_MEMORY, "output '", text.outputs[i].name, "' is too large");
+    tensor.data = nullptr;
+  }
+  isResolved = hasSizes = true;
+}
+
+void Session::allocate() {
+  const Description &text = module->description();
+  int64_t guard = options.check_memory ? guardBytes : 0;
+  uint8_t *scratch = arena.reserve(size_t(neededArena + guard));
+  if (options.check_memory) {
+    std::memset(scratch, unsetByte, size_t(neededArena));
+    std::memset(scratch + neededArena, guardByte, size_t(guard));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    Output &output = outputs[i];
+    int64_t bytes = output.tensor.bytes;
+    if (output.isBound) {
+      if (output.boundBytes < bytes)
+        fail(TN_ERROR_MEMORY, "output '", text.outputs[i].name, "' needs ",
+             bytes, " bytes, is bound to ", output.boundBytes);
+      output.tensor.data = output.bound;
+      if (options.check_memory)
+        std::memset(output.bound, unsetByte, size_t(bytes));
+    } else {
+      uint8_t *owned = output.owned.reserve(size_t(bytes + guard));
+      output.tensor.data = owned;
+      if (options.check_memory) {
+        std::memset(owned, unsetByte, size_t(bytes));
+        std::memset(owned + bytes, guardByte, size_t(guard));
+      }
+    }
+    outputPointers[i] = output.tensor.data;
+  }
+  // No kernel reads a tensor without elements, but none should see null.
+  static uint8_t nothing[64];
+  for (size_t i = 0; i < inputs.size(); ++i)
+    inputPointers[i] = inputs[i].tensor.data ? inputs[i].tensor.data : nothing;
+}
+
+void Session::checkGuards() const {
+  auto isIntact = [](const uint8_t *block, int64_t bytes) {
+    for (int64_t i = 0; i < guardBytes; ++i)
+      if (block[bytes + i] != guardByte)
+        return false;
+    return true;
+  };
+  if (!isIntact(arena.data(), neededArena))
+    fail(TN_ERROR_MEMORY, "the run wrote behind the ", neededArena,
+         " bytes of scratch memory");
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (!outputs[i].isBound &&
+        !isIntact(outputs[i].owned.data(), outputs[i].tensor.bytes))
+      fail(TN_ERROR_MEMORY, "the run wrote behind the ",
+           outputs[i].tensor.bytes, " bytes of output '",
+           module->description().outputs[i].name, "'");
+}
+
+void Session::runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
+                      void *const *buffers, const int64_t *sizes,
+                      int64_t grid) {
+  Session &session = *static_cast<Session *>(frame->session);
+  if (!session.options.profile)
+    return session.pool.run(kernel, buffers, sizes, grid);
+  Clock::time_point begin = Clock::now();
+  session.pool.run(kernel, buffers, sizes, grid);
+  int64_t taken = nanoseconds(Clock::now() - begin);
+  if (launch < 0 || size_t(launch) >= session.times.size())
+    return;
+  LaunchTime &time = session.times[launch];
+  ++time.calls;
+  time.nanoseconds += taken;
+  time.lastBegin = nanoseconds(begin - session.runBegin);
+  time.last = taken;
+}
+
+void Session::run() {
+  if (!isResolved)
+    resolve();
+  allocate();
+  tn_frame frame;
+  frame.inputs = inputPointers.data();
+  frame.outputs = outputPointers.data();
+  frame.arena = arena.data();
+  frame.weights = module->weights();
+  frame.symbols = symbols.data();
+  frame.run_grid = runGrid;
+  frame.session = this;
+  runBegin = Clock::now();
+  module->run(&frame);
+  runTime += nanoseconds(Clock::now() - runBegin);
+  if (options.check_memory)
+    checkGuards();
+}
+
+tn_tensor Session::output(int number) const {
+  if (number < 0 || size_t(number) >= outputs.size())
+    fail(TN_ERROR_ARGUMENT, "there is no output ", number, ": the model has ",
+         outputs.size());
+  if (!hasSizes)
+    fail(TN_ERROR_ARGUMENT, "output '",
+         module->description().outputs[number].name,
+         "' is asked for before a run");
+  return outputs[number].tensor;
+}
+
+void Session::resetProfile() {
+  times.assign(times.size(), LaunchTime());
+  runTime = 0;
+}

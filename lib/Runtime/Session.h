@@ -1,0 +1,71 @@
+// One stream of runs of a module: inputs, outputs, scratch memory, threads.
+#ifndef TENON_RUNTIME_SESSION_H
+#define TENON_RUNTIME_SESSION_H
+
+#include "Arena.h"
+#include "Module.h"
+#include "ThreadPool.h"
+#include <chrono>
+
+namespace tenon::runtime {
+
+class Session {
+public:
+  Session(std::shared_ptr<const Module> module, tn_session_options options);
+
+  void setInput(int number, const tn_tensor &tensor);
+  void bindOutput(int number, void *data, int64_t bytes);
+
+  /// Binds symbols to the sizes of the inputs and finds the sizes of outputs.
+  void resolve();
+  /// Resolves and runs. Throws Failure.
+  void run();
+
+  tn_tensor output(int number) const;
+  int64_t arenaBytes() const { return int64_t(arena.capacity()); }
+
+  struct LaunchTime {
+    int64_t calls = 0, nanoseconds = 0, lastBegin = 0, last = 0;
+  };
+  const Module &getModule() const { return *module; }
+  const std::vector<LaunchTime> &launchTimes() const { return times; }
+  int64_t runNanoseconds() const { return runTime; }
+  void resetProfile();
+
+private:
+  struct Input {
+    bool isSet = false;
+    tn_tensor tensor;
+  };
+  struct Output {
+    tn_tensor tensor;
+    void *bound = nullptr;
+    int64_t boundBytes = 0;
+    bool isBound = false;
+    Arena owned;
+  };
+
+  void bindSymbols();
+  void allocate();
+  void checkGuards() const;
+  static void runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
+                      void *const *buffers, const int64_t *sizes, int64_t grid);
+
+  std::shared_ptr<const Module> module;
+  tn_session_options options;
+  std::vector<Input> inputs;
+  std::vector<Output> outputs;
+  std::vector<int64_t> symbols, outputSizes;
+  std::vector<void *> inputPointers, outputPointers;
+  int64_t neededArena = 0;
+  bool isResolved = false, hasSizes = false;
+  Arena arena;
+  ThreadPool pool;
+  std::vector<LaunchTime> times;
+  int64_t runTime = 0;
+  std::chrono::steady_clock::time_point runBegin;
+};
+
+} // namespace tenon::runtime
+
+#endif // TENON_RUNTIME_SESSION_H

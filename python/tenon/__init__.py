@@ -1,0 +1,11 @@
+"""Compiles ONNX models to native code and runs them.
+
+    artifact = tenon.compile("model.onnx")
+    session = tenon.Session(artifact, threads=4)
+    outputs = session.run({"input_ids": ids})
+"""
+from ._compiler import compile
+from ._error import Error
+from ._session import Launch, Session, Value
+
+__all__ = ["Error", "Launch", "Session", "Value", "compile"]

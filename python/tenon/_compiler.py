@@ -1,0 +1,42 @@
+"""Compiles by running the program `tenon`."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+from ._error import Error
+
+
+def _find_compiler():
+    """The program: TENON_COMPILER, beside the package, in a build, on PATH."""
+    if "TENON_COMPILER" in os.environ:
+        return os.environ["TENON_COMPILER"]
+    here = pathlib.Path(__file__).resolve().parent
+    places = [here / "tenon"]
+    places += [here.parents[1] / "build" / p / "bin/tenon" for p in ("release", "dev")]
+    found = next((str(p) for p in places if os.access(p, os.X_OK) and p.is_file()),
+                 None) or shutil.which("tenon")
+    if not found:
+        raise Error("cannot find the program 'tenon': put it on PATH or let "
+                    "TENON_COMPILER name it")
+    return found
+
+
+def compile(path, output=None, dims=None):
+    """Compiles an ONNX model and returns the path of the artifact.
+
+    `output` is where the artifact goes: beside the model with the suffix .so
+    when it is None. `dims` fixes symbols: {"batch": 1}.
+    """
+    output = str(output or pathlib.Path(path).with_suffix(".so"))
+    command = [_find_compiler(), "compile", str(path), "-o", output]
+    for name, size in (dims or {}).items():
+        command.append(f"--dim={name}={size}")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise Error(f"cannot run the compiler: {error}") from None
+    if done.returncode:
+        message = done.stderr.strip()
+        raise Error(message or f"the compiler ended with {done.returncode}")
+    return output

@@ -1,0 +1,29 @@
+// RUN: tenon-opt %s --convert-kernel-to-plan --split-input-file --verify-diagnostics
+
+func.func @unscheduled(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{has no schedule}}
+  %0 = kernel.region "r" inputs(%x : tensor<4xf32>) indices() sizes() -> tensor<4xf32> {
+  ^bb0(%in: tensor<4xf32>):
+    kernel.yield %in : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+func.func @control_flow(%c: i1, %x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{'scf.if' op cannot become part of a plan}}
+  %0 = scf.if %c -> tensor<4xf32> {
+    scf.yield %x : tensor<4xf32>
+  } else {
+    scf.yield %x : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+func.func @nameless_size(%x: tensor<?xf32> {tenon.dims = ["n"]}) -> tensor<?xf32> {
+  // expected-error@+1 {{returns argument 0, whose dimension 0 is named after no symbol of the function}}
+  return %x : tensor<?xf32>
+}

@@ -1,0 +1,57 @@
+// RUN: tenon-opt %s | tenon-opt | FileCheck %s
+
+// CHECK-LABEL: func.func @sizes
+func.func @sizes(%x: tensor<?x8xf32>, %shape: tensor<2xi64>) {
+  // CHECK: %[[N:.*]] = graph.symbol "n" range 0 to 512 hint 16
+  %n = graph.symbol "n" range 0 to 512 hint 16
+  // CHECK: %[[D:.*]] = graph.dim %{{.*}}, 0 : tensor<?x8xf32>
+  %d = graph.dim %x, 0 : tensor<?x8xf32>
+  // CHECK: graph.extract %{{.*}}[1] : tensor<2xi64>
+  %e = graph.extract %shape[1] : tensor<2xi64>
+  // CHECK: graph.assume_equal %[[N]], %[[D]]
+  graph.assume_equal %n, %d
+  // CHECK: graph.from_indices %[[N]], %[[D]] : tensor<2xi64>
+  %f = graph.from_indices %n, %d : tensor<2xi64>
+  // CHECK: graph.reshape %{{.*}} to [%[[N]], 2, 4] : tensor<?x8xf32> -> tensor<?x2x4xf32>
+  %r = graph.reshape %x to [%n, 2, 4] : tensor<?x8xf32> -> tensor<?x2x4xf32>
+  // CHECK: graph.slice %{{.*}} from [0, %[[N]]] to [%[[D]], 8] step [1, 2]
+  %s = graph.slice %x from [0, %n] to [%d, 8] step [1, 2] : tensor<?x8xf32> -> tensor<?x?xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @elementwise
+func.func @elementwise(%x: tensor<?x8xf32>, %y: tensor<8xf32>, %c: tensor<i1>) {
+  // CHECK: graph.gelu tanh_approximation
+  %0 = graph.gelu tanh_approximation %x : tensor<?x8xf32> -> tensor<?x8xf32>
+  // CHECK: graph.add
+  %1 = graph.add %x, %y : tensor<?x8xf32>, tensor<8xf32> -> tensor<?x8xf32>
+  // CHECK: graph.less
+  %2 = graph.less %x, %y : tensor<?x8xf32>, tensor<8xf32> -> tensor<?x8xi1>
+  // CHECK: graph.where
+  %3 = graph.where %c, %x, %y : tensor<i1>, tensor<?x8xf32>, tensor<8xf32> -> tensor<?x8xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @data
+func.func @data(%ids: tensor<?xi64>) {
+  // CHECK: graph.constant dense<1> : tensor<i64>
+  %0 = graph.constant dense<1> : tensor<i64>
+  // CHECK: %[[W:.*]] = graph.weight "w" from "f" at 64 : tensor<30x8xf32>
+  %w = graph.weight "w" from "f" at 64 : tensor<30x8xf32>
+  // CHECK: graph.gather %[[W]], %{{.*}} axis 0
+  %1 = graph.gather %w, %ids axis 0 : tensor<30x8xf32>, tensor<?xi64> -> tensor<?x8xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @contraction_and_rows
+func.func @contraction_and_rows(%a: tensor<?x4x8xf32>, %b: tensor<16x8xf32>, %g: tensor<8xf32>) {
+  // CHECK: graph.matmul transpose_rhs
+  %0 = graph.matmul transpose_rhs %a, %b : tensor<?x4x8xf32>, tensor<16x8xf32> -> tensor<?x4x16xf32>
+  // CHECK: graph.reduce mean %{{.*}} axes [2]
+  %1 = graph.reduce mean %a axes [2] : tensor<?x4x8xf32> -> tensor<?x4x1xf32>
+  // CHECK: graph.softmax %{{.*}} axis 2
+  %2 = graph.softmax %a axis 2 : tensor<?x4x8xf32> -> tensor<?x4x8xf32>
+  // CHECK: graph.norm rms %{{.*}} scale %{{.*}} axis 2 epsilon
+  %3 = graph.norm rms %a scale %g axis 2 epsilon 1.0E-6 : (tensor<?x4x8xf32>, tensor<8xf32>) -> tensor<?x4x8xf32>
+  return
+}

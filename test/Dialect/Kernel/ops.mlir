@@ -1,0 +1,44 @@
+// RUN: tenon-opt %s | tenon-opt | FileCheck %s
+
+// CHECK-LABEL: func.func @outside_regions
+func.func @outside_regions(%x: tensor<?x8xf32>) -> tensor<?x2x4xf32> {
+  // CHECK: %[[N:.*]] = kernel.symbol "n" range 0 to 512 hint 16
+  %n = kernel.symbol "n" range 0 to 512 hint 16
+  // CHECK: kernel.assume_equal %[[N]], %[[N]]
+  kernel.assume_equal %n, %n
+  // CHECK: kernel.constant dense<1.000000e+00> : tensor<2xf32>
+  %c = kernel.constant dense<1.0> : tensor<2xf32>
+  // CHECK: kernel.weight "w" from "f" at 64 source tensor<40x8xf32> transposed layout panel32 : tensor<2x8x32xf32>
+  %w = kernel.weight "w" from "f" at 64 source tensor<40x8xf32> transposed layout panel32 : tensor<2x8x32xf32>
+  // CHECK: kernel.view %{{.*}} sizes(%[[N]]) : tensor<?x8xf32> -> tensor<?x2x4xf32>
+  %v = kernel.view %x sizes(%n) : tensor<?x8xf32> -> tensor<?x2x4xf32>
+  return %v : tensor<?x2x4xf32>
+}
+
+// CHECK-LABEL: func.func @first_form
+func.func @first_form(%x: tensor<?x8xf32>, %w: tensor<8x4xf32>, %n: index) -> tensor<?x4xf32> {
+  // CHECK: kernel.region "dense" inputs(%{{.*}}, %{{.*}} : tensor<?x8xf32>, tensor<8x4xf32>) indices(%{{.*}}) sizes(%{{.*}}) attributes {tenon.id = "n1"} -> tensor<?x4xf32> {
+  %0 = kernel.region "dense" inputs(%x, %w : tensor<?x8xf32>, tensor<8x4xf32>) indices(%n) sizes(%n) attributes {tenon.id = "n1"} -> tensor<?x4xf32> {
+  ^bb0(%a: tensor<?x8xf32>, %b: tensor<8x4xf32>, %k: index):
+    // CHECK: kernel.norm rms %{{.*}} epsilon
+    %1 = kernel.norm rms %a epsilon 1.0E-6 : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    // CHECK: kernel.contract %{{.*}}, %{{.*}} : tensor<?x8xf32>, tensor<8x4xf32> -> tensor<?x4xf32>
+    %2 = kernel.contract %1, %b : tensor<?x8xf32>, tensor<8x4xf32> -> tensor<?x4xf32>
+    // CHECK: kernel.softmax
+    %3 = kernel.softmax %2 : tensor<?x4xf32> -> tensor<?x4xf32>
+    // CHECK: kernel.yield %{{.*}} : tensor<?x4xf32>
+    kernel.yield %3 : tensor<?x4xf32>
+  }
+  return %0 : tensor<?x4xf32>
+}
+
+// CHECK-LABEL: func.func @second_form
+func.func @second_form(%x: tensor<?xf32>, %n: index) -> tensor<?xf32> {
+  // CHECK: grid(%{{.*}}) schedule <"loops", tile = [4, 2], vector = 8> -> tensor<?xf32>
+  %0 = kernel.region "r" inputs(%x : tensor<?xf32>) indices() sizes(%n) grid(%n) schedule <"loops", tile = [4, 2], vector = 8> -> tensor<?xf32> {
+  // CHECK: ^bb0(%{{.*}}: memref<?xf32>, %{{.*}}: memref<?xf32>, %{{.*}}: index, %{{.*}}: index):
+  ^bb0(%in: memref<?xf32>, %out: memref<?xf32>, %begin: index, %end: index):
+    kernel.yield
+  }
+  return %0 : tensor<?xf32>
+}

@@ -1,0 +1,70 @@
+// RUN: tenon-opt %s --plan-assign-offsets --split-input-file --verify-diagnostics | FileCheck %s
+
+func.func private @copy(memref<?xf32>, memref<?xf32>, index, index) attributes {tenon.kernel}
+
+// Three in a chain: the last takes the place of the first.
+// CHECK-LABEL: func.func @chain
+// CHECK-SAME:    tenon.arena_hint_bytes = 128 : i64, tenon.arena_lower_bound = 128 : i64
+// CHECK:         plan.alloc 1 below [0]
+// CHECK:         plan.alloc 0 below []
+// CHECK:         plan.alloc 2 below [0]
+func.func @chain() {
+  %n = plan.symbol "n" range 1 to 512 hint 16
+  %0 = plan.alloc sizes(%n) : memref<?xf32>
+  %1 = plan.alloc sizes(%n) : memref<?xf32>
+  plan.launch @copy grid(%n) buffers(%0, %1 : memref<?xf32>, memref<?xf32>) indices()
+  %2 = plan.alloc sizes(%n) : memref<?xf32>
+  plan.launch @copy grid(%n) buffers(%1, %2 : memref<?xf32>, memref<?xf32>) indices()
+  return
+}
+
+// A view keeps its buffer alive, so nothing may take the first one's place.
+// Without a hint, the size is 128: 512 bytes, and 576 for the one of n + 16.
+// CHECK-LABEL: func.func @view
+// CHECK-SAME:    tenon.arena_hint_bytes = 1600 : i64, tenon.arena_lower_bound = 1600 : i64
+func.func @view() {
+  %n = plan.symbol "n" range 0 to 512
+  %c16 = arith.constant 16 : index
+  %m = arith.addi %n, %c16 : index
+  %0 = plan.alloc sizes(%n) : memref<?xf32>
+  %1 = plan.alloc sizes(%n) : memref<?xf32>
+  %v = plan.view %0 sizes(%n) : memref<?xf32> -> memref<?xf32>
+  plan.launch @copy grid(%n) buffers(%0, %1 : memref<?xf32>, memref<?xf32>) indices()
+  %2 = plan.alloc sizes(%m) : memref<?xf32>
+  plan.launch @copy grid(%n) buffers(%1, %2 : memref<?xf32>, memref<?xf32>) indices()
+  plan.launch @copy grid(%n) buffers(%v, %2 : memref<?xf32>, memref<?xf32>) indices()
+  return
+}
+
+// Without a hint, 128 is clamped to the range.
+// CHECK-LABEL: func.func @clamped
+// CHECK-SAME:    tenon.arena_hint_bytes = 64 : i64
+func.func @clamped() {
+  %n = plan.symbol "n" range 1 to 4
+  %0 = plan.alloc sizes(%n) : memref<?xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @kernel
+// CHECK-NOT:     arena
+func.func @kernel(%begin: index, %end: index) attributes {tenon.kernel} {
+  return
+}
+
+// -----
+
+func.func @size_from_nowhere(%n: index) {
+  // expected-error@-1 {{a size must be an expression over symbols, but is an argument}}
+  %0 = plan.alloc sizes(%n) : memref<?xf32>
+  return
+}
+
+// -----
+
+func.func @nested(%c: i1) {
+  scf.if %c {
+    // expected-error@+1 {{lies in a nested region}}
+    %0 = plan.alloc sizes() : memref<4xf32>
+  }
+  return
+}

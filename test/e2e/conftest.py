@@ -1,0 +1,56 @@
+"""Where the tools are, and how a test compiles a model and runs it."""
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("TENON_BUILD", ROOT / "build/release"))
+MODELS = ROOT.parent / "shared" / "models"
+
+sys.path.insert(0, str(ROOT / "python"))
+os.environ.setdefault("TENON_RUNTIME", str(BUILD / "lib"))
+
+
+def tenon(*arguments):
+    """Runs the tool and returns the finished process, output as text."""
+    return subprocess.run([BUILD / "bin/tenon", *map(str, arguments)],
+                          capture_output=True, text=True)
+
+
+def compile_model(model, artifact, *options):
+    result = tenon("compile", model, "-o", artifact, "--quiet", *options)
+    assert result.returncode == 0, result.stderr
+    return artifact
+
+
+def reference(model, inputs):
+    """What onnxruntime computes without optimisations."""
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)
+
+
+@pytest.fixture(scope="session")
+def minilm(tmp_path_factory):
+    """Folder of all-MiniLM-L6-v2 with its published weights, made if needed."""
+    folder = ROOT / "build/minilm"
+    if not (folder / "model.onnx").exists():
+        subprocess.run(["bash", "-c", ". scripts/setup.sh; . scripts/minilm_model.sh; minilm_model"],
+                       cwd=ROOT, check=True)
+    return folder
+
+
+def encoder_inputs(batch, sequence, seed=0):
+    """Ids, a mask with a padded tail in every second row, and segment zeros."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 30000, (batch, sequence)).astype(np.int64)
+    mask = np.ones((batch, sequence), np.int64)
+    for row in range(1, batch, 2):
+        mask[row, max(1, sequence - 1 - row % sequence):] = 0
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}

@@ -1,0 +1,34 @@
+#include "Runtime/Description.h"
+#include "Runtime/Failure.h"
+#include "gtest/gtest.h"
+
+using namespace tenon::runtime;
+
+TEST(Description, DecodesNamesAndDims) {
+  Description text = parseDescription("input a%2Fb bf16 batch%20size 3 ?\n"
+                                      "output y i1 2\n"
+                                      "assume batch % 8 == 0\n"
+                                      "symbol batch%20size 1 8 -1\n");
+  ASSERT_EQ(text.inputs.size(), 1u);
+  EXPECT_EQ(text.inputs[0].name, "a/b");
+  EXPECT_EQ(text.inputs[0].type, TN_BF16);
+  EXPECT_EQ(text.inputs[0].dims[0].symbol, 0);
+  EXPECT_EQ(text.inputs[0].dims[1].size, 3);
+  EXPECT_EQ(text.inputs[0].dims[2].size, -1);
+  EXPECT_EQ(text.outputs[0].type, TN_BOOL);
+  EXPECT_EQ(text.outputs[0].dims.size(), 2u);
+  EXPECT_EQ(text.assumes[0], "batch % 8 == 0");
+}
+
+TEST(Description, NamesTheLineItRefuses) {
+  for (const char *line : {"input x f31 4", "input x f32 unknown", "symbol b 1",
+                           "output y f32 99", "symbol b 1 x 2"}) {
+    try {
+      parseDescription(std::string("output ok f32\n") + line);
+      FAIL() << line;
+    } catch (const Failure &failure) {
+      EXPECT_NE(std::string(failure.what()).find(line), std::string::npos);
+      EXPECT_EQ(failure.status, TN_ERROR_ARTIFACT);
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/* An artifact written by hand:
+ *   y    = (x . W) * mask   x f32[batch, 4], mask i64[batch], W f32[4, 4]
+ *   rows = batch            i64[]
+ * FAKE_ABI sets the version, FAKE_OVERRUN writes behind the arena. */
+#include "tenon-c/ModuleAbi.h"
+
+#ifndef FAKE_ABI
+#define FAKE_ABI TN_ABI_VERSION
+#endif
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* append_weights.py fills in where the weights are. */
+__attribute__((section(".note.tenon"), used, aligned(4))) static const struct {
+  uint32_t name_size, content_size, type;
+  char name[8];
+  uint64_t content[4];
+} __attribute__((packed)) note = {6, 32, 1, "Tenon", {FAKE_ABI, 0, 0, 0}};
+
+EXPORT const uint32_t tenon_abi_version = FAKE_ABI;
+
+EXPORT const char tenon_description[] =
+    "symbol batch 0 1048576 8\n"
+    "input x f32 batch 4\n"
+    "input the%20mask i64 batch\n"
+    "output y f32 2 batch 4\n"
+    "output rows i64\n"
+    "launch 0 multiply layer/matmul\n"
+    "launch 1 mask layer/mul,layer/cast\n"
+    "assume batch != 13\n"
+    "remark to be skipped\n";
+
+EXPORT int64_t tenon_sizes(const int64_t *symbols, int64_t *sizes,
+                           int64_t *arena) {
+  sizes[0] = symbols[0];
+  sizes[1] = 4;
+  *arena = symbols[0] * 16;
+  return symbols[0] == 13 ? 1 : 0;
+}
+
+static void multiply(void *const *buffers, const int64_t *sizes, int64_t begin,
+                     int64_t end) {
+  const float *x = buffers[0], *weights = buffers[1];
+  float *product = buffers[2];
+  (void)sizes;
+  for (int64_t i = begin; i < end; ++i)
+    for (int j = 0; j < 4; ++j) {
+      float sum = 0;
+      for (int k = 0; k < 4; ++k)
+        sum += x[i * 4 + k] * weights[k * 4 + j];
+      product[i * 4 + j] = sum;
+    }
+}
+
+static void mask(void *const *buffers, const int64_t *sizes, int64_t begin,
+                 int64_t end) {
+  const float *product = buffers[0];
+  const int64_t *mask = buffers[1];
+  float *y = buffers[2];
+  (void)sizes;
+  for (int64_t i = begin; i < end; ++i)
+    for (int j = 0; j < 4; ++j)
+      y[i * 4 + j] = product[i * 4 + j] * (float)mask[i];
+}
+
+EXPORT void tenon_run(tn_frame *frame) {
+  int64_t batch = frame->symbols[0];
+  void *first[] = {frame->inputs[0], (void *)(uintptr_t)frame->weights, frame->arena};
+  void *second[] = {frame->arena, frame->inputs[1], frame->outputs[0]};
+  frame->run_grid(frame, 0, multiply, first, &batch, batch);
+  frame->run_grid(frame, 1, mask, second, &batch, batch);
+  *(int64_t *)frame->outputs[1] = batch;
+#ifdef FAKE_OVERRUN
+  frame->arena[batch * 16] = 0;
+#endif
+}

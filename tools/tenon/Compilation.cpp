@@ -1,0 +1,94 @@
+// What the subcommands that compile share.
+#include "Compilation.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "tenon/Pipelines/Pipelines.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace mlir;
+using llvm::StringRef;
+
+bool parseSymbolSize(StringRef text, tenon::SymbolSize &size) {
+  auto number = [](StringRef digits, std::optional<int64_t> &value) {
+    int64_t parsed;
+    if (digits.getAsInteger(10, parsed) || parsed < 0)
+      return false;
+    value = parsed;
+    return true;
+  };
+  size_t mark = text.find_first_of("=~");
+  if (mark == StringRef::npos || mark == 0)
+    return false;
+  size.name = text.take_front(mark).str();
+  StringRef value = text.drop_front(mark + 1);
+  if (text[mark] == '~')
+    return number(value, size.hint);
+  auto [first, last] = value.split("..");
+  if (!number(first, size.min))
+    return false;
+  return value.contains("..") ? number(last, size.max)
+                              : number(first, size.max);
+}
+
+bool parseTarget(StringRef text, std::string &target) {
+  if (text == "native") {
+    llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    bool v4 = llvm::all_of(
+        llvm::ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512cd",
+                                  "avx512dq", "avx512vl"},
+        [&](StringRef feature) { return features.lookup(feature); });
+    target = v4 ? "x86-64-v4" : "x86-64-v3";
+    return true;
+  }
+  target = text.str();
+  return text == "x86-64-v3" || text == "x86-64-v4";
+}
+
+/// The ONNX node that a location names, or null.
+static StringAttr nodeName(Location loc) {
+  StringAttr name;
+  loc->walk([&](Location inner) {
+    if (auto named = dyn_cast<NameLoc>(inner)) {
+      name = named.getName();
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return name;
+}
+
+int compileWithDiagnostics(
+    StringRef inputPath, StringRef outputPath,
+    const tenon::CompilerOptions &options,
+    llvm::function_ref<void(const tenon::PhaseReport &)> report) {
+  DialectRegistry registry;
+  tenon::registerAllDialects(registry);
+  MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
+  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
+    const char *kind = diagnostic.getSeverity() == DiagnosticSeverity::Error
+                           ? "error: "
+                           : "note: ";
+    std::string text = diagnostic.str();
+    llvm::errs() << kind;
+    // Import names the node itself; later phases only know its location.
+    StringAttr node = nodeName(diagnostic.getLocation());
+    if (node && !StringRef(text).contains(node.getValue()))
+      llvm::errs() << "node '" << node.getValue() << "': ";
+    else if (auto file = dyn_cast<FileLineColLoc>(diagnostic.getLocation()))
+      llvm::errs() << file.getFilename().getValue() << ":" << file.getLine()
+                   << ": ";
+    llvm::errs() << text << "\n";
+  });
+  switch (tenon::compileModel(&context, inputPath, outputPath, options,
+                              report)) {
+  case tenon::CompileStatus::Success:
+    return 0;
+  case tenon::CompileStatus::Unsupported:
+    return 3;
+  case tenon::CompileStatus::Error:
+    return 1;
+  }
+  llvm_unreachable("all statuses are handled");
+}

@@ -1,0 +1,21 @@
+// What the subcommands that compile share: options as text, diagnostics as the
+// user reads them, exit status.
+#ifndef TENON_TOOLS_TENON_COMPILATION_H
+#define TENON_TOOLS_TENON_COMPILATION_H
+
+#include "tenon/Compiler/Compiler.h"
+
+/// Reads NAME=N, NAME=A..B or NAME~N.
+bool parseSymbolSize(llvm::StringRef text, tenon::SymbolSize &size);
+
+/// Reads x86-64-v3, x86-64-v4 or native, which picks one of them.
+bool parseTarget(llvm::StringRef text, std::string &target);
+
+/// Compiles, with each diagnostic on standard error as `error: node 'N': …`.
+/// Returns the exit status.
+int compileWithDiagnostics(
+    llvm::StringRef inputPath, llvm::StringRef outputPath,
+    const tenon::CompilerOptions &options,
+    llvm::function_ref<void(const tenon::PhaseReport &)> report);
+
+#endif // TENON_TOOLS_TENON_COMPILATION_H

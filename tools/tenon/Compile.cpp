@@ -1,0 +1,107 @@
+// tenon compile: a model, or what an earlier phase wrote, to an artifact.
+#include "Subcommands.h"
+#include "Compilation.h"
+#include "tenon/Pipelines/Pipelines.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+
+namespace cl = llvm::cl;
+using llvm::StringRef;
+
+static cl::OptionCategory category("compile");
+static cl::opt<std::string> input(cl::Positional, cl::Required,
+                                  cl::desc("MODEL.onnx | N-PHASE.mlir"),
+                                  cl::cat(category));
+static cl::opt<std::string> output("o", cl::Required, cl::value_desc("FILE"),
+                                   cl::desc("Where to write; - is standard output, for text"),
+                                   cl::cat(category));
+static cl::opt<std::string> emitKind("emit", cl::init("so"), cl::value_desc("KIND"),
+                                     cl::desc("so (default), obj, asm, llvm or mlir"),
+                                     cl::cat(category));
+static cl::list<std::string>
+    dims("dim", cl::value_desc("NAME=N|NAME=A..B|NAME~N"),
+         cl::desc("Fix a size, bound it, or name the one to be fast at"),
+         cl::cat(category));
+static cl::opt<std::string> cpu("cpu", cl::init("native"), cl::value_desc("NAME"),
+                                cl::desc("x86-64-v3, x86-64-v4 or native"),
+                                cl::cat(category));
+static cl::opt<std::string> stopAfter("stop-after", cl::value_desc("PHASE"),
+                                      cl::desc("Write the module as this phase leaves it"),
+                                      cl::cat(category));
+static cl::opt<std::string> dumpPhases("dump-phases", cl::value_desc("DIR"),
+                                       cl::desc("Write the module after each phase"),
+                                       cl::cat(category));
+static cl::opt<std::string> reportPath("report", cl::value_desc("FILE.json"),
+                                       cl::desc("Write time and peak memory of each phase"),
+                                       cl::cat(category));
+static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
+                           cl::cat(category));
+
+static int fail(const llvm::Twine &message) {
+  llvm::errs() << "tenon compile: " << message << "\n";
+  return 1;
+}
+
+static bool writeReport(llvm::ArrayRef<tenon::PhaseReport> phases) {
+  std::error_code error;
+  llvm::raw_fd_ostream file(reportPath, error);
+  if (error) {
+    fail("cannot write " + reportPath + ": " + error.message());
+    return false;
+  }
+  llvm::json::OStream json(file, 2);
+  json.object([&] {
+    json.attribute("model", input);
+    json.attributeArray("phases", [&] {
+      for (const tenon::PhaseReport &phase : phases)
+        json.object([&] {
+          json.attribute("phase", phase.phase);
+          json.attribute("seconds", phase.seconds);
+          json.attribute("peak_bytes", phase.peakBytes);
+        });
+    });
+  });
+  file << "\n";
+  return true;
+}
+
+int runCompile(int argc, char **argv) {
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(
+      argc, argv,
+      "Compiles an ONNX model to one native file.\n\n"
+      "example: tenon compile minilm/model.onnx -o minilm.so --dim sequence~128\n");
+  tenon::CompilerOptions options;
+  if (!parseTarget(cpu, options.target))
+    return fail("--cpu " + cpu + ": expected x86-64-v3, x86-64-v4 or native");
+  for (StringRef dim : dims) {
+    tenon::SymbolSize size;
+    if (!parseSymbolSize(dim, size))
+      return fail("--dim " + dim + ": expected NAME=N, NAME=A..B or NAME~N");
+    options.sizes.push_back(size);
+  }
+  bool known = stopAfter.empty() || stopAfter == "import";
+  for (const tenon::Phase &phase : tenon::getPhases())
+    known |= phase.name == stopAfter;
+  if (!known)
+    return fail("--stop-after " + stopAfter + ": there is no such phase");
+  options.stopAfter = stopAfter;
+  options.dumpFolder = dumpPhases;
+  options.emit = emitKind;
+
+  llvm::SmallVector<tenon::PhaseReport> phases;
+  int status = compileWithDiagnostics(
+      input, output, options, [&](const tenon::PhaseReport &phase) {
+        phases.push_back(phase);
+        if (!quiet)
+          llvm::errs() << llvm::formatv("  {0,-9} {1,7:f2} s  peak {2,6} MB\n",
+                                        phase.phase, phase.seconds,
+                                        phase.peakBytes >> 20);
+      });
+  if (status == 0 && !reportPath.empty() && !writeReport(phases))
+    return 1;
+  return status;
+}

@@ -1,0 +1,11 @@
+// The subcommands of tenon: one function and one file each.
+#ifndef TENON_TOOLS_TENON_SUBCOMMANDS_H
+#define TENON_TOOLS_TENON_SUBCOMMANDS_H
+
+/// Each takes the arguments from the subcommand's name on and returns the exit
+/// status: 0, 3 where the model has something unsupported, 1 for any other
+/// error.
+int runCompile(int argc, char **argv);
+int runArtifactCommand(int argc, char **argv); ///< run, bench, profile
+
+#endif // TENON_TOOLS_TENON_SUBCOMMANDS_H
