@@ -126,6 +126,16 @@ LogicalResult importAttention(ImportContext &ctx) {
     key = ctx.concat({past, key}, 2);
   if (Value past = ctx.getOperand(5))
     value = ctx.concat({past, value}, 2);
+  // Since opset 24 a shorter mask hides the keys behind its end.
+  if (Value mask = ctx.getOperand(3)) {
+    RankedTensorType maskType = typeOf(mask);
+    int64_t keys = typeOf(key).getDimSize(2);
+    int64_t covered = maskType.getRank() ? maskType.getShape().back() : 1;
+    if (!ShapedType::isDynamic(covered) && covered != 1 &&
+        !ShapedType::isDynamic(keys) && covered != keys)
+      return ctx.unsupported() << "a mask for " << covered << " of " << keys
+                               << " keys is unsupported";
+  }
   int64_t headSize = typeOf(query).getDimSize(3);
   if (ShapedType::isDynamic(headSize))
     headSize = typeOf(key).getDimSize(3);
