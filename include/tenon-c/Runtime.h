@@ -17,9 +17,10 @@ extern "C" {
 typedef enum tn_status {
   TN_OK = 0,
   TN_ERROR_ARGUMENT = 1, /* the caller broke a rule of this header */
-  TN_ERROR_ARTIFACT = 2, /* the file is missing, damaged or of another version */
-  TN_ERROR_INPUT = 3,    /* an input does not fit the model */
-  TN_ERROR_MEMORY = 4,   /* out of memory, or a memory check failed */
+  TN_ERROR_ARTIFACT =
+      2,               /* the file is missing, damaged or of another version */
+  TN_ERROR_INPUT = 3,  /* an input does not fit the model */
+  TN_ERROR_MEMORY = 4, /* out of memory, or a memory check failed */
 } tn_status;
 
 /* Element types, with the numbers of ONNX's TensorProto.DataType. */

@@ -165,8 +165,8 @@ SymbolicExpr SymbolicExpr::max(const SymbolicExpr &lhs,
   return atom(AtomKind::Max, "max", lhs, rhs);
 }
 
-std::optional<int64_t> SymbolicExpr::getLowerBound(
-    function_ref<int64_t(StringRef)> least) const {
+std::optional<int64_t>
+SymbolicExpr::getLowerBound(function_ref<int64_t(StringRef)> least) const {
   int64_t bound = 0;
   for (const auto &[monomial, coefficient] : terms) {
     if (monomial.empty()) {
@@ -186,8 +186,8 @@ std::optional<int64_t> SymbolicExpr::getLowerBound(
         if (atom->kind == AtomKind::Max) {
           if (!left && !right)
             return std::nullopt;
-          smallest = std::max(left.value_or(INT64_MIN),
-                              right.value_or(INT64_MIN));
+          smallest =
+              std::max(left.value_or(INT64_MIN), right.value_or(INT64_MIN));
         } else if (!left || !right || *left < 0 || *right < 0) {
           return std::nullopt;
         } else if (atom->kind == AtomKind::Min) {
@@ -203,8 +203,7 @@ std::optional<int64_t> SymbolicExpr::getLowerBound(
   return bound;
 }
 
-int64_t
-SymbolicExpr::evaluate(function_ref<int64_t(StringRef)> value) const {
+int64_t SymbolicExpr::evaluate(function_ref<int64_t(StringRef)> value) const {
   int64_t sum = 0;
   for (const auto &[monomial, coefficient] : terms) {
     int64_t product = coefficient;

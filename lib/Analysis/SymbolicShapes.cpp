@@ -9,7 +9,8 @@ using namespace tenon::graph;
 
 namespace tenon {
 
-/// Contents are followed up to this many elements: shapes, and products of them.
+/// Contents are followed up to this many elements: shapes, and products of
+/// them.
 static constexpr int64_t maxContents = 64;
 
 static RankedTensorType tensorType(Value value) {
@@ -111,9 +112,9 @@ void SymbolicShapes::visitIndex(Operation &op) {
           .Case([&](SymbolOp symbol) {
             return SymbolicExpr::symbol(symbol.getName());
           })
-          .Case([&](arith::ConstantOp constant)
-                    -> std::optional<SymbolicExpr> {
-            return SymbolicExpr(cast<IntegerAttr>(constant.getValue()).getInt());
+          .Case([&](arith::ConstantOp constant) -> std::optional<SymbolicExpr> {
+            return SymbolicExpr(
+                cast<IntegerAttr>(constant.getValue()).getInt());
           })
           .Case([&](DimOp dim) -> std::optional<SymbolicExpr> {
             if (const SymbolicSizes *known = getSizes(dim.getInput()))
@@ -323,8 +324,8 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
               length = SymbolicExpr::max(length, 0);
             result.push_back(SymbolicExpr::ceilDiv(length, step));
           } else {
-            SymbolicExpr length = clamp(*start, -1, size - 1) -
-                                  clamp(*end, -1, size - 1);
+            SymbolicExpr length =
+                clamp(*start, -1, size - 1) - clamp(*end, -1, size - 1);
             if (!isAtLeast(length, 0))
               length = SymbolicExpr::max(length, 0);
             result.push_back(SymbolicExpr::ceilDiv(length, -step));
@@ -437,10 +438,9 @@ std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
     return result;
   };
   // The contents of all operands, each broadcast to the result.
-  auto elementwise =
-      [&](llvm::function_ref<std::optional<SymbolicExpr>(
-              ArrayRef<SymbolicExpr>)>
-              compute) -> std::optional<SymbolicSizes> {
+  auto elementwise = [&](llvm::function_ref<std::optional<SymbolicExpr>(
+                             ArrayRef<SymbolicExpr>)>
+                             compute) -> std::optional<SymbolicSizes> {
     SmallVector<SymbolicSizes> operands;
     for (Value operand : op.getOperands()) {
       const SymbolicSizes *known = getContents(operand);
@@ -567,8 +567,8 @@ std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
           std::optional<int64_t> constant = position.getConstant();
           if (!constant)
             return std::nullopt;
-          int64_t at = *constant < 0 ? *constant + int64_t(known->size())
-                                     : *constant;
+          int64_t at =
+              *constant < 0 ? *constant + int64_t(known->size()) : *constant;
           if (at < 0 || at >= int64_t(known->size()))
             return std::nullopt;
           result.push_back((*known)[at]);
@@ -720,17 +720,19 @@ Value SymbolicMaterializer::getValue(const SymbolicExpr &expr) {
     Value term;
     for (const SymbolicExpr::AtomRef &atom : monomial) {
       Value factor = getAtom(*atom);
-      term = term ? arith::MulIOp::create(builder, loc, term, factor).getResult()
-                  : factor;
+      term = term
+                 ? arith::MulIOp::create(builder, loc, term, factor).getResult()
+                 : factor;
     }
     if (!term || coefficient != 1) {
       Value constant =
           arith::ConstantIndexOp::create(builder, loc, coefficient);
-      term = term
-                 ? arith::MulIOp::create(builder, loc, term, constant).getResult()
-                 : constant;
+      term =
+          term ? arith::MulIOp::create(builder, loc, term, constant).getResult()
+               : constant;
     }
-    sum = sum ? arith::AddIOp::create(builder, loc, sum, term).getResult() : term;
+    sum =
+        sum ? arith::AddIOp::create(builder, loc, sum, term).getResult() : term;
   }
   if (!sum)
     sum = arith::ConstantIndexOp::create(builder, loc, 0);

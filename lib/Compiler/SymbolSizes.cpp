@@ -33,8 +33,7 @@ void fixArguments(func::FuncOp function, StringRef name, int64_t size) {
     }
     inputs.push_back(type);
   }
-  function.setType(
-      builder.getFunctionType(inputs, function.getResultTypes()));
+  function.setType(builder.getFunctionType(inputs, function.getResultTypes()));
 }
 
 } // namespace

@@ -36,7 +36,10 @@ void tenon::registerAllPasses() {
   graph::registerGraphPasses();
   plan::registerPlanPasses();
   registerPipelinesPasses();
-  PassPipelineRegistration<>("tenon-simplify",
-                             "Phase 2: say the same thing in fewer graph ops",
-                             buildSimplifyPipeline);
+  for (const Phase &phase : getPhases())
+    PassPipelineRegistration<PhaseOptions>(
+        ("tenon-" + phase.name).str(), phase.summary,
+        [&phase](OpPassManager &pm, const PhaseOptions &options) {
+          buildPhase(pm, phase, options);
+        });
 }

@@ -8,9 +8,21 @@ using namespace mlir;
 
 void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   // Shape arithmetic first: until sizes are known nothing else can be compared.
-  pm.addPass(graph::createFoldShapeArithmeticPass());
-  pm.addPass(graph::createFoldConstantsPass());
-  pm.addPass(graph::createInferShapesPass());
+  // Twice, since constants of floating point (scales, say) depend on sizes and
+  // sizes can then depend on what they fold to.
+  for (int round = 0; round < 2; ++round) {
+    pm.addNestedPass<func::FuncOp>(graph::createFoldShapeArithmeticPass());
+    pm.addNestedPass<func::FuncOp>(graph::createInferShapesPass());
+    pm.addPass(graph::createFoldConstantsPass());
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+  }
+  // Norms and GELUs inside attention's operands are no products any more when
+  // attention looks for its scale factors.
+  pm.addPass(graph::createRecognizeNormPass());
+  pm.addPass(graph::createRecognizeGeluPass());
+  pm.addPass(graph::createFoldTransposeIntoMatmulPass());
+  pm.addPass(graph::createRecognizeAttentionPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

@@ -116,7 +116,9 @@ void ThreadPool::run(tn_kernel launched, void *const *launchBuffers,
   uint64_t launch = (ticket.load(std::memory_order_relaxed) >> 32) + 1;
   ticket.store(launch << 32 | uint64_t(parts));
   if (sleeping.load() != 0) {
-    { std::lock_guard<std::mutex> lock(mutex); }
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+    }
     wake.notify_all();
   }
   while (takePart()) {

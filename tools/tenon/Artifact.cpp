@@ -14,13 +14,13 @@ int runArtifactCommand(int argc, char **argv) {
     return tn_command_line(argc, argv, nullptr);
 
   llvm::SmallString<128> artifact;
-  if (std::error_code error = llvm::sys::fs::createTemporaryFile(
-          "tenon", "so", artifact)) {
+  if (std::error_code error =
+          llvm::sys::fs::createTemporaryFile("tenon", "so", artifact)) {
     llvm::errs() << "tenon: cannot make a temporary file: " << error.message()
                  << "\n";
     return 1;
   }
-  auto remove = llvm::make_scope_exit([&] { llvm::sys::fs::remove(artifact); });
+  llvm::scope_exit remove([&] { llvm::sys::fs::remove(artifact); });
   tenon::CompilerOptions options;
   parseTarget("native", options.target);
   int status = compileWithDiagnostics(file, artifact, options,

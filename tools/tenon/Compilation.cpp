@@ -35,8 +35,8 @@ bool parseTarget(StringRef text, std::string &target) {
   if (text == "native") {
     llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
     bool v4 = llvm::all_of(
-        llvm::ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512cd",
-                                  "avx512dq", "avx512vl"},
+        llvm::ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512cd", "avx512dq",
+                                  "avx512vl"},
         [&](StringRef feature) { return features.lookup(feature); });
     target = v4 ? "x86-64-v4" : "x86-64-v3";
     return true;
@@ -81,8 +81,8 @@ int compileWithDiagnostics(
                    << ": ";
     llvm::errs() << text << "\n";
   });
-  switch (tenon::compileModel(&context, inputPath, outputPath, options,
-                              report)) {
+  switch (
+      tenon::compileModel(&context, inputPath, outputPath, options, report)) {
   case tenon::CompileStatus::Success:
     return 0;
   case tenon::CompileStatus::Unsupported:

@@ -1,6 +1,6 @@
 // tenon compile: a model, or what an earlier phase wrote, to an artifact.
-#include "Subcommands.h"
 #include "Compilation.h"
+#include "Subcommands.h"
 #include "tenon/Pipelines/Pipelines.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
@@ -11,34 +11,41 @@
 namespace cl = llvm::cl;
 using llvm::StringRef;
 
-static cl::OptionCategory category("compile");
+// In a subcommand of its own, since LLVM has a global --stop-after.
+static cl::SubCommand command("compile",
+                              "Compiles an ONNX model to one native file.");
 static cl::opt<std::string> input(cl::Positional, cl::Required,
                                   cl::desc("MODEL.onnx | N-PHASE.mlir"),
-                                  cl::cat(category));
-static cl::opt<std::string> output("o", cl::Required, cl::value_desc("FILE"),
-                                   cl::desc("Where to write; - is standard output, for text"),
-                                   cl::cat(category));
-static cl::opt<std::string> emitKind("emit", cl::init("so"), cl::value_desc("KIND"),
-                                     cl::desc("so (default), obj, asm, llvm or mlir"),
-                                     cl::cat(category));
+                                  cl::sub(command));
+static cl::opt<std::string>
+    output("o", cl::Required, cl::value_desc("FILE"),
+           cl::desc("Where to write; - is standard output, for text"),
+           cl::sub(command));
+static cl::opt<std::string>
+    emitKind("emit", cl::init("so"), cl::value_desc("KIND"),
+             cl::desc("so (default), obj, asm, llvm or mlir"),
+             cl::sub(command));
 static cl::list<std::string>
     dims("dim", cl::value_desc("NAME=N|NAME=A..B|NAME~N"),
          cl::desc("Fix a size, bound it, or name the one to be fast at"),
-         cl::cat(category));
-static cl::opt<std::string> cpu("cpu", cl::init("native"), cl::value_desc("NAME"),
+         cl::sub(command));
+static cl::opt<std::string> cpu("cpu", cl::init("native"),
+                                cl::value_desc("NAME"),
                                 cl::desc("x86-64-v3, x86-64-v4 or native"),
-                                cl::cat(category));
-static cl::opt<std::string> stopAfter("stop-after", cl::value_desc("PHASE"),
-                                      cl::desc("Write the module as this phase leaves it"),
-                                      cl::cat(category));
-static cl::opt<std::string> dumpPhases("dump-phases", cl::value_desc("DIR"),
-                                       cl::desc("Write the module after each phase"),
-                                       cl::cat(category));
-static cl::opt<std::string> reportPath("report", cl::value_desc("FILE.json"),
-                                       cl::desc("Write time and peak memory of each phase"),
-                                       cl::cat(category));
+                                cl::sub(command));
+static cl::opt<std::string>
+    stopAfter("stop-after", cl::value_desc("PHASE"),
+              cl::desc("Write the module as this phase leaves it"),
+              cl::sub(command));
+static cl::opt<std::string>
+    dumpPhases("dump-phases", cl::value_desc("DIR"),
+               cl::desc("Write the module after each phase"), cl::sub(command));
+static cl::opt<std::string>
+    reportPath("report", cl::value_desc("FILE.json"),
+               cl::desc("Write time and peak memory of each phase"),
+               cl::sub(command));
 static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
-                           cl::cat(category));
+                           cl::sub(command));
 
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "tenon compile: " << message << "\n";
@@ -69,11 +76,12 @@ static bool writeReport(llvm::ArrayRef<tenon::PhaseReport> phases) {
 }
 
 int runCompile(int argc, char **argv) {
-  cl::HideUnrelatedOptions(category);
+  llvm::SmallVector<const char *> arguments{"tenon"};
+  arguments.append(argv, argv + argc);
   cl::ParseCommandLineOptions(
-      argc, argv,
-      "Compiles an ONNX model to one native file.\n\n"
-      "example: tenon compile minilm/model.onnx -o minilm.so --dim sequence~128\n");
+      arguments.size(), arguments.data(),
+      "example: tenon compile minilm/model.onnx -o minilm.so "
+      "--dim sequence~128\n");
   tenon::CompilerOptions options;
   if (!parseTarget(cpu, options.target))
     return fail("--cpu " + cpu + ": expected x86-64-v3, x86-64-v4 or native");

@@ -52,7 +52,8 @@ public:
   std::optional<SymbolicExpr> divideExactly(const SymbolicExpr &rhs) const;
 
   /// Rounding down and up; exact where the division is.
-  static SymbolicExpr floorDiv(const SymbolicExpr &lhs, const SymbolicExpr &rhs);
+  static SymbolicExpr floorDiv(const SymbolicExpr &lhs,
+                               const SymbolicExpr &rhs);
   static SymbolicExpr ceilDiv(const SymbolicExpr &lhs, const SymbolicExpr &rhs);
   static SymbolicExpr mod(const SymbolicExpr &lhs, const SymbolicExpr &rhs);
   static SymbolicExpr min(const SymbolicExpr &lhs, const SymbolicExpr &rhs);
@@ -64,8 +65,7 @@ public:
   getLowerBound(llvm::function_ref<int64_t(llvm::StringRef)> least) const;
 
   /// The value with each symbol replaced by `value(symbol)`.
-  int64_t
-  evaluate(llvm::function_ref<int64_t(llvm::StringRef)> value) const;
+  int64_t evaluate(llvm::function_ref<int64_t(llvm::StringRef)> value) const;
 
   /// For people, and as a key: equal exactly if the expressions are.
   std::string str() const;

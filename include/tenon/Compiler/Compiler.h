@@ -19,8 +19,8 @@ struct SymbolSize {
 struct CompilerOptions {
   std::string target = "x86-64-v4";
   std::vector<SymbolSize> sizes;
-  std::string stopAfter; ///< a phase's name, or empty
-  std::string dumpFolder; ///< gets N-PHASE.mlir after each phase, unless empty
+  std::string stopAfter;   ///< a phase's name, or empty
+  std::string dumpFolder;  ///< gets N-PHASE.mlir after each phase, unless empty
   std::string emit = "so"; ///< so, obj, asm, llvm or mlir
 };
 
@@ -37,10 +37,10 @@ enum class CompileStatus { Success, Error, Unsupported };
 /// writes `outputPath`; "-" is standard output, for text. Diagnostics go to the
 /// context's handler. `Unsupported`: the model has something Tenon lacks, and
 /// nothing else is wrong. On failure nothing is written.
-CompileStatus compileModel(mlir::MLIRContext *context, llvm::StringRef inputPath,
-                           llvm::StringRef outputPath,
-                           const CompilerOptions &options,
-                           llvm::function_ref<void(const PhaseReport &)> report);
+CompileStatus
+compileModel(mlir::MLIRContext *context, llvm::StringRef inputPath,
+             llvm::StringRef outputPath, const CompilerOptions &options,
+             llvm::function_ref<void(const PhaseReport &)> report);
 
 } // namespace tenon
 

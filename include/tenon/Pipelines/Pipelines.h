@@ -21,16 +21,19 @@ struct PhaseOptions : mlir::PassPipelineOptions<PhaseOptions> {
 
 /// graph -> graph. Says the same thing in fewer, simpler ops; afterwards every
 /// size is an expression of arith ops over symbols.
-void buildSimplifyPipeline(mlir::OpPassManager &pm, const PhaseOptions &options);
+void buildSimplifyPipeline(mlir::OpPassManager &pm,
+                           const PhaseOptions &options);
 
 /// graph -> graph. Does what the recipe says; without one, nothing.
-void buildCompressPipeline(mlir::OpPassManager &pm, const PhaseOptions &options);
+void buildCompressPipeline(mlir::OpPassManager &pm,
+                           const PhaseOptions &options);
 
 /// graph -> kernel. Gives every computation a region and fuses regions.
 void buildFusePipeline(mlir::OpPassManager &pm, const PhaseOptions &options);
 
 /// kernel -> kernel. Every region gets a schedule and loops on memory.
-void buildSchedulePipeline(mlir::OpPassManager &pm, const PhaseOptions &options);
+void buildSchedulePipeline(mlir::OpPassManager &pm,
+                           const PhaseOptions &options);
 
 /// kernel -> plan. Buffers, launches, and a place in the arena for each buffer.
 void buildPlanPipeline(mlir::OpPassManager &pm, const PhaseOptions &options);

@@ -19,16 +19,15 @@ __attribute__((section(".note.tenon"), used, aligned(4))) static const struct {
 
 EXPORT const uint32_t tenon_abi_version = FAKE_ABI;
 
-EXPORT const char tenon_description[] =
-    "symbol batch 0 1048576 8\n"
-    "input x f32 batch 4\n"
-    "input the%20mask i64 batch\n"
-    "output y f32 2 batch 4\n"
-    "output rows i64\n"
-    "launch 0 multiply layer/matmul\n"
-    "launch 1 mask layer/mul,layer/cast\n"
-    "assume batch != 13\n"
-    "remark to be skipped\n";
+EXPORT const char tenon_description[] = "symbol batch 0 1048576 8\n"
+                                        "input x f32 batch 4\n"
+                                        "input the%20mask i64 batch\n"
+                                        "output y f32 2 batch 4\n"
+                                        "output rows i64\n"
+                                        "launch 0 multiply layer/matmul\n"
+                                        "launch 1 mask layer/mul,layer/cast\n"
+                                        "assume batch != 13\n"
+                                        "remark to be skipped\n";
 
 EXPORT int64_t tenon_sizes(const int64_t *symbols, int64_t *sizes,
                            int64_t *arena) {
@@ -65,7 +64,8 @@ static void mask(void *const *buffers, const int64_t *sizes, int64_t begin,
 
 EXPORT void tenon_run(tn_frame *frame) {
   int64_t batch = frame->symbols[0];
-  void *first[] = {frame->inputs[0], (void *)(uintptr_t)frame->weights, frame->arena};
+  void *first[] = {frame->inputs[0], (void *)(uintptr_t)frame->weights,
+                   frame->arena};
   void *second[] = {frame->arena, frame->inputs[1], frame->outputs[0]};
   frame->run_grid(frame, 0, multiply, first, &batch, batch);
   frame->run_grid(frame, 1, mask, second, &batch, batch);

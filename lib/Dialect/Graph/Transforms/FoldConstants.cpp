@@ -87,8 +87,7 @@ struct FoldElementwise : RewritePattern {
         return rewriter.notifyMatchFailure(op, "has an operand that varies");
       operands.push_back(*scalar);
     }
-    std::optional<double> value =
-        evaluate(op, operands, type.getElementType());
+    std::optional<double> value = evaluate(op, operands, type.getElementType());
     if (!value)
       return rewriter.notifyMatchFailure(op, "is not evaluated");
     DenseElementsAttr elements;
@@ -111,8 +110,7 @@ struct FoldSquare : OpRewritePattern<PowOp> {
 
   LogicalResult matchAndRewrite(PowOp op,
                                 PatternRewriter &rewriter) const override {
-    if (getSplat(op.getRhs()) != 2.0 ||
-        op.getLhs().getType() != op.getType())
+    if (getSplat(op.getRhs()) != 2.0 || op.getLhs().getType() != op.getType())
       return rewriter.notifyMatchFailure(op, "is no square of its own shape");
     rewriter.replaceOpWithNewOp<MulOp>(op, op.getType(), op.getLhs(),
                                        op.getLhs());

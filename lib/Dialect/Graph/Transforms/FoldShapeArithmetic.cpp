@@ -55,8 +55,7 @@ private:
   bool foldContents(Operation *op) {
     const SymbolicSizes *contents = shapes.getContents(op->getResult(0));
     auto type = cast<RankedTensorType>(op->getResult(0).getType());
-    if (!contents || isa<ConstantOp, FromIndicesOp>(op) ||
-        op->use_empty())
+    if (!contents || isa<ConstantOp, FromIndicesOp>(op) || op->use_empty())
       return false;
     SmallVector<int64_t> sizes;
     for (const SymbolicExpr &size : *shapes.getSizes(op->getResult(0)))
@@ -83,7 +82,8 @@ private:
     return true;
   }
 
-  /// Dynamic values and static sizes of `exprs`, as the ops' builders take them.
+  /// Dynamic values and static sizes of `exprs`, as the ops' builders take
+  /// them.
   std::pair<SmallVector<Value>, SmallVector<int64_t>>
   split(ArrayRef<SymbolicExpr> exprs) {
     SmallVector<Value> dynamic;
@@ -136,9 +136,9 @@ private:
       return;
     bool forward =
         llvm::all_of(op.getSteps(), [](int64_t step) { return step > 0; });
-    if (!forward || (llvm::all_of(op.getSteps(),
-                                  [](int64_t step) { return step == 1; }) &&
-                     foldIdentity(op, op.getInput())))
+    if (!forward ||
+        (llvm::all_of(op.getSteps(), [](int64_t step) { return step == 1; }) &&
+         foldIdentity(op, op.getInput())))
       return;
     SymbolicSizes starts, ends;
     for (auto [dim, mixed] : llvm::enumerate(op.getMixedStarts())) {
