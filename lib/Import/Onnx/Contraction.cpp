@@ -78,24 +78,6 @@ LogicalResult importGemm(ImportContext &ctx) {
   return result ? ctx.setResult(result) : failure();
 }
 
-/// batch×S×(heads·D)  ->  batch×heads×S×D
-FailureOr<Value> splitHeads(ImportContext &ctx, Value input, StringRef name) {
-  int64_t heads = ctx.getInt(name, 0), width = typeOf(input).getDimSize(2);
-  if (heads <= 0) {
-    ctx.invalid() << "needs " << name << " for an input of rank 3";
-    return failure();
-  }
-  if (ShapedType::isDynamic(width) || width % heads) {
-    ctx.unsupported() << "the size of a head must be known, but the input is "
-                      << input.getType() << " with " << heads << " heads";
-    return failure();
-  }
-  Value split =
-      ctx.reshape(input, {ctx.getSize(input, 0), ctx.getSize(input, 1),
-                          ctx.makeSize(heads), ctx.makeSize(width / heads)});
-  return ctx.transpose(split, {0, 2, 1, 3});
-}
-
 /// Past keys and values are joined before the new ones. `causal` of the op
 /// aligns the last query with the last key; ONNX aligns the first query with
 /// the first new key. These agree where there are as many queries as new keys.
@@ -113,7 +95,7 @@ LogicalResult importAttention(ImportContext &ctx) {
   for (auto [i, operand] : llvm::enumerate(operands)) {
     if (typeOf(operand).getRank() == 3) {
       FailureOr<Value> split =
-          splitHeads(ctx, operand, i == 0 ? "q_num_heads" : "kv_num_heads");
+          ctx.splitHeads(operand, i == 0 ? "q_num_heads" : "kv_num_heads");
       if (failed(split))
         return failure();
       operand = *split;
@@ -144,6 +126,16 @@ LogicalResult importAttention(ImportContext &ctx) {
     key = ctx.concat({past, key}, 2);
   if (Value past = ctx.getOperand(5))
     value = ctx.concat({past, value}, 2);
+  // Since opset 24 a shorter mask hides the keys behind its end.
+  if (Value mask = ctx.getOperand(3)) {
+    RankedTensorType maskType = typeOf(mask);
+    int64_t keys = typeOf(key).getDimSize(2);
+    int64_t covered = maskType.getRank() ? maskType.getShape().back() : 1;
+    if (!ShapedType::isDynamic(covered) && covered != 1 &&
+        !ShapedType::isDynamic(keys) && covered != keys)
+      return ctx.unsupported() << "a mask for " << covered << " of " << keys
+                               << " keys is unsupported";
+  }
   int64_t headSize = typeOf(query).getDimSize(3);
   if (ShapedType::isDynamic(headSize))
     headSize = typeOf(key).getDimSize(3);
@@ -162,12 +154,8 @@ LogicalResult importAttention(ImportContext &ctx) {
       ctx.builder, ctx.loc, type, query, key, value, ctx.getOperand(3),
       builder.getF32FloatAttr(scale),
       causal ? builder.getUnitAttr() : UnitAttr(), UnitAttr());
-  if (flat) {
-    Value joined = ctx.transpose(result, {0, 2, 1, 3});
-    Sizes sizes = ctx.getSizes(joined);
-    result = ctx.reshape(
-        joined, {sizes[0], sizes[1], ctx.multiply(sizes[2], sizes[3])});
-  }
+  if (flat)
+    result = ctx.joinHeads(result);
   (void)ctx.setResult(key, 1);
   (void)ctx.setResult(value, 2);
   return ctx.setResult(result);

@@ -134,6 +134,31 @@ LogicalResult importSwish(ImportContext &ctx) {
   return ctx.setResult(ctx.binary<graph::MulOp>(input, gate));
 }
 
+/// LeakyRelu(x)  ->  where x < 0, alpha * x, x
+LogicalResult importLeakyRelu(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  Type element = typeOf(input).getElementType();
+  Value negative = ctx.binary<graph::LessOp>(input, ctx.makeScalar(0, element),
+                                             ctx.builder.getI1Type());
+  Value scaled = ctx.binary<graph::MulOp>(
+      input, ctx.makeScalar(ctx.getFloat("alpha", 0.01f), element));
+  return ctx.setResult(graph::WhereOp::create(
+      ctx.builder, ctx.loc, input.getType(), negative, scaled, input));
+}
+
+/// Xor(a, b)  ->  not (equal a, b)
+LogicalResult importXor(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value same = ctx.binary<graph::EqualOp>(ctx.getOperand(0), ctx.getOperand(1));
+  if (!same)
+    return failure();
+  return ctx.setResult(
+      graph::NotOp::create(ctx.builder, ctx.loc, same.getType(), same));
+}
+
 const OpHandler handlers[] = {
     {"Abs", importUnary<graph::AbsOp>},
     {"Add", importBinary<graph::AddOp>},
@@ -152,6 +177,7 @@ const OpHandler handlers[] = {
     {"Greater", importBinary<graph::GreaterOp, true>},
     {"GreaterOrEqual", importBinary<graph::GreaterEqualOp, true>},
     {"IsNaN", importIsNaN},
+    {"LeakyRelu", importLeakyRelu},
     {"Less", importBinary<graph::LessOp, true>},
     {"LessOrEqual", importBinary<graph::LessEqualOp, true>},
     {"Log", importUnary<graph::LogOp>},
@@ -172,6 +198,7 @@ const OpHandler handlers[] = {
     {"Swish", importSwish},
     {"Tanh", importUnary<graph::TanhOp>},
     {"Where", importWhere},
+    {"Xor", importXor},
 };
 
 } // namespace

@@ -362,6 +362,31 @@ Value ImportContext::cast(Value input, Type elementType) {
   return graph::CastOp::create(builder, loc, type.clone(elementType), input);
 }
 
+FailureOr<Value> ImportContext::splitHeads(Value input, StringRef name) {
+  RankedTensorType type = typeOf(input);
+  int64_t heads = getInt(name, 0);
+  if (heads <= 0 || type.getRank() != 3) {
+    invalid() << "needs " << name << " and an input of rank 3, but has "
+              << heads << " and " << type;
+    return failure();
+  }
+  int64_t width = type.getDimSize(2);
+  if (ShapedType::isDynamic(width) || width % heads) {
+    unsupported() << "the size of a head must be known, but the input is "
+                  << type << " with " << heads << " heads";
+    return failure();
+  }
+  Value split = reshape(input, {getSize(input, 0), getSize(input, 1),
+                                makeSize(heads), makeSize(width / heads)});
+  return transpose(split, {0, 2, 1, 3});
+}
+
+Value ImportContext::joinHeads(Value input) {
+  Value joined = transpose(input, {0, 2, 1, 3});
+  Sizes sizes = getSizes(joined);
+  return reshape(joined, {sizes[0], sizes[1], multiply(sizes[2], sizes[3])});
+}
+
 RankedTensorType ImportContext::broadcastType(ArrayRef<Value> operands,
                                               Type elementType) {
   SmallVector<int64_t> sizes;

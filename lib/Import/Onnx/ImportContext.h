@@ -131,6 +131,12 @@ public:
                     mlir::OpFoldResult end);
   mlir::Value gather(mlir::Value input, mlir::Value indices, int64_t axis);
   mlir::Value cast(mlir::Value input, mlir::Type elementType);
+  /// batch×S×(heads·D)  ->  batch×heads×S×D
+  /// The number of heads is the attribute `name`. Fails after an error.
+  mlir::FailureOr<mlir::Value> splitHeads(mlir::Value input,
+                                          llvm::StringRef name);
+  /// batch×heads×S×D  ->  batch×S×(heads·D)
+  mlir::Value joinHeads(mlir::Value input);
   /// Null, after an error, if the operands' sizes do not broadcast.
   template <typename OpTy>
   mlir::Value binary(mlir::Value lhs, mlir::Value rhs,

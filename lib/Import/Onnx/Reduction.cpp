@@ -101,20 +101,12 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
     cosine = ctx.gather(cosine, positions, 0);
     sine = ctx.gather(sine, positions, 0);
   }
-  Sizes flat;
-  if (typeOf(input).getRank() == 3) {
-    int64_t heads = ctx.getInt("num_heads", 0);
-    int64_t width = typeOf(input).getDimSize(2);
-    if (heads <= 0)
-      return ctx.invalid() << "needs num_heads for an input of rank 3";
-    if (ShapedType::isDynamic(width) || width % heads)
-      return ctx.unsupported()
-             << "the size of a head must be known, but the "
-             << "input is " << input.getType() << " with " << heads << " heads";
-    flat = ctx.getSizes(input);
-    input = ctx.reshape(input, {flat[0], flat[1], ctx.makeSize(heads),
-                                ctx.makeSize(width / heads)});
-    input = ctx.transpose(input, {0, 2, 1, 3});
+  bool flat = typeOf(input).getRank() == 3;
+  if (flat) {
+    FailureOr<Value> split = ctx.splitHeads(input, "num_heads");
+    if (failed(split))
+      return failure();
+    input = *split;
   }
   if (typeOf(input).getRank() != 4)
     return ctx.invalid() << "needs an input of rank 3 or 4, but has "
@@ -134,8 +126,8 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
                               cosine, sine, ctx.getInt("interleaved", 0) != 0);
   if (rest)
     result = ctx.concat({result, rest}, 3);
-  if (!flat.empty())
-    result = ctx.reshape(ctx.transpose(result, {0, 2, 1, 3}), flat);
+  if (flat)
+    result = ctx.joinHeads(result);
   return ctx.setResult(result);
 }
 

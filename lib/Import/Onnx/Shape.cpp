@@ -329,6 +329,66 @@ LogicalResult importSplit(ImportContext &ctx) {
   return success();
 }
 
+/// Tile(x, [1, n])  ->  concat x, …, x axis 1
+LogicalResult importTile(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value result = ctx.getOperand(0);
+  FailureOr<Sizes> repeats = ctx.extractAll(ctx.getOperand(1), 0);
+  if (failed(repeats))
+    return failure();
+  if (static_cast<int64_t>(repeats->size()) != typeOf(result).getRank())
+    return ctx.invalid() << "has " << repeats->size()
+                         << " repeats for an input of type "
+                         << result.getType();
+  for (auto [dim, repeat] : llvm::enumerate(*repeats)) {
+    std::optional<int64_t> count = getConstantIntValue(repeat);
+    // Longer ones would make an op with too many operands.
+    if (!count || *count < 1 || *count > 64)
+      return ctx.unsupported() << "repeats must be constants from 1 to 64";
+    if (*count > 1)
+      result = ctx.concat(SmallVector<Value>(*count, result), dim);
+  }
+  return ctx.setResult(result);
+}
+
+/// Trilu(x)  ->  where columns - rows >= k (<= k if lower), x, 0
+LogicalResult importTrilu(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  RankedTensorType type = typeOf(input);
+  int64_t rank = type.getRank();
+  if (rank < 2)
+    return ctx.invalid() << "needs a rank of 2 or more, but has " << type;
+  OpFoldResult diagonal = ctx.makeSize(0);
+  if (Value operand = ctx.getOperand(1)) {
+    FailureOr<Sizes> values = ctx.extractAll(operand, INT64_MIN);
+    if (failed(values))
+      return failure();
+    if (values->size() != 1)
+      return ctx.invalid() << "k must have 1 element, but has "
+                           << values->size();
+    diagonal = values->front();
+  }
+  Type index = ctx.builder.getI64Type();
+  auto count = [&](OpFoldResult start, OpFoldResult size) -> Value {
+    return graph::IotaOp::create(
+        ctx.builder, ctx.loc, RankedTensorType::get(staticSize(size), index),
+        ctx.materialize(start), /*step=*/1, ctx.materialize(size));
+  };
+  OpFoldResult height = ctx.getSize(input, rank - 2);
+  Value columns = count(ctx.makeSize(0), ctx.getSize(input, rank - 1));
+  Value rows = ctx.reshape(count(diagonal, height), {height, ctx.makeSize(1)});
+  Type flag = ctx.builder.getI1Type();
+  Value kept = ctx.getInt("upper", 1)
+                   ? ctx.binary<graph::GreaterEqualOp>(columns, rows, flag)
+                   : ctx.binary<graph::LessEqualOp>(columns, rows, flag);
+  Value zero = ctx.makeScalar(0, type.getElementType());
+  return ctx.setResult(
+      graph::WhereOp::create(ctx.builder, ctx.loc, type, kept, input, zero));
+}
+
 /// Dropout is the identity when a model runs.
 LogicalResult importIdentity(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
@@ -350,6 +410,7 @@ const OpHandler handlers[] = {
     {"Shape", importShape},         {"Size", importSize},
     {"Slice", importSlice},         {"Split", importSplit},
     {"Squeeze", importSqueeze},     {"Transpose", importTranspose},
+    {"Tile", importTile},           {"Trilu", importTrilu},
     {"Unsqueeze", importUnsqueeze},
 };
 
