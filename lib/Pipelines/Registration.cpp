@@ -11,9 +11,11 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "tenon/Conversion/Passes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "tenon/Dialect/Kernel/Transforms/Passes.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Pipelines/Pipelines.h"
 
@@ -31,6 +33,8 @@ void tenon::registerAllDialects(DialectRegistry &registry) {
 void tenon::registerAllPasses() {
   registerTransformsPasses();
   graph::registerGraphPasses();
+  kernel::registerKernelPasses();
+  registerConversionPasses();
   registerPipelinesPasses();
   PassPipelineRegistration<>("tenon-simplify",
                              "Phase 2: say the same thing in fewer graph ops",
