@@ -15,6 +15,7 @@
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "tenon/Dialect/Kernel/Transforms/Passes.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Dialect/Plan/Transforms/Passes.h"
 #include "tenon/Pipelines/Pipelines.h"
@@ -32,9 +33,10 @@ void tenon::registerAllDialects(DialectRegistry &registry) {
 
 void tenon::registerAllPasses() {
   registerTransformsPasses();
-  registerConversionPasses();
   graph::registerGraphPasses();
+  kernel::registerKernelPasses();
   plan::registerPlanPasses();
+  registerConversionPasses();
   registerPipelinesPasses();
   for (const Phase &phase : getPhases())
     PassPipelineRegistration<PhaseOptions>(

@@ -3,6 +3,59 @@
 
 include "mlir/Pass/PassBase.td"
 
+def TENON_CONVERSION_PASSES_TD
+#define TENON_CONVERSION_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertGraphToKernelPass : Pass<"convert-graph-to-kernel", "::mlir::ModuleOp"> {
+  let summary = "Give every computation of the graph a region of its own";
+  let description = [{
+    Wants sizes as `arith` over `graph.symbol`. A matrix that is read only as
+    the right side of products is laid out in panels. A body takes the sizes of
+    its results as indices, and splat constants as scalars. Two sizes that
+    broadcast against each other are taken to be equal unless one is the static
+    1; where they are different values a `kernel.assume_equal` says so.
+
+    Before:
+
+    ```mlir
+    func.func @main(%x: tensor<?xf32> {tenon.name = "x", tenon.dims = ["n"]}) -> (tensor<?xf32> {tenon.name = "y"}) {
+      %n = graph.symbol "n" range 0 to 512
+      %0 = graph.neg %x : tensor<?xf32> -> tensor<?xf32>
+      return %0 : tensor<?xf32>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%x: tensor<?xf32> {tenon.name = "x", tenon.dims = ["n"]}) -> (tensor<?xf32> {tenon.name = "y"}) {
+      %n = kernel.symbol "n" range 0 to 512
+      %0 = kernel.region "neg" inputs(%x : tensor<?xf32>) indices(%n) sizes(%n) -> tensor<?xf32> {
+      ^bb0(%in: tensor<?xf32>, %size: index):
+        %1 = tensor.empty(%size) : tensor<?xf32>
+        %2 = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} ins(%in : tensor<?xf32>) outs(%1 : tensor<?xf32>) {
+        ^bb0(%a: f32, %b: f32):
+          %3 = arith.negf %a : f32
+          linalg.yield %3 : f32
+        } -> tensor<?xf32>
+        kernel.yield %2 : tensor<?xf32>
+      }
+      return %0 : tensor<?xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::tenon::kernel::KernelDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def TENON_CONVERSION_PASSES_TD
+#define TENON_CONVERSION_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
 def ConvertKernelToPlanPass : Pass<"convert-kernel-to-plan", "::mlir::ModuleOp"> {
   let summary = "Turn regions on tensors into launches on buffers";
   let description = [{

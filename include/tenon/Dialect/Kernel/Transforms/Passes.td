@@ -1,0 +1,53 @@
+#ifndef TENON_DIALECT_KERNEL_TRANSFORMS_PASSES_TD
+#define TENON_DIALECT_KERNEL_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def FuseRegionsPass : Pass<"kernel-fuse-regions"> {
+  let summary = "Merge regions so that fewer values go through memory";
+  let description = [{
+    A region whose result is read once joins its reader: elementwise bodies
+    become one, an elementwise body behind a `kernel.contract` its epilogue, a
+    transpose a flag of the contract or a layout of the attention beside it.
+
+    Before:
+
+    ```mlir
+    %0 = kernel.region "matmul" inputs(%x, %w : tensor<4x8xf32>, tensor<8x16xf32>) indices() sizes() -> tensor<4x16xf32> {
+    ^bb0(%a: tensor<4x8xf32>, %b: tensor<8x16xf32>):
+      %2 = kernel.contract %a, %b : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+      kernel.yield %2 : tensor<4x16xf32>
+    }
+    %1 = kernel.region "neg" inputs(%0 : tensor<4x16xf32>) indices() sizes() -> tensor<4x16xf32> {
+    ^bb0(%a: tensor<4x16xf32>):
+      %2 = tensor.empty() : tensor<4x16xf32>
+      %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<4x16xf32>) outs(%2 : tensor<4x16xf32>) {
+      ^bb0(%c: f32, %d: f32):
+        %4 = arith.negf %c : f32
+        linalg.yield %4 : f32
+      } -> tensor<4x16xf32>
+      kernel.yield %3 : tensor<4x16xf32>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    %1 = kernel.region "matmul_neg" inputs(%x, %w : tensor<4x8xf32>, tensor<8x16xf32>) indices() sizes() -> tensor<4x16xf32> {
+    ^bb0(%a: tensor<4x8xf32>, %b: tensor<8x16xf32>):
+      %2 = kernel.contract %a, %b : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+      %3 = tensor.empty() : tensor<4x16xf32>
+      %4 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x16xf32>) outs(%3 : tensor<4x16xf32>) {
+      ^bb0(%c: f32, %d: f32):
+        %5 = arith.negf %c : f32
+        linalg.yield %5 : f32
+      } -> tensor<4x16xf32>
+      kernel.yield %4 : tensor<4x16xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+#endif // TENON_DIALECT_KERNEL_TRANSFORMS_PASSES_TD

@@ -1,0 +1,89 @@
+// Matrix products and attention become anchors.
+#include "GraphToKernel.h"
+
+using namespace mlir;
+
+namespace tenon {
+
+static Value convertMatmul(GraphToKernel &state, graph::MatmulOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  auto lhsType = cast<RankedTensorType>(op.getLhs().getType());
+  auto rhsType = cast<RankedTensorType>(op.getRhs().getType());
+  Value lhs = state.get(op.getLhs()), rhs = state.get(op.getRhs());
+  auto weight = rhs.getDefiningOp<kernel::WeightOp>();
+  bool packed = weight && weight.getLayout() == kernel::LayoutKind::Panel32;
+  Sizes lhsSizes = state.sizesOf(lhs), rhsSizes, sizes;
+  if (packed)
+    for (int64_t size : rhsType.getShape())
+      rhsSizes.push_back(state.index(size));
+  else
+    rhsSizes = state.sizesOf(rhs);
+  auto last = [](const Sizes &list, bool swapped) {
+    return std::pair(list[list.size() - (swapped ? 1 : 2)],
+                     list[list.size() - (swapped ? 2 : 1)]);
+  };
+  auto [rows, depth] = last(lhsSizes, op.getTransposeLhs());
+  auto [rhsDepth, columns] = last(rhsSizes, op.getTransposeRhs());
+  state.assumeEqual(op.getLoc(), depth, rhsDepth);
+  for (int64_t dim = 0; dim < type.getRank() - 2; ++dim) {
+    Value size;
+    for (auto [operandType, list] :
+         {std::pair(lhsType, lhsSizes), std::pair(rhsType, rhsSizes)}) {
+      int64_t position = dim - (type.getRank() - operandType.getRank());
+      if (position < 0 || operandType.getDimSize(position) == 1)
+        continue;
+      if (size)
+        state.assumeEqual(op.getLoc(), size, list[position]);
+      else
+        size = list[position];
+    }
+    sizes.push_back(size ? size : state.index(1));
+  }
+  sizes.push_back(rows);
+  sizes.push_back(columns);
+  return state.createRegion(
+      op, "matmul", type, sizes, {lhs, rhs}, {},
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        return kernel::ContractOp::create(
+            b, op.getLoc(), type, scalars.tensors[0], scalars.tensors[1],
+            op.getTransposeLhs(), !packed && op.getTransposeRhs(), packed);
+      });
+}
+
+static Value convertAttention(GraphToKernel &state, graph::AttentionOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  SmallVector<Value> inputs;
+  for (Value operand : op->getOperands())
+    inputs.push_back(state.get(operand));
+  Sizes sizes = state.sizesOf(inputs[0]), keySizes = state.sizesOf(inputs[1]),
+        valueSizes = state.sizesOf(inputs[2]);
+  state.assumeEqual(op.getLoc(), sizes[0], keySizes[0]);
+  state.assumeEqual(op.getLoc(), keySizes[0], valueSizes[0]);
+  state.assumeEqual(op.getLoc(), keySizes[2], valueSizes[2]);
+  sizes[3] = valueSizes[3];
+  return state.createRegion(
+      op, "attention", type, sizes, inputs, {},
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        ArrayRef<Value> in = scalars.tensors;
+        auto plain = b.getDenseI64ArrayAttr({0, 1, 2, 3});
+        return kernel::AttentionOp::create(
+            b, op.getLoc(), type, in[0], in[1], in[2],
+            in.size() > 3 ? in[3] : Value(), op.getScaleAttr(),
+            op.getCausalAttr(), op.getZeroIfMaskedAttr(), plain, plain, plain,
+            plain);
+      });
+}
+
+FailureOr<bool> GraphToKernel::convertContraction(Operation *op) {
+  Value result;
+  if (auto matmul = dyn_cast<graph::MatmulOp>(op))
+    result = convertMatmul(*this, matmul);
+  else if (auto attention = dyn_cast<graph::AttentionOp>(op))
+    result = convertAttention(*this, attention);
+  else
+    return false;
+  replace(op->getResult(0), result, sizesOf(result));
+  return true;
+}
+
+} // namespace tenon

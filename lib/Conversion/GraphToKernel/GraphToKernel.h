@@ -1,0 +1,106 @@
+// The state of the conversion graph -> kernel, shared by the op families: which
+// value replaces which, and the size of every dimension as an index value.
+#ifndef TENON_CONVERSION_GRAPHTOKERNEL_GRAPHTOKERNEL_H
+#define TENON_CONVERSION_GRAPHTOKERNEL_GRAPHTOKERNEL_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "llvm/ADT/DenseSet.h"
+#include <map>
+
+namespace tenon {
+
+using Sizes = llvm::SmallVector<mlir::Value>;
+
+class GraphToKernel {
+public:
+  /// What the scalar body of a generic sees: the elements of its inputs, whole
+  /// tensors to extract from, and sizes.
+  struct Scalars {
+    llvm::SmallVector<mlir::Value> elements, tensors, indices;
+  };
+  using BuildAnchor =
+      llvm::function_ref<mlir::Value(mlir::OpBuilder &, Scalars)>;
+  using BuildScalar = BuildAnchor;
+
+  explicit GraphToKernel(mlir::OpBuilder builder) : builder(builder) {}
+
+  mlir::OpBuilder builder;
+
+  /// The value that replaces `value` of the graph, and its sizes.
+  mlir::Value get(mlir::Value value) { return values.lookup(value); }
+  Sizes sizesOf(mlir::Value value);
+  /// Declares that `by` replaces `value` and has these sizes.
+  void replace(mlir::Value value, mlir::Value by, Sizes sizes);
+
+  /// Arithmetic on sizes before the regions; folds what it can.
+  mlir::Value index(int64_t value);
+  mlir::Value index(mlir::OpFoldResult value);
+  mlir::Value add(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value sub(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value mul(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value min(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value max(mlir::Value lhs, mlir::Value rhs);
+  void assumeEqual(mlir::Location loc, mlir::Value lhs, mlir::Value rhs);
+
+  /// Sizes of operands broadcast to `type`, as numpy does.
+  Sizes broadcast(mlir::Location loc, mlir::RankedTensorType type,
+                  mlir::ValueRange operands);
+
+  /// A region whose body is what `build` makes of its inputs (`tensors`) and
+  /// indices. Has `op`'s location and id.
+  mlir::Value createRegion(mlir::Operation *op, llvm::StringRef name,
+                           mlir::RankedTensorType type, Sizes sizes,
+                           mlir::ValueRange inputs, mlir::ValueRange indices,
+                           BuildAnchor build);
+
+  /// A region with one linalg.generic over its result: `elements` are read
+  /// through `maps`, `tensors` and `indices` are for the body to use.
+  mlir::Value createGeneric(mlir::Operation *op, llvm::StringRef name,
+                            mlir::RankedTensorType type, Sizes sizes,
+                            mlir::ValueRange elements,
+                            llvm::ArrayRef<mlir::AffineMap> maps,
+                            mlir::ValueRange tensors, mlir::ValueRange indices,
+                            BuildScalar build);
+
+  mlir::Value createTranspose(mlir::Operation *op, mlir::Value input,
+                              llvm::ArrayRef<int64_t> permutation);
+  mlir::Value createView(mlir::Operation *op, mlir::Value input, Sizes sizes);
+  mlir::Value createView(mlir::Operation *op, mlir::Value input,
+                         mlir::RankedTensorType type, Sizes sizes);
+
+  /// Converts one op. Emits a diagnostic on failure.
+  mlir::LogicalResult convert(mlir::Operation *op);
+  /// Binds an argument's sizes to the symbols that `dims` names.
+  mlir::LogicalResult bind(mlir::Operation *op, mlir::Value argument,
+                           mlir::ArrayAttr dims);
+  void addSymbol(llvm::StringRef name, mlir::Value value) {
+    symbols[name.str()] = value;
+  }
+
+private:
+  /// Each converts the ops of its file; fails silently at others.
+  mlir::FailureOr<bool> convertElementwise(mlir::Operation *op);
+  mlir::FailureOr<bool> convertShape(mlir::Operation *op);
+  mlir::FailureOr<bool> convertData(mlir::Operation *op);
+  mlir::FailureOr<bool> convertContraction(mlir::Operation *op);
+  mlir::FailureOr<bool> convertReduction(mlir::Operation *op);
+
+  llvm::DenseMap<mlir::Value, mlir::Value> values;
+  llvm::DenseMap<mlir::Value, Sizes> sizes;
+  std::map<std::string, mlir::Value> symbols;
+  llvm::DenseSet<std::pair<mlir::Value, mlir::Value>> assumed;
+};
+
+/// The map of an operand of `type` that broadcasts to `output`, numpy's way.
+mlir::AffineMap broadcastMap(mlir::RankedTensorType type,
+                             mlir::RankedTensorType output);
+
+/// index or element + size if negative
+mlir::Value wrapNegative(mlir::OpBuilder &builder, mlir::Location loc,
+                         mlir::Value position, mlir::Value size);
+
+} // namespace tenon
+
+#endif // TENON_CONVERSION_GRAPHTOKERNEL_GRAPHTOKERNEL_H

@@ -1,0 +1,256 @@
+// Reductions become linalg; softmax and norms become anchors; rotary extracts.
+#include "GraphToKernel.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include <limits>
+
+using namespace mlir;
+
+namespace tenon {
+
+/// The value that changes no result: 0, or the least or largest element.
+static TypedAttr neutral(Builder &b, graph::ReductionKind kind, Type type) {
+  bool least = kind == graph::ReductionKind::Max;
+  if (auto floating = dyn_cast<FloatType>(type)) {
+    if (least || kind == graph::ReductionKind::Min)
+      return b.getFloatAttr(
+          type, APFloat::getInf(floating.getFloatSemantics(), least));
+    return b.getFloatAttr(type, 0.0);
+  }
+  unsigned width = type.getIntOrFloatBitWidth();
+  if (least)
+    return b.getIntegerAttr(type, APInt::getSignedMinValue(width));
+  if (kind == graph::ReductionKind::Min)
+    return b.getIntegerAttr(type, APInt::getSignedMaxValue(width));
+  return b.getIntegerAttr(type, 0);
+}
+
+static Value combine(OpBuilder &b, Location loc, graph::ReductionKind kind,
+                     Value x, Value y) {
+  bool isFloat = isa<FloatType>(x.getType());
+  switch (kind) {
+  case graph::ReductionKind::Sum:
+  case graph::ReductionKind::Mean:
+    return isFloat ? arith::AddFOp::create(b, loc, x, y).getResult()
+                   : arith::AddIOp::create(b, loc, x, y).getResult();
+  case graph::ReductionKind::Max:
+    return isFloat ? arith::MaximumFOp::create(b, loc, x, y).getResult()
+                   : arith::MaxSIOp::create(b, loc, x, y).getResult();
+  case graph::ReductionKind::Min:
+    return isFloat ? arith::MinimumFOp::create(b, loc, x, y).getResult()
+                   : arith::MinSIOp::create(b, loc, x, y).getResult();
+  }
+  llvm_unreachable("all kinds are handled");
+}
+
+static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  Value input = state.get(op.getInput());
+  Sizes inputSizes = state.sizesOf(input), sizes = inputSizes;
+  int64_t rank = type.getRank();
+  Value count = state.index(1);
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  SmallVector<AffineExpr> exprs;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    exprs.push_back(state.builder.getAffineDimExpr(dim));
+  for (int64_t axis : op.getAxes()) {
+    iterators[axis] = utils::IteratorType::reduction;
+    exprs[axis] = state.builder.getAffineConstantExpr(0);
+    count = state.mul(count, inputSizes[axis]);
+    sizes[axis] = state.index(1);
+  }
+  AffineMap outMap =
+      AffineMap::get(rank, 0, exprs, state.builder.getContext());
+  graph::ReductionKind kind = op.getKind();
+  bool isMean = kind == graph::ReductionKind::Mean;
+  SmallVector<Value> indices;
+  for (auto [dim, size] : llvm::enumerate(sizes))
+    if (type.isDynamicDim(dim))
+      indices.push_back(size);
+  size_t dynamic = indices.size();
+  if (isMean)
+    indices.push_back(count);
+  return state.createRegion(
+      op, "reduce", type, sizes, input, indices,
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        Location loc = op.getLoc();
+        Type element = type.getElementType();
+        ArrayRef<Value> dims = ArrayRef(scalars.indices).take_front(dynamic);
+        Value empty = tensor::EmptyOp::create(b, loc, type, dims);
+        Value first =
+            arith::ConstantOp::create(b, loc, neutral(b, kind, element));
+        Value init = linalg::FillOp::create(b, loc, first, empty).getResult(0);
+        SmallVector<AffineMap> maps = {b.getMultiDimIdentityMap(rank), outMap};
+        Value result =
+            linalg::GenericOp::create(
+                b, loc, TypeRange{type}, ValueRange{scalars.tensors[0]},
+                ValueRange{init}, maps, iterators,
+                [&](OpBuilder &inner, Location, ValueRange x) {
+                  linalg::YieldOp::create(inner, loc,
+                                          combine(inner, loc, kind, x[0], x[1]));
+                })
+                .getResult(0);
+        if (!isMean)
+          return result;
+        maps[1] = maps[0];
+        SmallVector<utils::IteratorType> parallel(
+            rank, utils::IteratorType::parallel);
+        return linalg::GenericOp::create(
+                   b, loc, TypeRange{type}, ValueRange{result},
+                   ValueRange{empty}, maps, parallel,
+                   [&](OpBuilder &inner, Location, ValueRange x) {
+                     Value n = arith::IndexCastOp::create(
+                         inner, loc, inner.getI64Type(), scalars.indices.back());
+                     Value mean;
+                     if (isa<FloatType>(element)) {
+                       n = arith::SIToFPOp::create(inner, loc, element, n);
+                       mean = arith::DivFOp::create(inner, loc, x[0], n);
+                     } else {
+                       if (element.getIntOrFloatBitWidth() < 64)
+                         n = arith::TruncIOp::create(inner, loc, element, n);
+                       mean = arith::DivSIOp::create(inner, loc, x[0], n);
+                     }
+                     linalg::YieldOp::create(inner, loc, mean);
+                   })
+            .getResult(0);
+      });
+}
+
+static Value convertSoftmax(GraphToKernel &state, graph::SoftmaxOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  Value input = state.get(op.getInput());
+  SmallVector<int64_t> permutation;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    permutation.push_back(dim);
+  bool isLast = op.getAxis() == type.getRank() - 1;
+  if (!isLast) {
+    std::swap(permutation[op.getAxis()], permutation.back());
+    input = state.createTranspose(op, input, permutation);
+  }
+  auto inner = cast<RankedTensorType>(input.getType());
+  Value result = state.createRegion(
+      op, "softmax", inner, state.sizesOf(input), input, {},
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        return kernel::SoftmaxOp::create(b, op.getLoc(), inner,
+                                         scalars.tensors[0]);
+      });
+  // A swap of two dimensions undoes itself.
+  return isLast ? result : state.createTranspose(op, result, permutation);
+}
+
+static Value convertNorm(GraphToKernel &state, graph::NormOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  SmallVector<Value> inputs{state.get(op.getInput())};
+  if (op.getScale())
+    inputs.push_back(state.get(op.getScale()));
+  if (op.getBias())
+    inputs.push_back(state.get(op.getBias()));
+  Sizes sizes = state.sizesOf(inputs[0]), flat = sizes;
+  int64_t axis = op.getAxis();
+  bool collapses = axis != type.getRank() - 1;
+  if (collapses) {
+    while ((int64_t)flat.size() > axis + 1) {
+      Value last = flat.pop_back_val();
+      flat.back() = state.mul(flat.back(), last);
+    }
+    inputs[0] = state.createView(op, inputs[0], flat);
+    for (Value &parameter : llvm::drop_begin(inputs))
+      parameter = state.createView(op, parameter, {flat.back()});
+  }
+  auto inner = cast<RankedTensorType>(inputs[0].getType());
+  Value result = state.createRegion(
+      op, "norm", inner, flat, inputs, {},
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        ArrayRef<Value> rest = scalars.tensors;
+        Value input = rest.consume_front();
+        Value scale = op.getScale() ? rest.consume_front() : Value();
+        Value bias = op.getBias() ? rest.consume_front() : Value();
+        return kernel::NormOp::create(b, op.getLoc(), inner, input, scale, bias,
+                                      op.getEpsilonAttr(), op.getRmsAttr());
+      });
+  return collapses ? state.createView(op, result, type, sizes) : result;
+}
+
+static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  SmallVector<Value> inputs;
+  for (Value operand : op->getOperands())
+    inputs.push_back(state.get(operand));
+  int64_t rank = type.getRank(), half = type.getShape().back() / 2;
+  return state.createGeneric(
+      op, "rotary", type, state.sizesOf(inputs[0]), {}, {}, inputs, {},
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        Location loc = op.getLoc();
+        auto constant = [&](int64_t value) -> Value {
+          return arith::ConstantIndexOp::create(b, loc, value);
+        };
+        SmallVector<Value> at;
+        for (int64_t dim = 0; dim < rank; ++dim)
+          at.push_back(linalg::IndexOp::create(b, loc, dim));
+        Value last = at.back(), pair, isFirst, first, second;
+        if (op.getInterleaved()) {
+          Value two = constant(2);
+          pair = arith::DivUIOp::create(b, loc, last, two);
+          first = arith::MulIOp::create(b, loc, pair, two);
+          second = arith::AddIOp::create(b, loc, first, constant(1));
+        } else {
+          Value upper = arith::CmpIOp::create(
+              b, loc, arith::CmpIPredicate::sge, last, constant(half));
+          Value shifted = arith::SubIOp::create(b, loc, last, constant(half));
+          first = pair = arith::SelectOp::create(b, loc, upper, shifted, last);
+          second = arith::AddIOp::create(b, loc, pair, constant(half));
+        }
+        isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, last,
+                                        first);
+        auto element = [&](Value position) -> Value {
+          at.back() = position;
+          return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
+        };
+        auto angle = [&](Value table) -> Value {
+          auto tableType = cast<RankedTensorType>(table.getType());
+          // Rank 3 stands for batch×S×D/2: the heads have no dimension.
+          int64_t dims = tableType.getRank();
+          SmallVector<Value> from;
+          for (int64_t dim = 0; dim < dims; ++dim) {
+            int64_t loop = dim + rank - dims;
+            if (dims == 3 && rank == 4 && dim == 0)
+              loop = 0;
+            from.push_back(dim == dims - 1 ? pair
+                           : tableType.getDimSize(dim) == 1
+                               ? constant(0)
+                               : at[loop]);
+          }
+          return tensor::ExtractOp::create(b, loc, table, from);
+        };
+        Value x = element(first), y = element(second);
+        Value cosine = angle(scalars.tensors[1]);
+        Value sine = angle(scalars.tensors[2]);
+        auto mul = [&](Value lhs, Value rhs) -> Value {
+          return arith::MulFOp::create(b, loc, lhs, rhs);
+        };
+        Value low =
+            arith::SubFOp::create(b, loc, mul(x, cosine), mul(y, sine));
+        Value high =
+            arith::AddFOp::create(b, loc, mul(x, sine), mul(y, cosine));
+        return arith::SelectOp::create(b, loc, isFirst, low, high);
+      });
+}
+
+FailureOr<bool> GraphToKernel::convertReduction(Operation *op) {
+  Value result;
+  if (auto reduce = dyn_cast<graph::ReduceOp>(op))
+    result = convertReduce(*this, reduce);
+  else if (auto softmax = dyn_cast<graph::SoftmaxOp>(op))
+    result = convertSoftmax(*this, softmax);
+  else if (auto norm = dyn_cast<graph::NormOp>(op))
+    result = convertNorm(*this, norm);
+  else if (auto rotary = dyn_cast<graph::RotaryOp>(op))
+    result = convertRotary(*this, rotary);
+  else
+    return false;
+  replace(op->getResult(0), result, sizesOf(result));
+  return true;
+}
+
+} // namespace tenon

@@ -1,0 +1,391 @@
+// Merges regions so that fewer values go through memory. See Passes.td.
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/PatternMatch.h"
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "tenon/Dialect/Kernel/Transforms/Passes.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+
+namespace tenon::kernel {
+#define GEN_PASS_DEF_FUSEREGIONSPASS
+#include "tenon/Dialect/Kernel/Transforms/Passes.h.inc"
+
+/// The last linalg.generic of a body that, beside it, holds only `AnchorTy`s,
+/// constants and empty tensors; null if the body is no such.
+template <typename... AnchorTy>
+static linalg::GenericOp getOnlyGeneric(RegionOp region) {
+  linalg::GenericOp result;
+  for (Operation &op : region.getBody().front().without_terminator()) {
+    if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+      if (result)
+        return nullptr;
+      result = generic;
+    } else if (!isa<tensor::EmptyOp, arith::ConstantOp, AnchorTy...>(op)) {
+      return nullptr;
+    }
+  }
+  return result;
+}
+
+/// The body of a region that is one generic in which every element of the
+/// result is computed by itself; else null.
+static linalg::GenericOp getElementwise(RegionOp region) {
+  if (region.getSchedule() || region.getNumResults() != 1)
+    return nullptr;
+  linalg::GenericOp generic = getOnlyGeneric<>(region);
+  if (!generic || generic.getNumDpsInits() != 1 ||
+      generic.getNumParallelLoops() != generic.getNumLoops() ||
+      !generic.getIndexingMapsArray().back().isIdentity() ||
+      !generic.getBody()->getArguments().back().use_empty() ||
+      region.getBody().front().getTerminator()->getOperand(0) !=
+          generic.getResult(0))
+    return nullptr;
+  return generic;
+}
+
+template <typename AnchorTy> static AnchorTy getAnchor(RegionOp region) {
+  if (region.getSchedule())
+    return nullptr;
+  auto anchors = region.getBody().front().getOps<AnchorTy>();
+  return anchors.empty() ? nullptr : *anchors.begin();
+}
+
+/// The permutation of a region that only transposes: dimension i of the result
+/// is dimension p[i] of its input.
+static std::optional<SmallVector<int64_t>> getTranspose(RegionOp region) {
+  linalg::GenericOp generic = getElementwise(region);
+  if (!generic || generic.getNumDpsInputs() != 1 ||
+      region.getInputs().size() != 1)
+    return std::nullopt;
+  Block *body = generic.getBody();
+  if (body->getTerminator()->getOperand(0) != body->getArgument(0))
+    return std::nullopt;
+  AffineMap map = generic.getIndexingMapsArray()[0];
+  if (!map.isPermutation() || generic.getDpsInputOperand(0)->get() !=
+                                  region.getBody().front().getArgument(0))
+    return std::nullopt;
+  SmallVector<int64_t> result(map.getNumResults());
+  for (unsigned dim = 0; dim < map.getNumResults(); ++dim)
+    result[map.getDimPosition(dim)] = dim;
+  return result;
+}
+
+/// Whether computing it again for every reader costs next to nothing.
+static bool isCheap(linalg::GenericOp generic) {
+  int64_t count = 0;
+  for (Operation &op : generic.getBody()->without_terminator()) {
+    if (isa<arith::ConstantOp, linalg::IndexOp>(op))
+      continue;
+    if (!isa<arith::ArithDialect>(op.getDialect()) || ++count > 2)
+      return false;
+  }
+  return true;
+}
+
+/// The only operand of `generic` that reads `value`, if nothing else does.
+static OpOperand *getOnlyRead(Value value, linalg::GenericOp generic) {
+  if (!value.hasOneUse())
+    return nullptr;
+  OpOperand &use = *value.use_begin();
+  return use.getOwner() == generic && generic.isDpsInput(&use) ? &use : nullptr;
+}
+
+/// The block argument that holds `value`, which is an input exactly once.
+static BlockArgument getArgument(RegionOp region, Value value) {
+  for (auto [i, input] : llvm::enumerate(region.getInputs()))
+    if (input == value)
+      return region.getBody().getArgument(i);
+  return nullptr;
+}
+
+/// One region that computes the producer, then the consumer, in its place.
+static RegionOp merge(RewriterBase &rewriter, RegionOp producer,
+                      RegionOp consumer) {
+  Value between = producer.getResult(0);
+  llvm::SetVector<Value> inputs, indices;
+  inputs.insert_range(producer.getInputs());
+  for (Value input : consumer.getInputs())
+    if (input != between)
+      inputs.insert(input);
+  indices.insert_range(producer.getIndices());
+  indices.insert_range(consumer.getIndices());
+  rewriter.setInsertionPoint(consumer);
+  Location loc = rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()});
+  auto merged = RegionOp::create(
+      rewriter, loc, consumer.getResultTypes(),
+      (producer.getName() + "_" + consumer.getName()).str(),
+      inputs.getArrayRef(), indices.getArrayRef(), consumer.getSizes(),
+      Value(), ScheduleAttr());
+  merged->setDiscardableAttrs(consumer->getDiscardableAttrDictionary());
+  Block *block = rewriter.createBlock(&merged.getBody());
+  IRMapping outer;
+  for (ArrayRef<Value> list : {inputs.getArrayRef(), indices.getArrayRef()})
+    for (Value value : list)
+      outer.map(value, block->addArgument(value.getType(), value.getLoc()));
+  auto clone = [&](RegionOp region) {
+    IRMapping map;
+    Block &body = region.getBody().front();
+    SmallVector<Value> operands(region.getInputs());
+    llvm::append_range(operands, region.getIndices());
+    for (auto [argument, operand] : llvm::zip(body.getArguments(), operands))
+      map.map(argument, outer.lookup(operand));
+    for (Operation &op : body.without_terminator())
+      rewriter.clone(op, map);
+    return map.lookupOrDefault(body.getTerminator()->getOperand(0));
+  };
+  outer.map(between, clone(producer));
+  YieldOp::create(rewriter, loc, clone(consumer));
+  rewriter.replaceOp(consumer, merged);
+  rewriter.eraseOp(producer);
+  return merged;
+}
+
+/// Drops dead ops of the body, and the inputs and indices it does not read.
+static void dropUnused(RegionOp region) {
+  Block &block = region.getBody().front();
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+  int64_t inputs = region.getInputs().size();
+  for (int64_t i = block.getNumArguments() - 1; i >= 0; --i) {
+    if (!block.getArgument(i).use_empty())
+      continue;
+    block.eraseArgument(i);
+    if (i < inputs)
+      region.getInputsMutable().erase(i);
+    else
+      region.getIndicesMutable().erase(i - inputs);
+  }
+}
+
+/// The two generics of a merged body become one. The first has identity as the
+/// map of its result and parallel loops only, so upstream always can.
+static void fuseGenerics(RewriterBase &rewriter, RegionOp region) {
+  SmallVector<linalg::GenericOp> generics(
+      region.getBody().front().getOps<linalg::GenericOp>());
+  for (OpOperand *operand : generics.back().getDpsInputOperands()) {
+    if (operand->get() != generics.front().getResult(0))
+      continue;
+    rewriter.setInsertionPoint(generics.back());
+    FailureOr<linalg::ElementwiseOpFusionResult> fused =
+        linalg::fuseElementwiseOps(rewriter, operand);
+    assert(succeeded(fused) && "elementwise generics fuse");
+    for (auto [from, to] : fused->replacements)
+      rewriter.replaceUsesWithIf(from, to, [&](OpOperand &use) {
+        return use.getOwner() != fused->fusedOp &&
+               use.getOwner() != generics.front();
+      });
+    rewriter.eraseOp(generics.back());
+    dropUnused(region);
+    return;
+  }
+}
+
+/// Whether every op of the generic runs on vectors and every other operand is
+/// read in a way an epilogue can.
+static bool isEpilogue(linalg::GenericOp generic, Value product) {
+  if (cast<RankedTensorType>(generic.getResult(0).getType())
+          .getElementType()
+          .isInteger(1))
+    return false;
+  for (OpOperand *operand : generic.getDpsInputOperands()) {
+    AffineMap map = generic.getMatchingIndexingMap(operand);
+    if (operand->get() == product ? !map.isIdentity()
+                                  : !isa<BlockArgument>(operand->get()))
+      return false;
+    for (AffineExpr expr : map.getResults())
+      if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
+        return false;
+  }
+  for (Operation &op : generic.getBody()->without_terminator())
+    if (!isa<arith::ConstantOp>(op) &&
+        (!OpTrait::hasElementwiseMappableTraits(&op) ||
+         llvm::any_of(op.getOperandTypes(), llvm::IsaPred<IndexType>)))
+      return false;
+  // Scalars from around the generic are sizes, which vectors cannot hold.
+  for (BlockArgument argument :
+       generic->getBlock()->getArguments())
+    if (argument.getType().isIndex())
+      for (Operation *user : argument.getUsers())
+        if (!isa<tensor::EmptyOp>(user))
+          return false;
+  return true;
+}
+
+/// contract, elementwise of its result  ->  contract with an epilogue
+static bool fuseEpilogue(RewriterBase &rewriter, RegionOp producer,
+                         RegionOp consumer) {
+  ContractOp contract = getAnchor<ContractOp>(producer);
+  linalg::GenericOp generic = getElementwise(consumer);
+  if (!contract || !generic)
+    return false;
+  BlockArgument product = getArgument(consumer, producer.getResult(0));
+  OpOperand *read = getOnlyRead(product, generic);
+  if (!read || !isEpilogue(generic, product))
+    return false;
+  linalg::GenericOp before = getOnlyGeneric<ContractOp>(producer);
+  RegionOp merged = merge(rewriter, producer, consumer);
+  if (before)
+    fuseGenerics(rewriter, merged);
+  else
+    dropUnused(merged);
+  return true;
+}
+
+/// elementwise, elementwise of its result  ->  one elementwise
+static bool fuseElementwise(RewriterBase &rewriter, RegionOp producer,
+                            RegionOp consumer) {
+  linalg::GenericOp first = getElementwise(producer);
+  linalg::GenericOp second = getElementwise(consumer);
+  if (!first || !second)
+    return false;
+  OpOperand *read =
+      getOnlyRead(getArgument(consumer, producer.getResult(0)), second);
+  if (!read)
+    return false;
+  // Through any other map an element is computed once for each repetition.
+  if (!second.getMatchingIndexingMap(read).isPermutation() && !isCheap(first))
+    return false;
+  fuseGenerics(rewriter, merge(rewriter, producer, consumer));
+  return true;
+}
+
+/// The input becomes what the transpose before it reads.
+static void skipTranspose(RegionOp region, unsigned input, RegionOp transpose) {
+  Value source = transpose.getInputs()[0];
+  region->setOperand(input, source);
+  region.getBody().getArgument(input).setType(source.getType());
+}
+
+/// attention(transpose(q), …)  ->  attention(q, …) with query_layout permuted
+/// contract(transpose(a), b)   ->  contract transpose_lhs(a, b)
+static bool foldOperandTranspose(RegionOp producer, RegionOp consumer,
+                                 unsigned input) {
+  auto permutation = getTranspose(producer);
+  if (!permutation)
+    return false;
+  BlockArgument argument = consumer.getBody().getArgument(input);
+  if (!argument.hasOneUse())
+    return false;
+  OpOperand &use = *argument.use_begin();
+  if (auto attention = dyn_cast<AttentionOp>(use.getOwner())) {
+    auto permute = [&](ArrayRef<int64_t> layout) {
+      SmallVector<int64_t> result;
+      for (int64_t dim : layout)
+        result.push_back((*permutation)[dim]);
+      return result;
+    };
+    if (use.getOperandNumber() == 0)
+      attention.setQueryLayout(permute(attention.getQueryLayout()));
+    else if (use.getOperandNumber() == 1)
+      attention.setKeyLayout(permute(attention.getKeyLayout()));
+    else if (use.getOperandNumber() == 2)
+      attention.setValueLayout(permute(attention.getValueLayout()));
+    else
+      return false;
+  } else if (auto contract = dyn_cast<ContractOp>(use.getOwner())) {
+    SmallVector<int64_t> swap;
+    for (size_t dim = 0; dim < permutation->size(); ++dim)
+      swap.push_back(dim);
+    if (swap.size() < 2)
+      return false;
+    std::swap(swap[swap.size() - 1], swap[swap.size() - 2]);
+    if (*permutation != swap)
+      return false;
+    if (use.getOperandNumber() == 0)
+      contract.setTransposeLhs(!contract.getTransposeLhs());
+    else if (!contract.getPacked())
+      contract.setTransposeRhs(!contract.getTransposeRhs());
+    else
+      return false;
+  } else {
+    return false;
+  }
+  skipTranspose(consumer, input, producer);
+  return true;
+}
+
+/// transpose(attention(…))  ->  attention(…) with output_layout permuted
+static bool foldResultTranspose(RewriterBase &rewriter, RegionOp producer,
+                                RegionOp consumer) {
+  AttentionOp attention = getAnchor<AttentionOp>(producer);
+  auto permutation = getTranspose(consumer);
+  if (!attention || !permutation)
+    return false;
+  SmallVector<int64_t> layout;
+  for (int64_t dim : attention.getOutputLayout())
+    layout.push_back(llvm::find(*permutation, dim) - permutation->begin());
+  rewriter.setInsertionPoint(consumer);
+  Type type = consumer.getResult(0).getType();
+  auto moved = RegionOp::create(
+      rewriter,
+      rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()}),
+      TypeRange{type}, producer.getName(), producer.getInputs(),
+      producer.getIndices(), consumer.getSizes(), Value(), ScheduleAttr());
+  moved->setDiscardableAttrs(consumer->getDiscardableAttrDictionary());
+  attention.setOutputLayout(layout);
+  attention.getOutput().setType(cast<RankedTensorType>(type));
+  moved.getBody().takeBody(producer.getBody());
+  rewriter.replaceOp(consumer, moved);
+  rewriter.eraseOp(producer);
+  return true;
+}
+
+namespace {
+
+struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
+  using Fusion = llvm::function_ref<bool(RegionOp, RegionOp, unsigned)>;
+
+  /// Tries `fuse` at every edge between regions until it changes nothing.
+  void repeat(Fusion fuse) {
+    for (bool changed = true; changed;) {
+      changed = false;
+      getOperation()->walk([&](RegionOp consumer) {
+        for (unsigned i = 0; i < consumer.getInputs().size(); ++i) {
+          auto producer = consumer.getInputs()[i].getDefiningOp<RegionOp>();
+          if (producer && fuse(producer, consumer, i)) {
+            changed = true;
+            return WalkResult::interrupt();
+          }
+        }
+        return WalkResult::advance();
+      });
+    }
+  }
+
+  void runOnOperation() override {
+    IRRewriter rewriter(&getContext());
+    auto isOnlyReader = [](RegionOp producer) {
+      return producer.getNumResults() == 1 &&
+             producer.getResult(0).hasOneUse();
+    };
+    // Anchors first: what they take in never runs by itself.
+    repeat([&](RegionOp producer, RegionOp consumer, unsigned input) {
+      if (foldOperandTranspose(producer, consumer, input)) {
+        if (producer->use_empty())
+          producer->erase();
+        return true;
+      }
+      return isOnlyReader(producer) &&
+             foldResultTranspose(rewriter, producer, consumer);
+    });
+    repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
+      return isOnlyReader(producer) &&
+             fuseEpilogue(rewriter, producer, consumer);
+    });
+    repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
+      return isOnlyReader(producer) &&
+             fuseElementwise(rewriter, producer, consumer);
+    });
+  }
+};
+
+} // namespace
+} // namespace tenon::kernel

@@ -1,0 +1,364 @@
+// The family that takes whatever is one linalg.generic: loops over its result,
+// in vectors where every operand is contiguous or constant along a row.
+#include "ScheduledRegion.h"
+#include "TileBuilder.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/PatternMatch.h"
+#include "tenon/Kernels/Family.h"
+
+using namespace mlir;
+using namespace tenon::kernel;
+
+namespace tenon {
+namespace {
+
+/// Elements of a one-dimensional result that make a tile of the grid.
+constexpr int64_t tileElements = 4096;
+
+/// The parts of a body that this family takes.
+struct LoopNest {
+  linalg::GenericOp main;           ///< parallel, or with reductions
+  linalg::GenericOp post = nullptr; ///< elementwise, on main's result
+  Value initial = nullptr;          ///< what a reduction starts from
+};
+
+std::optional<LoopNest> getLoopNest(RegionOp region) {
+  if (region->getNumResults() != 1)
+    return std::nullopt;
+  LoopNest nest;
+  for (Operation &op : region.getBody().front().without_terminator()) {
+    if (auto fill = dyn_cast<linalg::FillOp>(op)) {
+      nest.initial = fill.getInputs()[0];
+    } else if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+      if (generic->getNumResults() != 1 || nest.post)
+        return std::nullopt;
+      (nest.main ? nest.post : nest.main) = generic;
+    } else if (!isa<tensor::EmptyOp, arith::ConstantOp>(op)) {
+      return std::nullopt;
+    }
+  }
+  if (!nest.main)
+    return std::nullopt;
+  bool reduces = nest.main.getNumReductionLoops() > 0;
+  if (reduces != static_cast<bool>(nest.initial) || (nest.post && !reduces))
+    return std::nullopt;
+  return nest;
+}
+
+bool matchesLoops(RegionOp region) { return getLoopNest(region).has_value(); }
+
+class LoopsBuilder {
+public:
+  LoopsBuilder(const LoopNest &nest, const ScheduledRegion &region,
+               OpBuilder &builder, int64_t lanes)
+      : nest(nest), region(region), t{builder, region.op.getLoc()},
+        lanes(lanes), output(region.output(0)) {}
+
+  void build() {
+    for (auto [dim, kind] :
+         llvm::enumerate(nest.main.getIteratorTypesArray()))
+      (kind == utils::IteratorType::parallel ? parallel : reduced)
+          .push_back(dim);
+    for (unsigned dim = 0; dim < nest.main.getNumLoops(); ++dim)
+      sizes.push_back(sizeOf(dim));
+    coordinates.assign(sizes.size(), t.index(0));
+    if (parallel.empty()) {
+      t.forEach(region.begin, region.end, 1, [&](Value) { buildElement(); });
+    } else if (parallel.size() == 1) {
+      // One long row is cut into tiles.
+      unsigned dim = parallel.front();
+      t.forEach(region.begin, region.end, 1, [&](Value tile) {
+        Value first = t.mul(tile, t.index(tileElements));
+        Value last = t.min(t.add(first, t.index(tileElements)), sizes[dim]);
+        buildRow(dim, first, last);
+      });
+    } else {
+      SmallVector<Value> outer;
+      for (unsigned dim : ArrayRef(parallel).drop_back())
+        outer.push_back(sizes[dim]);
+      t.forEach(region.begin, region.end, 1, [&](Value row) {
+        for (auto [dim, value] :
+             llvm::zip(ArrayRef(parallel).drop_back(),
+                       t.delinearize(row, outer)))
+          coordinates[dim] = value;
+        buildRow(parallel.back(), t.index(0), sizes[parallel.back()]);
+      });
+    }
+  }
+
+private:
+  Value bufferOf(Value operand) {
+    return region.argument(cast<BlockArgument>(operand));
+  }
+
+  /// The number of iterations of a loop: a size of an operand that it walks.
+  Value sizeOf(unsigned dim) {
+    for (OpOperand &operand : nest.main->getOpOperands()) {
+      AffineMap map = nest.main.getMatchingIndexingMap(&operand);
+      for (auto [position, expr] : llvm::enumerate(map.getResults()))
+        if (expr == getAffineDimExpr(dim, map.getContext())) {
+          bool isInput = nest.main.isDpsInput(&operand);
+          return t.size(isInput ? bufferOf(operand.get()) : output, position);
+        }
+    }
+    llvm_unreachable("linalg verifies that every loop has an operand");
+  }
+
+  /// Where an operand's element lies for the current coordinates.
+  SmallVector<Value> access(AffineMap map) {
+    SmallVector<Value> position;
+    for (AffineExpr expr : map.getResults())
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        position.push_back(coordinates[dim.getPosition()]);
+      else
+        position.push_back(
+            t.index(cast<AffineConstantExpr>(expr).getValue()));
+    return position;
+  }
+
+  void buildRow(unsigned dim, Value first, Value last) {
+    if (canVectorize(dim)) {
+      Value whole = t.sub(last, t.rem(t.sub(last, first), t.index(lanes)));
+      t.forEach(first, whole, lanes, [&](Value at) {
+        coordinates[dim] = at;
+        buildVector(dim);
+      });
+      first = whole;
+    }
+    t.forEach(first, last, 1, [&](Value at) {
+      coordinates[dim] = at;
+      buildElement();
+    });
+  }
+
+  /// Are all operands f32, contiguous or constant along `dim`, and is all of
+  /// the body elementwise?
+  bool canVectorize(unsigned dim) {
+    if (!reduced.empty())
+      return false;
+    for (OpOperand &operand : nest.main->getOpOperands()) {
+      if (!getElementTypeOrSelf(operand.get().getType()).isF32())
+        return false;
+      AffineMap map = nest.main.getMatchingIndexingMap(&operand);
+      for (auto [position, expr] : llvm::enumerate(map.getResults()))
+        if (expr.isFunctionOfDim(dim) && position + 1 != map.getNumResults())
+          return false;
+    }
+    if (!outputMap().getResults().back().isFunctionOfDim(dim))
+      return false;
+    return llvm::all_of(*nest.main.getBody(), [](Operation &op) {
+      return isa<linalg::YieldOp, arith::ConstantOp>(op) ||
+             (OpTrait::hasElementwiseMappableTraits(&op) &&
+              op.getNumResults() == 1 && op.getNumRegions() == 0);
+    });
+  }
+
+  AffineMap outputMap() {
+    return nest.main.getMatchingIndexingMap(nest.main.getDpsInitOperand(0));
+  }
+
+  void buildVector(unsigned dim) {
+    IRMapping mapping;
+    for (OpOperand *operand : nest.main.getDpsInputOperands()) {
+      AffineMap map = nest.main.getMatchingIndexingMap(operand);
+      Value buffer = bufferOf(operand->get());
+      auto type = VectorType::get({lanes}, t.b.getF32Type());
+      bool walks = map.getNumResults() != 0 &&
+                   map.getResults().back().isFunctionOfDim(dim);
+      Value value;
+      if (walks)
+        value = vector::LoadOp::create(t.b, t.loc, type, buffer, access(map));
+      else
+        value = t.broadcast(
+            memref::LoadOp::create(t.b, t.loc, buffer, access(map)), lanes);
+      mapping.map(nest.main.getMatchingBlockArgument(operand), value);
+    }
+    Value result;
+    for (Operation &op : *nest.main.getBody()) {
+      if (auto yield = dyn_cast<linalg::YieldOp>(op)) {
+        result = onVector(yield.getValues()[0], mapping);
+        break;
+      }
+      if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+        mapping.map(constant.getResult(), t.splat(constant.getValue(), lanes));
+        continue;
+      }
+      for (Value operand : op.getOperands())
+        onVector(operand, mapping);
+      Operation *clone = t.b.clone(op, mapping);
+      Value value = clone->getResult(0);
+      value.setType(VectorType::get({lanes}, value.getType()));
+      mapping.map(op.getResult(0), value);
+    }
+    vector::StoreOp::create(t.b, t.loc, result, output, access(outputMap()));
+  }
+
+  /// `value` in vector form; a constant of the region becomes a splat.
+  Value onVector(Value value, IRMapping &mapping) {
+    if (Value known = mapping.lookupOrNull(value))
+      return known;
+    auto constant = value.getDefiningOp<arith::ConstantOp>();
+    assert(constant && "a body sees its arguments and constants only");
+    Value splat = t.splat(constant.getValue(), lanes);
+    mapping.map(value, splat);
+    return splat;
+  }
+
+  void buildElement() {
+    Value value;
+    if (reduced.empty()) {
+      value = buildBody(nest.main, nullptr);
+    } else {
+      value = buildReduction(0, buildConstant(nest.initial));
+      if (nest.post)
+        value = buildBody(nest.post, value);
+    }
+    memref::StoreOp::create(t.b, t.loc, value, output, access(outputMap()));
+  }
+
+  Value buildConstant(Value value) {
+    if (auto argument = dyn_cast<BlockArgument>(value))
+      return region.argument(argument);
+    return t.b.clone(*value.getDefiningOp())->getResult(0);
+  }
+
+  /// Loops over the reduced dimensions from `depth` on; returns the result.
+  Value buildReduction(size_t depth, Value accumulator) {
+    if (depth == reduced.size())
+      return buildBody(nest.main, accumulator);
+    auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), sizes[reduced[depth]],
+                                   t.index(1), accumulator);
+    OpBuilder::InsertionGuard guard(t.b);
+    t.b.setInsertionPointToStart(loop.getBody());
+    coordinates[reduced[depth]] = loop.getInductionVar();
+    Value next = buildReduction(depth + 1, loop.getRegionIterArg(0));
+    scf::YieldOp::create(t.b, t.loc, next);
+    return loop.getResult(0);
+  }
+
+  /// One evaluation of a generic's body. `accumulator` stands for the result so
+  /// far in a reduction, and for the reduction's result in what follows it.
+  Value buildBody(linalg::GenericOp generic, Value accumulator) {
+    IRMapping mapping;
+    for (OpOperand *operand : generic.getDpsInputOperands()) {
+      BlockArgument argument = generic.getMatchingBlockArgument(operand);
+      if (!isa<BlockArgument>(operand->get())) {
+        mapping.map(argument, accumulator);
+        continue;
+      }
+      mapping.map(argument,
+                  memref::LoadOp::create(
+                      t.b, t.loc, bufferOf(operand->get()),
+                      access(generic.getMatchingIndexingMap(operand))));
+    }
+    if (accumulator && generic == nest.main)
+      mapping.map(generic.getRegionOutputArgs()[0], accumulator);
+    cloneBlock(*generic.getBody(), mapping);
+    auto yield = cast<linalg::YieldOp>(generic.getBody()->getTerminator());
+    return lookup(yield.getValues()[0], mapping);
+  }
+
+  Value lookup(Value value, IRMapping &mapping) {
+    if (Value known = mapping.lookupOrNull(value))
+      return known;
+    Value made = buildConstant(value);
+    mapping.map(value, made);
+    return made;
+  }
+
+  /// Clones a body's ops; what reads tensors reads memrefs instead.
+  void cloneBlock(Block &block, IRMapping &mapping) {
+    for (Operation &op : block) {
+      if (isa<linalg::YieldOp>(op))
+        return;
+      auto values = [&](ValueRange range) {
+        SmallVector<Value> result;
+        for (Value value : range)
+          result.push_back(lookup(value, mapping));
+        return result;
+      };
+      if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+        mapping.map(index.getResult(), coordinates[index.getDim()]);
+      } else if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
+        mapping.map(extract.getResult(),
+                    memref::LoadOp::create(t.b, t.loc,
+                                           bufferOf(extract.getTensor()),
+                                           values(extract.getIndices())));
+      } else if (auto dim = dyn_cast<tensor::DimOp>(op)) {
+        mapping.map(dim.getResult(),
+                    memref::DimOp::create(t.b, t.loc, bufferOf(dim.getSource()),
+                                          lookup(dim.getIndex(), mapping)));
+      } else {
+        values(op.getOperands());
+        Operation *clone = op.cloneWithoutRegions(mapping);
+        t.b.insert(clone);
+        for (auto [from, to] : llvm::zip(op.getRegions(), clone->getRegions())) {
+          if (from.empty())
+            continue;
+          OpBuilder::InsertionGuard guard(t.b);
+          SmallVector<Location> locs(from.getNumArguments(), t.loc);
+          Block *body =
+              t.b.createBlock(&to, to.end(), from.getArgumentTypes(), locs);
+          mapping.map(from.getArguments(), body->getArguments());
+          cloneBlock(from.front(), mapping);
+        }
+        mapping.map(op.getResults(), clone->getResults());
+      }
+    }
+  }
+
+  const LoopNest &nest;
+  const ScheduledRegion &region;
+  TileBuilder t;
+  int64_t lanes;
+  Value output;
+  SmallVector<unsigned> parallel, reduced; ///< loops by kind, outermost first
+  SmallVector<Value> sizes, coordinates;   ///< of every loop
+};
+
+/// Result elements are independent: the grid is all rows but the innermost, or
+/// tiles of the only dimension.
+Value buildGrid(OpBuilder &builder, RegionOp region, const LoopNest &nest) {
+  TileBuilder t{builder, region.getLoc()};
+  SmallVector<Value> resultSizes = getResultSizes(builder, region, 0);
+  AffineMap map =
+      const_cast<LoopNest &>(nest).main.getMatchingIndexingMap(
+          const_cast<LoopNest &>(nest).main.getDpsInitOperand(0));
+  SmallVector<std::pair<unsigned, Value>> walked;
+  for (auto [expr, size] : llvm::zip(map.getResults(), resultSizes))
+    if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      walked.emplace_back(dim.getPosition(), size);
+  llvm::sort(walked, llvm::less_first());
+  if (walked.empty())
+    return t.index(1);
+  if (walked.size() == 1)
+    return t.ceilDiv(walked.front().second, tileElements);
+  SmallVector<Value> outer;
+  for (auto &[dim, size] : ArrayRef(walked).drop_back())
+    outer.push_back(size);
+  return t.product(outer);
+}
+
+LogicalResult scheduleLoops(RegionOp region, const TargetFacts &facts,
+                            RewriterBase &rewriter) {
+  LoopNest nest = *getLoopNest(region);
+  rewriter.setInsertionPoint(region);
+  int64_t lanes = facts.lanes(4);
+  auto schedule = ScheduleAttr::get(region.getContext(), "loops",
+                                    ArrayRef<int64_t>{tileElements}, lanes);
+  Value grid = buildGrid(rewriter, region, nest);
+  ScheduledRegion scheduled =
+      createScheduledRegion(rewriter, region, grid, schedule);
+  LoopsBuilder(nest, scheduled, rewriter, lanes).build();
+  YieldOp::create(rewriter, region.getLoc(), ValueRange());
+  rewriter.replaceOp(region, scheduled.op);
+  return success();
+}
+
+} // namespace
+
+KernelFamily loopsFamily() { return {"loops", matchesLoops, scheduleLoops}; }
+
+} // namespace tenon

@@ -1,0 +1,13 @@
+// The families, in the order in which they are asked.
+#include "tenon/Kernels/Family.h"
+
+namespace tenon {
+
+llvm::ArrayRef<KernelFamily> cpuFamilies() {
+  // The fallback comes last.
+  static const KernelFamily families[] = {contractFamily(), attentionFamily(),
+                                          rowFamily(), loopsFamily()};
+  return families;
+}
+
+} // namespace tenon

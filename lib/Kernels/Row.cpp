@@ -1,0 +1,227 @@
+// Softmax and norms: each row of the last dimension is read a few times, while
+// it is in the nearest cache, by vectors.
+#include "ScheduledRegion.h"
+#include "TileBuilder.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/PatternMatch.h"
+#include "tenon/Kernels/Family.h"
+#include <limits>
+
+using namespace mlir;
+using namespace tenon::kernel;
+
+namespace tenon {
+namespace {
+
+Operation *getAnchor(RegionOp region) {
+  Block &body = region.getBody().front();
+  Operation *anchor = &body.front();
+  if (!isa<SoftmaxOp, NormOp>(anchor) || anchor->getNextNode() != &body.back())
+    return nullptr;
+  auto type = cast<RankedTensorType>(anchor->getResult(0).getType());
+  return type.getElementType().isF32() && type.getRank() > 0 ? anchor : nullptr;
+}
+
+bool matchesRow(RegionOp region) { return getAnchor(region) != nullptr; }
+
+/// Walks one row in vectors; what is left over goes through a mask.
+class RowBuilder {
+public:
+  RowBuilder(OpBuilder &builder, Location loc, int64_t lanes)
+      : t{builder, loc}, lanes(lanes),
+        type(VectorType::get({lanes}, builder.getF32Type())) {}
+
+  using Step = llvm::function_ref<Value(Value at, Value mask, Value total)>;
+
+  /// Folds `step` over the vectors of a row of `size` elements and returns the
+  /// last value. The mask is null where all lanes count.
+  Value fold(Value size, Value initial, Step step) {
+    Value whole = t.sub(size, t.rem(size, t.index(lanes)));
+    auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), whole,
+                                   t.index(lanes), initial);
+    {
+      OpBuilder::InsertionGuard guard(t.b);
+      t.b.setInsertionPointToStart(loop.getBody());
+      scf::YieldOp::create(t.b, t.loc,
+                           step(loop.getInductionVar(), nullptr,
+                                loop.getRegionIterArg(0)));
+    }
+    Value left = t.sub(size, whole);
+    Value hasRest = arith::CmpIOp::create(
+        t.b, t.loc, arith::CmpIPredicate::ne, left, t.index(0));
+    auto rest = scf::IfOp::create(t.b, t.loc, initial.getType(), hasRest,
+                                  /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(t.b);
+    t.b.setInsertionPointToStart(rest.thenBlock());
+    Value mask = vector::CreateMaskOp::create(
+        t.b, t.loc, VectorType::get({lanes}, t.b.getI1Type()), left);
+    scf::YieldOp::create(t.b, t.loc, step(whole, mask, loop.getResult(0)));
+    t.b.setInsertionPointToStart(rest.elseBlock());
+    scf::YieldOp::create(t.b, t.loc, loop.getResult(0));
+    return rest.getResult(0);
+  }
+
+  /// The same without a result.
+  void walk(Value size, llvm::function_ref<void(Value at, Value mask)> step) {
+    fold(size, t.index(0), [&](Value at, Value mask, Value) {
+      step(at, mask);
+      return t.index(0);
+    });
+  }
+
+  /// Lanes outside the mask read `outside`.
+  Value load(Value flat, Value offset, Value at, Value mask, Value outside) {
+    Value position = t.add(offset, at);
+    if (!mask)
+      return vector::LoadOp::create(t.b, t.loc, type, flat, position);
+    return vector::MaskedLoadOp::create(t.b, t.loc, type, flat, position, mask,
+                                        outside);
+  }
+
+  void store(Value value, Value flat, Value offset, Value at, Value mask) {
+    Value position = t.add(offset, at);
+    if (mask)
+      vector::MaskedStoreOp::create(t.b, t.loc, flat, position, mask, value);
+    else
+      vector::StoreOp::create(t.b, t.loc, value, flat, position);
+  }
+
+  Value splat(double value) {
+    return t.splat(t.b.getF32FloatAttr(value), lanes);
+  }
+  Value select(Value mask, Value value, Value outside) {
+    return mask ? arith::SelectOp::create(t.b, t.loc, mask, value, outside)
+                      .getResult()
+                : value;
+  }
+  Value spread(Value scalar) { return t.broadcast(scalar, lanes); }
+  Value reduce(vector::CombiningKind kind, Value value) {
+    return vector::ReductionOp::create(t.b, t.loc, kind, value);
+  }
+  Value addf(Value lhs, Value rhs) {
+    return arith::AddFOp::create(t.b, t.loc, lhs, rhs);
+  }
+  Value subf(Value lhs, Value rhs) {
+    return arith::SubFOp::create(t.b, t.loc, lhs, rhs);
+  }
+  Value mulf(Value lhs, Value rhs) {
+    return arith::MulFOp::create(t.b, t.loc, lhs, rhs);
+  }
+  Value divf(Value lhs, Value rhs) {
+    return arith::DivFOp::create(t.b, t.loc, lhs, rhs);
+  }
+
+  TileBuilder t;
+  int64_t lanes;
+  VectorType type;
+};
+
+/// exp(x - max(x)) / sum(exp(x - max(x)))
+void buildSoftmaxRow(RowBuilder &r, Value input, Value output, Value offset,
+                     Value size) {
+  OpBuilder &b = r.t.b;
+  Location loc = r.t.loc;
+  Value lowest = r.splat(-std::numeric_limits<double>::infinity());
+  Value zero = r.splat(0);
+  Value maxima = r.fold(size, lowest, [&](Value at, Value mask, Value total) {
+    Value x = r.load(input, offset, at, mask, lowest);
+    return arith::MaximumFOp::create(b, loc, total, x).getResult();
+  });
+  Value max = r.spread(r.reduce(vector::CombiningKind::MAXIMUMF, maxima));
+  Value sums = r.fold(size, zero, [&](Value at, Value mask, Value total) {
+    Value x = r.load(input, offset, at, mask, lowest);
+    Value e = math::ExpOp::create(b, loc, r.subf(x, max));
+    r.store(e, output, offset, at, mask);
+    return r.addf(total, r.select(mask, e, zero));
+  });
+  Value sum = r.spread(r.reduce(vector::CombiningKind::ADD, sums));
+  r.walk(size, [&](Value at, Value mask) {
+    Value e = r.load(output, offset, at, mask, zero);
+    r.store(r.divf(e, sum), output, offset, at, mask);
+  });
+}
+
+/// (x - mean) / sqrt(mean((x - mean)²) + epsilon) · scale + bias; with rms the
+/// mean counts as 0.
+void buildNormRow(RowBuilder &r, NormOp op, Value input, Value scale,
+                  Value bias, Value output, Value offset, Value size) {
+  OpBuilder &b = r.t.b;
+  Location loc = r.t.loc;
+  Value zero = r.splat(0), origin = r.t.index(0);
+  Value count = arith::UIToFPOp::create(
+      b, loc, b.getF32Type(),
+      arith::IndexCastOp::create(b, loc, b.getI64Type(), size));
+  Value mean = zero;
+  if (!op.getRms()) {
+    Value sums = r.fold(size, zero, [&](Value at, Value mask, Value total) {
+      return r.addf(total, r.load(input, offset, at, mask, zero));
+    });
+    mean = r.spread(r.divf(r.reduce(vector::CombiningKind::ADD, sums), count));
+  }
+  // Two passes, as the definition: one pass over squares would cancel.
+  Value squares = r.fold(size, zero, [&](Value at, Value mask, Value total) {
+    Value x = r.load(input, offset, at, mask, zero);
+    Value d = op.getRms() ? x : r.select(mask, r.subf(x, mean), zero);
+    return math::FmaOp::create(b, loc, d, d, total).getResult();
+  });
+  Value variance =
+      r.divf(r.reduce(vector::CombiningKind::ADD, squares), count);
+  Value epsilon = arith::ConstantOp::create(b, loc, op.getEpsilonAttr());
+  Value root = math::SqrtOp::create(b, loc, r.addf(variance, epsilon));
+  Value one = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1));
+  Value factor = r.spread(r.divf(one, root));
+  r.walk(size, [&](Value at, Value mask) {
+    Value x = r.load(input, offset, at, mask, zero);
+    Value y = r.mulf(op.getRms() ? x : r.subf(x, mean), factor);
+    if (scale)
+      y = r.mulf(y, r.load(scale, origin, at, mask, zero));
+    if (bias)
+      y = r.addf(y, r.load(bias, origin, at, mask, zero));
+    r.store(y, output, offset, at, mask);
+  });
+}
+
+LogicalResult scheduleRow(RegionOp region, const TargetFacts &facts,
+                          RewriterBase &rewriter) {
+  Operation *anchor = getAnchor(region);
+  Location loc = region.getLoc();
+  rewriter.setInsertionPoint(region);
+  SmallVector<Value> sizes = getResultSizes(rewriter, region, 0);
+  Value grid =
+      TileBuilder{rewriter, loc}.product(ArrayRef(sizes).drop_back());
+  int64_t lanes = facts.lanes(4);
+  auto schedule = ScheduleAttr::get(region.getContext(), "row",
+                                    ArrayRef<int64_t>{1}, lanes);
+  ScheduledRegion scheduled =
+      createScheduledRegion(rewriter, region, grid, schedule);
+  RowBuilder r(rewriter, loc, lanes);
+  auto flat = [&](Value operand) -> Value {
+    if (!operand)
+      return nullptr;
+    return r.t.flatten(scheduled.argument(cast<BlockArgument>(operand)));
+  };
+  Value output = scheduled.output(0);
+  Value size =
+      r.t.size(output, cast<MemRefType>(output.getType()).getRank() - 1);
+  output = r.t.flatten(output);
+  auto norm = dyn_cast<NormOp>(anchor);
+  Value input = flat(anchor->getOperand(0));
+  Value scale = norm ? flat(norm.getScale()) : Value();
+  Value bias = norm ? flat(norm.getBias()) : Value();
+  r.t.forEach(scheduled.begin, scheduled.end, 1, [&](Value row) {
+    Value offset = r.t.mul(row, size);
+    if (norm)
+      buildNormRow(r, norm, input, scale, bias, output, offset, size);
+    else
+      buildSoftmaxRow(r, input, output, offset, size);
+  });
+  YieldOp::create(rewriter, loc, ValueRange());
+  rewriter.replaceOp(region, scheduled.op);
+  return success();
+}
+
+} // namespace
+
+KernelFamily rowFamily() { return {"row", matchesRow, scheduleRow}; }
+
+} // namespace tenon

@@ -1,0 +1,34 @@
+// What every family does alike: the second form of a region, ready for a body.
+#ifndef TENON_LIB_KERNELS_SCHEDULEDREGION_H
+#define TENON_LIB_KERNELS_SCHEDULEDREGION_H
+
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+
+namespace tenon {
+
+struct ScheduledRegion {
+  kernel::RegionOp op;
+  mlir::Block *block;
+  mlir::Value begin, end;
+
+  /// The memref of a result.
+  mlir::Value output(unsigned number) const;
+  /// What stands for an argument of the first form's body: a memref for an
+  /// input, an index for an index.
+  mlir::Value argument(mlir::BlockArgument first) const;
+};
+
+/// Creates the second form before `region`, with an empty body.
+ScheduledRegion createScheduledRegion(mlir::RewriterBase &rewriter,
+                                      kernel::RegionOp region,
+                                      mlir::Value grid,
+                                      kernel::ScheduleAttr schedule);
+
+/// The sizes of a region's result, as values before the region.
+llvm::SmallVector<mlir::Value> getResultSizes(mlir::OpBuilder &builder,
+                                              kernel::RegionOp region,
+                                              unsigned number);
+
+} // namespace tenon
+
+#endif // TENON_LIB_KERNELS_SCHEDULEDREGION_H
