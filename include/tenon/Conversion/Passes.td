@@ -98,4 +98,40 @@ def ConvertKernelToPlanPass : Pass<"convert-kernel-to-plan", "::mlir::ModuleOp">
   let dependentDialects = ["::mlir::func::FuncDialect", "::tenon::plan::PlanDialect"];
 }
 
+def ConvertPlanToLLVMPass : Pass<"convert-plan-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Turn the plan into the functions that the runtime calls";
+  let description = [{
+    `@main` becomes `tenon_sizes` and `tenon_run`; a kernel takes pointers and
+    rebuilds its buffers, whose bodies stay as they are. The names and sizes of
+    inputs and outputs become text, as include/tenon-c/ModuleAbi.h says.
+
+    Before:
+
+    ```mlir
+    func.func @main(%y: memref<?xf32> {tenon.output, tenon.name = "y"}) {
+      %n = plan.symbol "n" range 0 to 512
+      plan.output %y sizes(%n) : memref<?xf32>
+      return
+    }
+    ```
+
+    After:
+
+    ```mlir
+    llvm.func @tenon_sizes(%symbols: !llvm.ptr, %sizes: !llvm.ptr, %arena: !llvm.ptr) -> i64 {
+      %n = llvm.load %symbols : !llvm.ptr -> i64
+      %zero = llvm.mlir.constant(0 : i64) : i64
+      llvm.store %n, %sizes : i64, !llvm.ptr
+      llvm.store %zero, %arena : i64, !llvm.ptr
+      llvm.return %zero : i64
+    }
+    llvm.func @tenon_run(%frame: !llvm.ptr) {
+      llvm.return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // TENON_CONVERSION_PASSES_TD

@@ -1,0 +1,32 @@
+// From a plan to machine code for CPUs: one file that the runtime loads.
+#ifndef TENON_TARGET_CPU_EMIT_H
+#define TENON_TARGET_CPU_EMIT_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "tenon/Target/Interface/TargetFacts.h"
+
+namespace mlir {
+class OpPassManager;
+class RewritePatternSet;
+} // namespace mlir
+
+namespace tenon {
+
+/// plan -> llvm dialect.
+void buildCpuLoweringPipeline(mlir::OpPassManager &pm);
+
+/// Rewrites math ops on f32 into arithmetic. Bounds: exp and exp2 2 ULP, erf
+/// 2 ULP, tanh 4 ULP; the others are upstream's approximations.
+void populateVectorMathPatterns(mlir::RewritePatternSet &patterns);
+
+/// Lowers a plan and writes it to `outputPath` as `emit` says: "so" with the
+/// weights of `modelDir` behind the code, "obj", "asm", "llvm" or "mlir". The
+/// file appears whole or not at all. Emits a diagnostic on failure.
+mlir::LogicalResult emitArtifact(mlir::ModuleOp plan, const TargetFacts &facts,
+                                 llvm::StringRef modelDir,
+                                 llvm::StringRef outputPath,
+                                 llvm::StringRef emit = "so");
+
+} // namespace tenon
+
+#endif // TENON_TARGET_CPU_EMIT_H

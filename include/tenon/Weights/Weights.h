@@ -1,0 +1,22 @@
+// Weights of a plan: read from the model's files, packed, written in order.
+#ifndef TENON_WEIGHTS_WEIGHTS_H
+#define TENON_WEIGHTS_WEIGHTS_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace tenon {
+
+/// Writes every plan.weight at its position, gaps filled with zeros, and returns
+/// the bytes written. Holds one weight in memory at a time. Files are looked up
+/// in `modelDir`. Emits a diagnostic on failure.
+mlir::FailureOr<uint64_t> writeWeights(mlir::ModuleOp module,
+                                       llvm::StringRef modelDir,
+                                       llvm::raw_ostream &os);
+
+/// K x N, row-major, to ceil(N/32) x K x 32, the last panel filled with zeros.
+std::string packPanel32(llvm::StringRef matrix, int64_t rows, int64_t columns,
+                        int64_t elementBytes);
+
+} // namespace tenon
+
+#endif // TENON_WEIGHTS_WEIGHTS_H

@@ -1,0 +1,579 @@
+// Turns @main into tenon_sizes and tenon_run, and gives kernels their C
+// signature. See Passes.td and include/tenon-c/ModuleAbi.h.
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+
+#include "tenon-c/ModuleAbi.h"
+#include "tenon/Conversion/Passes.h"
+#include "tenon/Dialect/Plan/IR/PlanOps.h"
+
+using namespace mlir;
+
+namespace tenon {
+#define GEN_PASS_DEF_CONVERTPLANTOLLVMPASS
+#include "tenon/Conversion/Passes.h.inc"
+
+namespace {
+
+int64_t elementBytes(Type type) {
+  return type.isIndex() ? 8 : (type.getIntOrFloatBitWidth() + 7) / 8;
+}
+
+std::string encode(StringRef text) {
+  std::string result;
+  for (unsigned char c : text) {
+    if (c > 32 && c != 127 && c != '%' && c != ',') {
+      result += c;
+      continue;
+    }
+    result += '%';
+    result += llvm::hexdigit(c >> 4);
+    result += llvm::hexdigit(c & 15);
+  }
+  return result;
+}
+
+void collectNames(Location loc, SmallVectorImpl<std::string> &names) {
+  if (auto name = dyn_cast<NameLoc>(loc))
+    names.push_back(encode(name.getName()));
+  else if (auto fused = dyn_cast<FusedLoc>(loc))
+    for (Location part : fused.getLocations())
+      collectNames(part, names);
+}
+
+/// An expression over symbols as people read it.
+std::string expressionText(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return "?";
+  if (auto symbol = dyn_cast<plan::SymbolOp>(op))
+    return symbol.getName().str();
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant)))
+    return std::to_string(constant.getSExtValue());
+  std::string result = op->getName().stripDialect().str() + "(";
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    result += (i ? ", " : "") + expressionText(operand);
+  return result + ")";
+}
+
+/// The bytes of a constant, one element after the other.
+FailureOr<std::string> constantBytes(plan::ConstantOp op) {
+  auto type = cast<MemRefType>(op.getBuffer().getType());
+  size_t bytes = type.getNumElements() * elementBytes(type.getElementType());
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(op.getValue())) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    if (!blob || blob->getData().size() != bytes)
+      return op.emitOpError("has no data of ") << bytes << " bytes";
+    return std::string(blob->getData().data(), bytes);
+  }
+  auto dense = dyn_cast<DenseElementsAttr>(op.getValue());
+  if (!dense)
+    return op.emitOpError("has a value that is not dense");
+  std::string result;
+  if (type.getElementType().isInteger(1)) {
+    for (bool bit : dense.getValues<bool>())
+      result += char(bit);
+    return result;
+  }
+  ArrayRef<char> raw = dense.getRawData();
+  if (!dense.isSplat())
+    return std::string(raw.data(), raw.size());
+  while (result.size() < bytes)
+    result.append(raw.data(), raw.size());
+  return result;
+}
+
+/// Writes one function of the artifact: values of @main to llvm values.
+class HostBuilder {
+public:
+  HostBuilder(LLVM::LLVMFuncOp function, func::FuncOp main)
+      : main(main), function(function),
+        b(main.getContext()), loc(main.getLoc()), i64(b.getI64Type()),
+        pointer(LLVM::LLVMPointerType::get(b.getContext())) {
+    b.setInsertionPointToEnd(this->function.addEntryBlock(b));
+  }
+
+  Value constant(int64_t value) {
+    return LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(value));
+  }
+  Value offset(Value base, Value bytes) {
+    return LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(), base,
+                               ArrayRef<LLVM::GEPArg>{bytes});
+  }
+  Value slot(Value base, int64_t number) {
+    return LLVM::GEPOp::create(b, loc, pointer, i64, base,
+                               ArrayRef<LLVM::GEPArg>{int32_t(number)});
+  }
+  Value load(Type type, Value base, int64_t number) {
+    return LLVM::LoadOp::create(b, loc, type, slot(base, number));
+  }
+  void store(Value value, Value base, int64_t number) {
+    LLVM::StoreOp::create(b, loc, value, slot(base, number));
+  }
+
+  /// Evaluates every size. A failing assumption returns where `checks` is set.
+  LogicalResult evaluateSizes(Value symbols, bool checks) {
+    int64_t symbolNumber = 0, assumption = 0;
+    for (Operation &op : main.getBody().front()) {
+      if (auto symbol = dyn_cast<plan::SymbolOp>(op)) {
+        Value value = load(i64, symbols, symbolNumber++);
+        named[symbol.getName()] = value;
+        map.map(symbol.getValue(), value);
+      } else if (auto assume = dyn_cast<plan::AssumeEqualOp>(op)) {
+        ++assumption;
+        if (!checks)
+          continue;
+        Value same = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq,
+                                          map.lookup(assume.getLhs()),
+                                          map.lookup(assume.getRhs()));
+        Block *fails = new Block, *holds = new Block;
+        function.getBody().push_back(fails);
+        function.getBody().push_back(holds);
+        LLVM::CondBrOp::create(b, loc, same, holds, fails);
+        b.setInsertionPointToEnd(fails);
+        LLVM::ReturnOp::create(b, loc, constant(assumption));
+        b.setInsertionPointToEnd(holds);
+      } else if (isa_and_nonnull<arith::ArithDialect>(op.getDialect())) {
+        if (failed(cloneArith(op)))
+          return failure();
+      } else if (!isa<func::ReturnOp>(op) &&
+                 !isa_and_nonnull<plan::PlanDialect>(op.getDialect())) {
+        return op.emitOpError("cannot become part of the host's code");
+      }
+    }
+    return success();
+  }
+
+  /// The dynamic sizes of a buffer, in order.
+  FailureOr<SmallVector<Value>> dynamicSizes(Value buffer) {
+    SmallVector<Value> result;
+    auto type = cast<MemRefType>(buffer.getType());
+    auto mapped = [&](ValueRange sizes) {
+      for (Value size : sizes)
+        result.push_back(map.lookup(size));
+      return result;
+    };
+    if (auto alloc = buffer.getDefiningOp<plan::AllocOp>())
+      return mapped(alloc.getSizes());
+    if (auto view = buffer.getDefiningOp<plan::ViewOp>())
+      return mapped(view.getSizes());
+    if (type.hasStaticShape())
+      return result;
+    for (Operation *user : buffer.getUsers())
+      if (auto output = dyn_cast<plan::OutputOp>(user))
+        return mapped(output.getSizes());
+    auto argument = dyn_cast<BlockArgument>(buffer);
+    auto dims = argument ? main.getArgAttrOfType<ArrayAttr>(
+                               argument.getArgNumber(), "tenon.dims")
+                         : ArrayAttr();
+    for (int64_t i = 0; i < type.getRank(); ++i) {
+      if (!type.isDynamicDim(i))
+        continue;
+      auto name = dims && i < int64_t(dims.size())
+                      ? dyn_cast<StringAttr>(dims[i])
+                      : StringAttr();
+      if (!name || !named.count(name.getValue()))
+        return main.emitOpError("has a buffer of type ")
+               << type << ", whose dimension " << i
+               << " is named after no symbol";
+      result.push_back(named[name.getValue()]);
+    }
+    return result;
+  }
+
+  FailureOr<Value> bytes(Value buffer) {
+    FailureOr<SmallVector<Value>> sizes = dynamicSizes(buffer);
+    if (failed(sizes))
+      return failure();
+    auto type = cast<MemRefType>(buffer.getType());
+    int64_t fixed = elementBytes(type.getElementType());
+    for (int64_t size : type.getShape())
+      if (!ShapedType::isDynamic(size))
+        fixed *= size;
+    Value result = constant(fixed);
+    for (Value size : *sizes)
+      result = LLVM::MulOp::create(b, loc, result, size);
+    return result;
+  }
+
+  /// Offsets of all slices, in the order of ids. Returns the arena's bytes.
+  FailureOr<Value> assignOffsets() {
+    SmallVector<plan::AllocOp> allocs(
+        main.getBody().front().getOps<plan::AllocOp>());
+    for (plan::AllocOp alloc : allocs)
+      if (!alloc.getId())
+        return alloc.emitOpError("has no offset; run plan-assign-offsets");
+    llvm::stable_sort(allocs, [](plan::AllocOp lhs, plan::AllocOp rhs) {
+      return *lhs.getId() < *rhs.getId();
+    });
+    DenseMap<int64_t, Value> ends;
+    Value total = constant(0);
+    for (plan::AllocOp alloc : allocs) {
+      Value start = constant(0);
+      for (int64_t below : *alloc.getBelow())
+        start = LLVM::SMaxOp::create(b, loc, start, ends.at(below));
+      FailureOr<Value> length = bytes(alloc.getBuffer());
+      if (failed(length))
+        return failure();
+      Value end = LLVM::AddOp::create(b, loc, start, *length);
+      end = LLVM::AddOp::create(b, loc, end, constant(63));
+      end = LLVM::AndOp::create(b, loc, end, constant(-64));
+      ends[*alloc.getId()] = end;
+      offsets[alloc] = start;
+      total = LLVM::SMaxOp::create(b, loc, total, end);
+    }
+    return total;
+  }
+
+  func::FuncOp main;
+  LLVM::LLVMFuncOp function;
+  OpBuilder b;
+  Location loc;
+  Type i64, pointer;
+  IRMapping map;
+  llvm::StringMap<Value> named;
+  DenseMap<Operation *, Value> offsets;
+
+private:
+
+  Type converted(Type type) { return type.isIndex() ? i64 : type; }
+
+  LogicalResult cloneArith(Operation &op) {
+    if (op.getNumRegions())
+      return op.emitOpError("cannot become part of the host's code");
+    if (auto constantOp = dyn_cast<arith::ConstantOp>(op)) {
+      auto value = dyn_cast<IntegerAttr>(constantOp.getValue());
+      if (!value)
+        return op.emitOpError("is no integer");
+      Type type = converted(op.getResult(0).getType());
+      map.map(op.getResult(0),
+              LLVM::ConstantOp::create(
+                  b, loc, type,
+                  b.getIntegerAttr(type, value.getValue().getSExtValue()))
+                  .getResult());
+      return success();
+    }
+    if (isa<arith::IndexCastOp, arith::IndexCastUIOp>(op) &&
+        converted(op.getOperand(0).getType()) ==
+            converted(op.getResult(0).getType())) {
+      map.map(op.getResult(0), map.lookup(op.getOperand(0)));
+      return success();
+    }
+    OperationState state(op.getLoc(), op.getName());
+    for (Value operand : op.getOperands())
+      state.operands.push_back(map.lookup(operand));
+    for (Type type : op.getResultTypes())
+      state.types.push_back(converted(type));
+    state.addAttributes(op.getAttrs());
+    map.map(op.getResults(), b.create(state)->getResults());
+    return success();
+  }
+};
+
+struct ConvertPlanToLLVM
+    : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto main = module.lookupSymbol<func::FuncOp>("main");
+    if (!main) {
+      module.emitError("has no function 'main'");
+      return signalPassFailure();
+    }
+    if (failed(writeSizes(main)) || failed(writeRun(main)))
+      return signalPassFailure();
+    writeDescription(main);
+    for (func::FuncOp kernel :
+         llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      if (kernel->hasAttr("tenon.kernel"))
+        convertKernel(kernel);
+    main.erase();
+  }
+
+  LLVM::LLVMFuncOp createFunction(func::FuncOp main, StringRef name, Type result,
+                                  ArrayRef<Type> arguments) {
+    OpBuilder b(main);
+    return LLVM::LLVMFuncOp::create(
+        b, main.getLoc(), name, LLVM::LLVMFunctionType::get(result, arguments));
+  }
+
+  LogicalResult writeSizes(func::FuncOp main) {
+    Type pointer = LLVM::LLVMPointerType::get(&getContext());
+    Type i64 = IntegerType::get(&getContext(), 64);
+    HostBuilder host(
+        createFunction(main, "tenon_sizes", i64, {pointer, pointer, pointer}),
+        main);
+    if (failed(host.evaluateSizes(host.function.getArgument(0), true)))
+      return failure();
+    int64_t number = 0;
+    for (BlockArgument argument : main.getArguments()) {
+      if (!main.getArgAttr(argument.getArgNumber(), "tenon.output"))
+        continue;
+      FailureOr<SmallVector<Value>> dynamic = host.dynamicSizes(argument);
+      if (failed(dynamic))
+        return failure();
+      auto next = dynamic->begin();
+      for (int64_t size : cast<MemRefType>(argument.getType()).getShape())
+        host.store(ShapedType::isDynamic(size) ? *next++ : host.constant(size),
+                   host.function.getArgument(1), number++);
+    }
+    FailureOr<Value> arena = host.assignOffsets();
+    if (failed(arena))
+      return failure();
+    host.store(*arena, host.function.getArgument(2), 0);
+    LLVM::ReturnOp::create(host.b, host.loc, host.constant(0));
+    return success();
+  }
+
+  LogicalResult writeRun(func::FuncOp main) {
+    Type pointer = LLVM::LLVMPointerType::get(&getContext());
+    HostBuilder host(
+        createFunction(main, "tenon_run",
+                       LLVM::LLVMVoidType::get(&getContext()), {pointer}),
+        main);
+    OpBuilder &b = host.b;
+    Location loc = host.loc;
+    Value frame = host.function.getArgument(0);
+    int64_t mostBuffers = 1, mostSizes = 1;
+    for (auto launch : main.getBody().front().getOps<plan::LaunchOp>()) {
+      int64_t sizes = launch.getIndices().size();
+      for (Value buffer : launch.getBuffers())
+        sizes += cast<MemRefType>(buffer.getType()).getNumDynamicDims();
+      mostBuffers = std::max<int64_t>(mostBuffers, launch.getBuffers().size());
+      mostSizes = std::max(mostSizes, sizes);
+    }
+    // A launch has ended when run_grid returns, so all share two arrays.
+    Value buffers = LLVM::AllocaOp::create(b, loc, pointer, pointer,
+                                           host.constant(mostBuffers));
+    Value sizes = LLVM::AllocaOp::create(b, loc, pointer, host.i64,
+                                         host.constant(mostSizes));
+    if (failed(host.evaluateSizes(host.load(pointer, frame, 4), false)) ||
+        failed(host.assignOffsets()))
+      return failure();
+    Value inputs = host.load(pointer, frame, 0);
+    Value outputs = host.load(pointer, frame, 1);
+    Value arena = host.load(pointer, frame, 2);
+    Value weights = host.load(pointer, frame, 3);
+    Value runGrid = host.load(pointer, frame, 5);
+    int64_t input = 0, output = 0, launchNumber = 0, constantNumber = 0;
+    for (BlockArgument argument : main.getArguments()) {
+      bool isOutput = main.getArgAttr(argument.getArgNumber(), "tenon.output") !=
+                      Attribute();
+      host.map.map(argument, isOutput
+                                 ? host.load(pointer, outputs, output++)
+                                 : host.load(pointer, inputs, input++));
+    }
+    auto type = LLVM::LLVMFunctionType::get(
+        LLVM::LLVMVoidType::get(&getContext()),
+        {pointer, host.i64, pointer, pointer, pointer, host.i64});
+    for (Operation &op : main.getBody().front()) {
+      if (auto alloc = dyn_cast<plan::AllocOp>(op)) {
+        host.map.map(alloc.getBuffer(),
+                     host.offset(arena, host.offsets.at(alloc)));
+      } else if (auto weight = dyn_cast<plan::WeightOp>(op)) {
+        host.map.map(weight.getBuffer(),
+                     host.offset(weights, host.constant(weight.getPosition())));
+      } else if (auto view = dyn_cast<plan::ViewOp>(op)) {
+        host.map.map(view.getOutput(), host.map.lookup(view.getInput()));
+      } else if (auto constant = dyn_cast<plan::ConstantOp>(op)) {
+        FailureOr<std::string> bytes = constantBytes(constant);
+        if (failed(bytes))
+          return failure();
+        std::string name = "constant_" + std::to_string(constantNumber++);
+        createBytes(main, name, *bytes, 64, LLVM::Linkage::Internal);
+        host.map.map(constant.getBuffer(),
+                     LLVM::AddressOfOp::create(b, loc, pointer, name)
+                         .getResult());
+      } else if (auto copy = dyn_cast<plan::CopyOp>(op)) {
+        FailureOr<Value> length = host.bytes(copy.getSource());
+        if (failed(length))
+          return failure();
+        LLVM::MemcpyOp::create(b, loc, host.map.lookup(copy.getTarget()),
+                               host.map.lookup(copy.getSource()), *length,
+                               /*isVolatile=*/false);
+      } else if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
+        int64_t number = 0;
+        for (auto [i, buffer] : llvm::enumerate(launch.getBuffers())) {
+          host.store(host.map.lookup(buffer), buffers, i);
+          FailureOr<SmallVector<Value>> dynamic = host.dynamicSizes(buffer);
+          if (failed(dynamic))
+            return failure();
+          for (Value size : *dynamic)
+            host.store(size, sizes, number++);
+        }
+        for (Value index : launch.getIndices())
+          host.store(host.map.lookup(index), sizes, number++);
+        Value kernel =
+            LLVM::AddressOfOp::create(b, loc, pointer, launch.getKernel());
+        LLVM::CallOp::create(b, loc, type,
+                             ValueRange{runGrid, frame,
+                                        host.constant(launchNumber++), kernel,
+                                        buffers, sizes,
+                                        host.map.lookup(launch.getGrid())});
+      }
+    }
+    LLVM::ReturnOp::create(b, loc, ValueRange());
+    return success();
+  }
+
+  LLVM::GlobalOp createBytes(func::FuncOp main, StringRef name, StringRef bytes,
+                             int64_t alignment, LLVM::Linkage linkage) {
+    OpBuilder b(main);
+    auto type = LLVM::LLVMArrayType::get(b.getI8Type(), bytes.size());
+    return LLVM::GlobalOp::create(b, main.getLoc(), type, /*isConstant=*/true,
+                                  linkage, name, b.getStringAttr(bytes),
+                                  alignment);
+  }
+
+  void writeDescription(func::FuncOp main) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    for (auto symbol : main.getBody().front().getOps<plan::SymbolOp>())
+      os << "symbol " << encode(symbol.getName()) << " " << symbol.getMin()
+         << " " << symbol.getMax() << " "
+         << (symbol.getHint() ? int64_t(*symbol.getHint()) : -1) << "\n";
+    for (BlockArgument argument : main.getArguments()) {
+      unsigned number = argument.getArgNumber();
+      auto type = cast<MemRefType>(argument.getType());
+      auto name = main.getArgAttrOfType<StringAttr>(number, "tenon.name");
+      bool isOutput = bool(main.getArgAttr(number, "tenon.output"));
+      os << (isOutput ? "output " : "input ")
+         << (name ? encode(name.getValue()) : std::to_string(number)) << " "
+         << type.getElementType();
+      if (isOutput)
+        os << " " << type.getRank();
+      auto dims = main.getArgAttrOfType<ArrayAttr>(number, "tenon.dims");
+      for (int64_t i = 0; i < type.getRank() && !isOutput; ++i) {
+        auto symbol = dims ? dyn_cast<StringAttr>(dims[i]) : StringAttr();
+        os << " ";
+        if (!type.isDynamicDim(i))
+          os << type.getDimSize(i);
+        else
+          os << (symbol ? encode(symbol.getValue()) : "?");
+      }
+      os << "\n";
+    }
+    for (auto assume : main.getBody().front().getOps<plan::AssumeEqualOp>())
+      os << "assume " << expressionText(assume.getLhs())
+         << " == " << expressionText(assume.getRhs()) << "\n";
+    int64_t number = 0;
+    for (auto launch : main.getBody().front().getOps<plan::LaunchOp>()) {
+      SmallVector<std::string> nodes;
+      collectNames(launch.getLoc(), nodes);
+      os << "launch " << number++ << " " << encode(launch.getKernel());
+      if (!nodes.empty())
+        os << " " << llvm::join(nodes, ",");
+      os << "\n";
+    }
+    text.push_back('\0');
+    createBytes(main, "tenon_description", text, 1, LLVM::Linkage::External);
+
+    OpBuilder b(main);
+    LLVM::GlobalOp::create(b, main.getLoc(), b.getI32Type(), /*isConstant=*/true,
+                           LLVM::Linkage::External, "tenon_abi_version",
+                           b.getI32IntegerAttr(TN_ABI_VERSION));
+    // The linker's caller writes the offset and the bytes of the weights.
+    std::string note({6, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0, 'T', 'e', 'n', 'o',
+                      'n', 0, 0, 0, TN_ABI_VERSION});
+    note.resize(52);
+    LLVM::GlobalOp global =
+        createBytes(main, "tenon_note", note, 4, LLVM::Linkage::External);
+    global.setSection(".note.tenon");
+    global.setVisibility_(LLVM::Visibility::Hidden);
+  }
+
+  /// @k(memrefs, indices, begin, end)  ->
+  ///   @k(buffers, sizes, begin, end) calls @k_body(noalias pointers, i64...)
+  void convertKernel(func::FuncOp kernel) {
+    OpBuilder b(kernel);
+    Location loc = kernel.getLoc();
+    Type i64 = b.getI64Type();
+    Type pointer = LLVM::LLVMPointerType::get(&getContext());
+    LLVMTypeConverter converter(&getContext());
+    std::string name = kernel.getName().str(), bodyName = name + "_body";
+
+    auto outer = LLVM::LLVMFuncOp::create(
+        b, loc, name,
+        LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(&getContext()),
+                                    {pointer, pointer, i64, i64}));
+    kernel.setName(bodyName);
+    kernel->removeAttr("tenon.kernel");
+    Block *entry = outer.addEntryBlock(b);
+    b.setInsertionPointToEnd(entry);
+    auto element = [&](Type type, Value base, int64_t number) -> Value {
+      Value slot = LLVM::GEPOp::create(b, loc, pointer, i64, base,
+                                       ArrayRef<LLVM::GEPArg>{int32_t(number)});
+      return LLVM::LoadOp::create(b, loc, type, slot);
+    };
+    Block &body = kernel.getBody().front();
+    SmallVector<BlockArgument> old(body.getArguments());
+    SmallVector<Value> passed;
+    SmallVector<Type> types;
+    SmallVector<DictionaryAttr> attributes;
+    auto noalias =
+        b.getDictionaryAttr(b.getNamedAttr("llvm.noalias", b.getUnitAttr()));
+    OpBuilder inner = OpBuilder::atBlockBegin(&body);
+    auto pass = [&](Type type, Value value) {
+      passed.push_back(value);
+      types.push_back(type);
+      attributes.push_back(isa<LLVM::LLVMPointerType>(type)
+                               ? noalias
+                               : b.getDictionaryAttr({}));
+      return body.addArgument(type, loc);
+    };
+    int64_t bufferNumber = 0, sizeNumber = 0;
+    for (auto [i, argument] : llvm::enumerate(old)) {
+      auto type = dyn_cast<MemRefType>(argument.getType());
+      if (!type) {
+        Value value = i + 2 == old.size()   ? outer.getArgument(2)
+                      : i + 1 == old.size() ? outer.getArgument(3)
+                                            : element(i64, outer.getArgument(1),
+                                                      sizeNumber++);
+        Value cast = arith::IndexCastOp::create(inner, loc, b.getIndexType(),
+                                                pass(i64, value));
+        argument.replaceAllUsesWith(cast);
+        continue;
+      }
+      Value base = pass(
+          pointer, element(pointer, outer.getArgument(0), bufferNumber++));
+      auto descriptor = MemRefDescriptor::poison(inner, loc,
+                                                 converter.convertType(type));
+      descriptor.setAllocatedPtr(inner, loc, base);
+      descriptor.setAlignedPtr(inner, loc, base);
+      descriptor.setConstantOffset(inner, loc, 0);
+      SmallVector<Value> sizes;
+      for (int64_t size : type.getShape())
+        sizes.push_back(
+            ShapedType::isDynamic(size)
+                ? Value(pass(i64,
+                             element(i64, outer.getArgument(1), sizeNumber++)))
+                : LLVM::ConstantOp::create(inner, loc, i64,
+                                           b.getI64IntegerAttr(size)));
+      Value stride = LLVM::ConstantOp::create(inner, loc, i64,
+                                              b.getI64IntegerAttr(1));
+      for (int64_t d = type.getRank() - 1; d >= 0; --d) {
+        descriptor.setSize(inner, loc, d, sizes[d]);
+        descriptor.setStride(inner, loc, d, stride);
+        stride = LLVM::MulOp::create(inner, loc, stride, sizes[d]);
+      }
+      Value descriptorValue = descriptor;
+      Value buffer = UnrealizedConversionCastOp::create(
+                         inner, loc, TypeRange(type), descriptorValue)
+                         .getResult(0);
+      argument.replaceAllUsesWith(buffer);
+    }
+    body.eraseArguments(0, old.size());
+    kernel.setFunctionType(b.getFunctionType(types, {}));
+    kernel.setAllArgAttrs(attributes);
+    LLVM::CallOp::create(b, loc, TypeRange(), bodyName, passed);
+    LLVM::ReturnOp::create(b, loc, ValueRange());
+  }
+};
+
+} // namespace
+} // namespace tenon
