@@ -7,6 +7,7 @@
 #include "tenon/Compiler/SymbolSizes.h"
 #include "tenon/Import/Onnx/Import.h"
 #include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/CPU/Emit.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -141,8 +142,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       return CompileStatus::Error;
     done = module.get()->getAttrOfType<StringAttr>(phaseAttr).getValue();
   } else {
-    CompileStatus status =
-        timed("import", report, [&] { return import(context, inputPath); });
+    CompileStatus status = timed(
+        "import", report, [&] { return import(context, inputPath); });
     if (status != CompileStatus::Success)
       return status;
     FailureOr<bool> last = finish("import", outputPath);
@@ -153,7 +154,10 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
   }
 
   bool reached = done == "import";
-  for (const Phase &phase : getPhases()) {
+  TargetFacts facts =
+      options.target == "x86-64-v3" ? avx2Facts() : avx512Facts();
+  // The file is written from the plan, so emit has its own way out below.
+  for (const Phase &phase : getPhases().drop_back()) {
     if (!reached) {
       reached = phase.name == done;
       continue;
@@ -172,17 +176,20 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     module->emitError("was written by phase '") << done << "', which is none";
     return CompileStatus::Error;
   }
-  module->emitError("has been through all phases there are today; name the "
-                    "last one with --stop-after");
-  return CompileStatus::Error;
+  auto folder = module.get()->getAttrOfType<StringAttr>(folderAttr);
+  return timed("emit", report, [&] {
+    return failed(emitArtifact(*module, facts, folder ? folder.getValue() : ".",
+                               outputPath, options.emit))
+               ? CompileStatus::Error
+               : CompileStatus::Success;
+  });
 }
 
 } // namespace
 
-CompileStatus
-compileModel(MLIRContext *context, StringRef inputPath, StringRef outputPath,
-             const CompilerOptions &options,
-             llvm::function_ref<void(const PhaseReport &)> report) {
+CompileStatus compileModel(MLIRContext *context, StringRef inputPath,
+                           StringRef outputPath, const CompilerOptions &options,
+                           llvm::function_ref<void(const PhaseReport &)> report) {
   return Compilation(options, report).run(context, inputPath, outputPath);
 }
 

@@ -51,8 +51,8 @@ bool matchesLoops(RegionOp region) { return getLoopNest(region).has_value(); }
 
 class LoopsBuilder {
 public:
-  LoopsBuilder(const LoopNest &nest, const ScheduledRegion &region,
-               OpBuilder &builder, int64_t lanes)
+  LoopsBuilder(LoopNest nest, ScheduledRegion region, OpBuilder &builder,
+               int64_t lanes)
       : nest(nest), region(region), t{builder, region.op.getLoc()},
         lanes(lanes), output(region.output(0)) {}
 
@@ -309,8 +309,8 @@ private:
     }
   }
 
-  const LoopNest &nest;
-  const ScheduledRegion &region;
+  LoopNest nest;
+  ScheduledRegion region;
   TileBuilder t;
   int64_t lanes;
   Value output;
@@ -320,12 +320,12 @@ private:
 
 /// Result elements are independent: the grid is all rows but the innermost, or
 /// tiles of the only dimension.
-Value buildGrid(OpBuilder &builder, RegionOp region, const LoopNest &nest) {
+Value buildGrid(OpBuilder &builder, RegionOp region, LoopNest nest) {
   TileBuilder t{builder, region.getLoc()};
   SmallVector<Value> resultSizes = getResultSizes(builder, region, 0);
   AffineMap map =
-      const_cast<LoopNest &>(nest).main.getMatchingIndexingMap(
-          const_cast<LoopNest &>(nest).main.getDpsInitOperand(0));
+      nest.main.getMatchingIndexingMap(
+          nest.main.getDpsInitOperand(0));
   SmallVector<std::pair<unsigned, Value>> walked;
   for (auto [expr, size] : llvm::zip(map.getResults(), resultSizes))
     if (auto dim = dyn_cast<AffineDimExpr>(expr))

@@ -10,13 +10,13 @@ namespace tenon {
 
 Value ScheduledRegion::output(unsigned number) const {
   return block->getArgument(
-      static_cast<RegionOp>(op).getInputs().size() + number);
+      RegionOp(op).getInputs().size() + number);
 }
 
 Value ScheduledRegion::argument(BlockArgument first) const {
   unsigned number = first.getArgNumber();
   if (first.getType().isIndex())
-    number += op->getNumResults(); // results' memrefs stand between
+    number += RegionOp(op)->getNumResults(); // results' memrefs stand between
   return block->getArgument(number);
 }
 

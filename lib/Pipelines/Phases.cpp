@@ -12,6 +12,15 @@ static const Phase phases[] = {
      buildSimplifyPipeline, "func,graph,arith"},
     {"compress", "Phase 3: do what the recipe says", buildCompressPipeline,
      "func,graph,arith"},
+    {"fuse", "Phase 4: give every computation a region and fuse regions",
+     buildFusePipeline, "func,scf,kernel,linalg,tensor,arith,math"},
+    {"schedule", "Phase 5: give every region loops on memory",
+     buildSchedulePipeline,
+     "func,scf,kernel,linalg,tensor,arith,math,vector,affine,memref,llvm"},
+    {"plan", "Phase 6: buffers, launches, and places in the arena",
+     buildPlanPipeline, "func,scf,plan,arith,math,memref,vector,affine,llvm"},
+    {"emit", "Phase 7: host code and kernels as llvm", buildEmitPipeline,
+     "llvm"},
 };
 
 ArrayRef<Phase> getPhases() { return phases; }

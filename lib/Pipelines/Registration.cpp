@@ -9,6 +9,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/InitAllExtensions.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "tenon/Conversion/Passes.h"
@@ -23,6 +24,7 @@
 using namespace mlir;
 
 void tenon::registerAllDialects(DialectRegistry &registry) {
+  registerAllExtensions(registry);
   registry
       .insert<graph::GraphDialect, kernel::KernelDialect, plan::PlanDialect>();
   registry.insert<affine::AffineDialect, arith::ArithDialect, func::FuncDialect,

@@ -3,11 +3,6 @@
 
 include "mlir/Pass/PassBase.td"
 
-def TENON_CONVERSION_PASSES_TD
-#define TENON_CONVERSION_PASSES_TD
-
-include "mlir/Pass/PassBase.td"
-
 def ConvertGraphToKernelPass : Pass<"convert-graph-to-kernel", "::mlir::ModuleOp"> {
   let summary = "Give every computation of the graph a region of its own";
   let description = [{
@@ -50,11 +45,6 @@ def ConvertGraphToKernelPass : Pass<"convert-graph-to-kernel", "::mlir::ModuleOp
                            "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
                            "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
-
-def TENON_CONVERSION_PASSES_TD
-#define TENON_CONVERSION_PASSES_TD
-
-include "mlir/Pass/PassBase.td"
 
 def ConvertKernelToPlanPass : Pass<"convert-kernel-to-plan", "::mlir::ModuleOp"> {
   let summary = "Turn regions on tensors into launches on buffers";

@@ -50,4 +50,29 @@ def FuseRegionsPass : Pass<"kernel-fuse-regions"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def ScheduleRegionsPass : Pass<"kernel-schedule-regions", "::mlir::ModuleOp"> {
+  let summary = "Give every region its loops, by the first family that takes it";
+  let description = [{
+    Before:
+
+    ```mlir
+    %0 = kernel.region "softmax" inputs(%x : tensor<4x8xf32>) indices() sizes() -> tensor<4x8xf32> {
+    ^bb0(%a: tensor<4x8xf32>):
+      %1 = kernel.softmax %a : tensor<4x8xf32> -> tensor<4x8xf32>
+      kernel.yield %1 : tensor<4x8xf32>
+    }
+    ```
+
+    After, the region has a schedule and a grid, here of four rows, and a body on
+    memrefs; see `kernel.region`.
+  }];
+  let options = [Option<"target", "target", "std::string", "\"x86-64-v4\"",
+                        "Facts to schedule for: x86-64-v3 or x86-64-v4">];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+}
+
 #endif // TENON_DIALECT_KERNEL_TRANSFORMS_PASSES_TD

@@ -1,0 +1,16 @@
+// Phase 6: kernel -> plan. Buffers, launches, and a place for each buffer.
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "tenon/Conversion/Passes.h"
+#include "tenon/Dialect/Plan/Transforms/Passes.h"
+#include "tenon/Pipelines/Pipelines.h"
+
+using namespace mlir;
+
+void tenon::buildPlanPipeline(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(createConvertKernelToPlanPass());
+  // Dead sizes would otherwise count as uses and lengthen lifetimes.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(plan::createAssignOffsetsPass());
+}
