@@ -1,8 +1,8 @@
 // Reads weights from the model's files, packs them and writes them in order.
 #include "tenon/Weights/Weights.h"
+#include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "tenon/Dialect/Plan/IR/PlanOps.h"
 
 using namespace mlir;
 
@@ -14,7 +14,7 @@ std::string tenon::packPanel32(StringRef matrix, int64_t rows, int64_t columns,
     int64_t width = std::min<int64_t>(32, columns - p * 32) * elementBytes;
     for (int64_t k = 0; k < rows; ++k)
       std::memcpy(&result[(p * rows + k) * 32 * elementBytes],
-                  &matrix[(k * columns + p * 32) * elementBytes], width);
+                  matrix.data() + (k * columns + p * 32) * elementBytes, width);
   }
   return result;
 }
@@ -28,7 +28,7 @@ static std::string transpose(StringRef data, int64_t rows, int64_t columns,
   for (int64_t i = 0; i < count; ++i) {
     int64_t at = i % matrix;
     int64_t to = i - at + at % columns * rows + at / columns;
-    std::memcpy(&result[to * elementBytes], &data[i * elementBytes],
+    std::memcpy(&result[to * elementBytes], data.data() + i * elementBytes,
                 elementBytes);
   }
   return result;

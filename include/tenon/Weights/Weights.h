@@ -6,9 +6,9 @@
 
 namespace tenon {
 
-/// Writes every plan.weight at its position, gaps filled with zeros, and returns
-/// the bytes written. Holds one weight in memory at a time. Files are looked up
-/// in `modelDir`. Emits a diagnostic on failure.
+/// Writes every plan.weight at its position, gaps filled with zeros, and
+/// returns the bytes written. Holds one weight in memory at a time. Files are
+/// looked up in `modelDir`. Emits a diagnostic on failure.
 mlir::FailureOr<uint64_t> writeWeights(mlir::ModuleOp module,
                                        llvm::StringRef modelDir,
                                        llvm::raw_ostream &os);

@@ -5,12 +5,14 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 
 #include "tenon-c/ModuleAbi.h"
 #include "tenon/Conversion/Passes.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 
@@ -93,8 +95,8 @@ FailureOr<std::string> constantBytes(plan::ConstantOp op) {
 class HostBuilder {
 public:
   HostBuilder(LLVM::LLVMFuncOp function, func::FuncOp main)
-      : main(main), function(function),
-        b(main.getContext()), loc(main.getLoc()), i64(b.getI64Type()),
+      : main(main), function(function), b(main.getContext()),
+        loc(main.getLoc()), i64(b.getI64Type()),
         pointer(LLVM::LLVMPointerType::get(b.getContext())) {
     b.setInsertionPointToEnd(this->function.addEntryBlock(b));
   }
@@ -241,7 +243,6 @@ public:
   DenseMap<Operation *, Value> offsets;
 
 private:
-
   Type converted(Type type) { return type.isIndex() ? i64 : type; }
 
   LogicalResult cloneArith(Operation &op) {
@@ -276,8 +277,7 @@ private:
   }
 };
 
-struct ConvertPlanToLLVM
-    : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
+struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -295,8 +295,8 @@ struct ConvertPlanToLLVM
     main.erase();
   }
 
-  LLVM::LLVMFuncOp createFunction(func::FuncOp main, StringRef name, Type result,
-                                  ArrayRef<Type> arguments) {
+  LLVM::LLVMFuncOp createFunction(func::FuncOp main, StringRef name,
+                                  Type result, ArrayRef<Type> arguments) {
     OpBuilder b(main);
     return LLVM::LLVMFuncOp::create(
         b, main.getLoc(), name, LLVM::LLVMFunctionType::get(result, arguments));
@@ -332,10 +332,10 @@ struct ConvertPlanToLLVM
 
   LogicalResult writeRun(func::FuncOp main) {
     Type pointer = LLVM::LLVMPointerType::get(&getContext());
-    HostBuilder host(
-        createFunction(main, "tenon_run",
-                       LLVM::LLVMVoidType::get(&getContext()), {pointer}),
-        main);
+    HostBuilder host(createFunction(main, "tenon_run",
+                                    LLVM::LLVMVoidType::get(&getContext()),
+                                    {pointer}),
+                     main);
     OpBuilder &b = host.b;
     Location loc = host.loc;
     Value frame = host.function.getArgument(0);
@@ -362,11 +362,10 @@ struct ConvertPlanToLLVM
     Value runGrid = host.load(pointer, frame, 5);
     int64_t input = 0, output = 0, launchNumber = 0, constantNumber = 0;
     for (BlockArgument argument : main.getArguments()) {
-      bool isOutput = main.getArgAttr(argument.getArgNumber(), "tenon.output") !=
-                      Attribute();
-      host.map.map(argument, isOutput
-                                 ? host.load(pointer, outputs, output++)
-                                 : host.load(pointer, inputs, input++));
+      bool isOutput = main.getArgAttr(argument.getArgNumber(),
+                                      "tenon.output") != Attribute();
+      host.map.map(argument, isOutput ? host.load(pointer, outputs, output++)
+                                      : host.load(pointer, inputs, input++));
     }
     auto type = LLVM::LLVMFunctionType::get(
         LLVM::LLVMVoidType::get(&getContext()),
@@ -386,9 +385,9 @@ struct ConvertPlanToLLVM
           return failure();
         std::string name = "constant_" + std::to_string(constantNumber++);
         createBytes(main, name, *bytes, 64, LLVM::Linkage::Internal);
-        host.map.map(constant.getBuffer(),
-                     LLVM::AddressOfOp::create(b, loc, pointer, name)
-                         .getResult());
+        host.map.map(
+            constant.getBuffer(),
+            LLVM::AddressOfOp::create(b, loc, pointer, name).getResult());
       } else if (auto copy = dyn_cast<plan::CopyOp>(op)) {
         FailureOr<Value> length = host.bytes(copy.getSource());
         if (failed(length))
@@ -410,11 +409,10 @@ struct ConvertPlanToLLVM
           host.store(host.map.lookup(index), sizes, number++);
         Value kernel =
             LLVM::AddressOfOp::create(b, loc, pointer, launch.getKernel());
-        LLVM::CallOp::create(b, loc, type,
-                             ValueRange{runGrid, frame,
-                                        host.constant(launchNumber++), kernel,
-                                        buffers, sizes,
-                                        host.map.lookup(launch.getGrid())});
+        LLVM::CallOp::create(
+            b, loc, type,
+            ValueRange{runGrid, frame, host.constant(launchNumber++), kernel,
+                       buffers, sizes, host.map.lookup(launch.getGrid())});
       }
     }
     LLVM::ReturnOp::create(b, loc, ValueRange());
@@ -474,12 +472,14 @@ struct ConvertPlanToLLVM
     createBytes(main, "tenon_description", text, 1, LLVM::Linkage::External);
 
     OpBuilder b(main);
-    LLVM::GlobalOp::create(b, main.getLoc(), b.getI32Type(), /*isConstant=*/true,
-                           LLVM::Linkage::External, "tenon_abi_version",
+    LLVM::GlobalOp::create(b, main.getLoc(), b.getI32Type(),
+                           /*isConstant=*/true, LLVM::Linkage::External,
+                           "tenon_abi_version",
                            b.getI32IntegerAttr(TN_ABI_VERSION));
     // The linker's caller writes the offset and the bytes of the weights.
-    std::string note({6, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0, 'T', 'e', 'n', 'o',
-                      'n', 0, 0, 0, TN_ABI_VERSION});
+    std::string note({6,   0,   0,   0, 32, 0,   0,
+                      0,   1,   0,   0, 0,  'T', 'e',
+                      'n', 'o', 'n', 0, 0,  0,   TN_ABI_VERSION});
     note.resize(52);
     LLVM::GlobalOp global =
         createBytes(main, "tenon_note", note, 4, LLVM::Linkage::External);
@@ -521,41 +521,39 @@ struct ConvertPlanToLLVM
     auto pass = [&](Type type, Value value) {
       passed.push_back(value);
       types.push_back(type);
-      attributes.push_back(isa<LLVM::LLVMPointerType>(type)
-                               ? noalias
-                               : b.getDictionaryAttr({}));
+      attributes.push_back(
+          isa<LLVM::LLVMPointerType>(type) ? noalias : b.getDictionaryAttr({}));
       return body.addArgument(type, loc);
     };
     int64_t bufferNumber = 0, sizeNumber = 0;
     for (auto [i, argument] : llvm::enumerate(old)) {
       auto type = dyn_cast<MemRefType>(argument.getType());
       if (!type) {
-        Value value = i + 2 == old.size()   ? outer.getArgument(2)
-                      : i + 1 == old.size() ? outer.getArgument(3)
-                                            : element(i64, outer.getArgument(1),
-                                                      sizeNumber++);
+        Value value = i + 2 == old.size() ? outer.getArgument(2)
+                      : i + 1 == old.size()
+                          ? outer.getArgument(3)
+                          : element(i64, outer.getArgument(1), sizeNumber++);
         Value cast = arith::IndexCastOp::create(inner, loc, b.getIndexType(),
                                                 pass(i64, value));
         argument.replaceAllUsesWith(cast);
         continue;
       }
-      Value base = pass(
-          pointer, element(pointer, outer.getArgument(0), bufferNumber++));
-      auto descriptor = MemRefDescriptor::poison(inner, loc,
-                                                 converter.convertType(type));
+      Value base =
+          pass(pointer, element(pointer, outer.getArgument(0), bufferNumber++));
+      auto descriptor =
+          MemRefDescriptor::poison(inner, loc, converter.convertType(type));
       descriptor.setAllocatedPtr(inner, loc, base);
       descriptor.setAlignedPtr(inner, loc, base);
       descriptor.setConstantOffset(inner, loc, 0);
       SmallVector<Value> sizes;
       for (int64_t size : type.getShape())
-        sizes.push_back(
-            ShapedType::isDynamic(size)
-                ? Value(pass(i64,
-                             element(i64, outer.getArgument(1), sizeNumber++)))
-                : LLVM::ConstantOp::create(inner, loc, i64,
-                                           b.getI64IntegerAttr(size)));
-      Value stride = LLVM::ConstantOp::create(inner, loc, i64,
-                                              b.getI64IntegerAttr(1));
+        sizes.push_back(ShapedType::isDynamic(size)
+                            ? Value(pass(i64, element(i64, outer.getArgument(1),
+                                                      sizeNumber++)))
+                            : LLVM::ConstantOp::create(
+                                  inner, loc, i64, b.getI64IntegerAttr(size)));
+      Value stride =
+          LLVM::ConstantOp::create(inner, loc, i64, b.getI64IntegerAttr(1));
       for (int64_t d = type.getRank() - 1; d >= 0; --d) {
         descriptor.setSize(inner, loc, d, sizes[d]);
         descriptor.setStride(inner, loc, d, stride);
@@ -570,7 +568,7 @@ struct ConvertPlanToLLVM
     body.eraseArguments(0, old.size());
     kernel.setFunctionType(b.getFunctionType(types, {}));
     kernel.setAllArgAttrs(attributes);
-    LLVM::CallOp::create(b, loc, TypeRange(), bodyName, passed);
+    func::CallOp::create(b, loc, kernel, passed);
     LLVM::ReturnOp::create(b, loc, ValueRange());
   }
 };

@@ -1,5 +1,11 @@
 // Optimises, writes the object, links it and puts the weights behind it.
 #include "tenon/Target/CPU/Emit.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "tenon-c/ModuleAbi.h"
+#include "tenon/Weights/Weights.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -10,12 +16,6 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
-#include "tenon-c/ModuleAbi.h"
-#include "tenon/Weights/Weights.h"
 
 using namespace mlir;
 
@@ -117,8 +117,8 @@ static LogicalResult link(ModuleOp module, StringRef object, StringRef output) {
   if (!linker)
     return module.emitError("cannot be linked: neither 'ld.lld-22' nor "
                             "'ld.lld' is in the path");
-  StringRef arguments[] = {*linker, "-shared",  "--build-id=none", "-z",
-                           "now",   "-o",       output,            object};
+  StringRef arguments[] = {
+      *linker, "-shared", "--build-id=none", "-z", "now", "-o", output, object};
   std::string error;
   int code = llvm::sys::ExecuteAndWait(*linker, arguments, std::nullopt, {}, 0,
                                        0, &error);
@@ -234,8 +234,7 @@ LogicalResult tenon::emitArtifact(ModuleOp plan, const TargetFacts &facts,
                                   /*MakeAbsolute=*/false);
   LogicalResult result = emitTo(plan, facts, modelDir, temporary, emit);
   if (succeeded(result)) {
-    if (std::error_code error =
-            llvm::sys::fs::rename(temporary, outputPath))
+    if (std::error_code error = llvm::sys::fs::rename(temporary, outputPath))
       result = plan.emitError("cannot write '")
                << outputPath << "': " << error.message();
   }

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "tenon/Target/CPU/Emit.h"
 
 using namespace mlir;
@@ -92,16 +93,15 @@ public:
     r = select(less(constant(4.0f), t), constant(-104.0f), r);
     Value large = copySign(sub(constant(1.0f), exp(r)), x);
     Value p = polynomial(s, {-5.96761703e-4f, 4.99119423e-3f, -2.67681349e-2f,
-                             1.12819925e-1f, -3.76125336e-1f,
-                             1.28379166e-1f});
+                             1.12819925e-1f, -3.76125336e-1f, 1.28379166e-1f});
     return select(less(constant(0.927734375f), t), large, fma(p, x, x));
   }
 
   Value tanh(Value x) {
     Value t = abs(x), s = mul(x, x);
     Value e = exp(add(t, t));
-    Value large = sub(constant(1.0f),
-                      div(constant(2.0f), add(e, constant(1.0f))));
+    Value large =
+        sub(constant(1.0f), div(constant(2.0f), add(e, constant(1.0f))));
     Value p = polynomial(s, {-5.70498872745e-3f, 2.06390887954e-2f,
                              -5.37397155531e-2f, 1.33314422036e-1f,
                              -3.33332819422e-1f});
@@ -121,9 +121,9 @@ private:
     return arith::BitcastOp::create(b, type, bits);
   }
   Value expNearZero(Value r) {
-    Value p = polynomial(r, {1.9875691500e-4f, 1.3981999507e-3f,
-                             8.3334519073e-3f, 4.1665795894e-2f,
-                             1.6666665459e-1f, 5.0000001201e-1f});
+    Value p =
+        polynomial(r, {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                       4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f});
     return add(fma(mul(r, r), p, r), constant(1.0f));
   }
 

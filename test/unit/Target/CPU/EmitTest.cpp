@@ -1,0 +1,112 @@
+// A plan written by hand becomes an artifact that computes the right numbers.
+#include "tenon/Target/CPU/Emit.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Parser/Parser.h"
+#include "tenon-c/ModuleAbi.h"
+#include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "gtest/gtest.h"
+#include <cmath>
+#include <dlfcn.h>
+#include <fstream>
+
+using namespace mlir;
+
+static const char *const text = R"(
+func.func private @e(%x: memref<?xf32>, %y: memref<?xf32>, %begin: index, %end: index) attributes {tenon.kernel} {
+  %one = arith.constant 1 : index
+  scf.for %i = %begin to %end step %one {
+    %0 = memref.load %x[%i] : memref<?xf32>
+    %1 = math.exp %0 : f32
+    memref.store %1, %y[%i] : memref<?xf32>
+  }
+  return
+}
+func.func private @w(%x: memref<?xf32>, %w: memref<2xf32>, %y: memref<?xf32>, %begin: index, %end: index) attributes {tenon.kernel} {
+  %one = arith.constant 1 : index
+  %v = memref.load %w[%one] : memref<2xf32>
+  scf.for %i = %begin to %end step %one {
+    %0 = memref.load %x[%i] : memref<?xf32>
+    %t = math.tanh %0 : f32
+    %f = math.erf %0 : f32
+    %s = arith.addf %t, %f : f32
+    %1 = arith.mulf %s, %v : f32
+    memref.store %1, %y[%i] : memref<?xf32>
+  }
+  return
+}
+func.func @main(%x: memref<?xf32> {tenon.name = "x", tenon.dims = ["n"]}, %y: memref<?xf32> {tenon.output, tenon.name = "y"}) {
+  %n = plan.symbol "n" range 0 to 5000
+  %m = plan.symbol "m" range 0 to 5000
+  plan.assume_equal %n, %m
+  %w = plan.weight "w" from "emit-test.bin" at 4 source tensor<2xf32> layout "rows" position 64 : memref<2xf32>
+  %a = plan.alloc 0 below [] sizes(%n) : memref<?xf32>
+  plan.launch @e grid(%n) buffers(%x, %a : memref<?xf32>, memref<?xf32>) indices()
+  plan.launch @w grid(%n) buffers(%a, %w, %y : memref<?xf32>, memref<2xf32>, memref<?xf32>) indices()
+  plan.output %y sizes(%n) : memref<?xf32>
+  return
+}
+)";
+
+static void runGrid(tn_frame *, int64_t, tn_kernel kernel, void *const *buffers,
+                    const int64_t *sizes, int64_t grid) {
+  kernel(buffers, sizes, 0, grid / 2);
+  kernel(buffers, sizes, grid / 2, grid);
+}
+
+TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
+  std::string folder = testing::TempDir();
+  float source[] = {7, 8, 3};
+  std::ofstream(folder + "/emit-test.bin", std::ios::binary)
+      .write(reinterpret_cast<char *>(source), sizeof(source));
+  DialectRegistry registry;
+  registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
+                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                  tenon::plan::PlanDialect>();
+  registerAllExtensions(registry);
+  MLIRContext context(registry);
+  auto module = parseSourceString<ModuleOp>(text, &context);
+  ASSERT_TRUE(module);
+  std::string path = folder + "/emit-test.so";
+  ASSERT_TRUE(succeeded(
+      tenon::emitArtifact(*module, tenon::avx2Facts(), folder, path)));
+  void *handle = dlopen(path.c_str(), RTLD_NOW);
+  ASSERT_TRUE(handle) << dlerror();
+  auto sizes =
+      reinterpret_cast<int64_t (*)(const int64_t *, int64_t *, int64_t *)>(
+          dlsym(handle, "tenon_sizes"));
+  auto run = reinterpret_cast<void (*)(tn_frame *)>(dlsym(handle, "tenon_run"));
+  ASSERT_TRUE(sizes && run);
+  EXPECT_EQ(dlsym(handle, "e"), nullptr);
+  int64_t differing[] = {3, 4}, symbols[] = {4000, 4000}, size = 0, arena = 0;
+  EXPECT_EQ(sizes(differing, &size, &arena), 1);
+  ASSERT_EQ(sizes(symbols, &size, &arena), 0);
+  EXPECT_EQ(size, 4000);
+  EXPECT_EQ(arena, 16000);
+  std::vector<float> x(4000), y(4000), memory(4100);
+  for (int i = 0; i < 4000; ++i)
+    x[i] = -20 + i * 0.0055f;
+  std::vector<float> weights(18);
+  weights[17] = 3;
+  void *inputs[] = {x.data()}, *outputs[] = {y.data()};
+  auto base = (reinterpret_cast<uintptr_t>(memory.data()) + 63) & -64;
+  tn_frame frame = {inputs,
+                    outputs,
+                    reinterpret_cast<uint8_t *>(base),
+                    reinterpret_cast<uint8_t *>(weights.data()),
+                    symbols,
+                    runGrid,
+                    nullptr};
+  run(&frame);
+  for (int i = 0; i < 4000; ++i) {
+    double e = std::exp(double(x[i]));
+    double wanted = 3 * (std::tanh(e) + std::erf(e));
+    EXPECT_NEAR(y[i], wanted, 1e-6 * wanted) << "at " << x[i];
+  }
+  dlclose(handle);
+}
