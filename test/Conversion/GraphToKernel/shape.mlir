@@ -47,7 +47,6 @@ func.func @last(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<1x8xf32> 
 // -----
 
 // CHECK-LABEL: func @all
-// CHECK-NEXT: kernel.symbol
 // CHECK-NOT: kernel.region
 // CHECK: return
 func.func @all(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x8xf32> {

@@ -149,10 +149,12 @@ static RegionOp merge(RewriterBase &rewriter, RegionOp producer,
 /// Drops dead ops of the body, and the inputs and indices it does not read.
 static void dropUnused(RegionOp region) {
   Block &block = region.getBody().front();
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  SmallVector<Operation *> body;
+  for (Operation &op : block.without_terminator())
+    body.push_back(&op);
+  for (Operation *op : llvm::reverse(body))
+    if (isOpTriviallyDead(op))
+      op->erase();
   int64_t inputs = region.getInputs().size();
   for (int64_t i = block.getNumArguments() - 1; i >= 0; --i) {
     if (!block.getArgument(i).use_empty())
