@@ -178,6 +178,18 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
   for (Value operand : op->getOperands())
     inputs.push_back(state.get(operand));
   int64_t rank = type.getRank(), half = type.getShape().back() / 2;
+  Sizes sizes = state.sizesOf(inputs[0]);
+  for (Value table : llvm::drop_begin(inputs)) {
+    auto tableType = cast<RankedTensorType>(table.getType());
+    Sizes tableSizes = state.sizesOf(table);
+    int64_t dims = tableType.getRank();
+    for (int64_t dim = 0; dim < dims - 1; ++dim) {
+      bool isBatch = dims == 3 && rank == 4 && dim == 0;
+      if (tableType.getDimSize(dim) != 1)
+        state.assumeEqual(op.getLoc(), sizes[isBatch ? 0 : dim + rank - dims],
+                          tableSizes[dim]);
+    }
+  }
   return state.createGeneric(
       op, "rotary", type, state.sizesOf(inputs[0]), {}, {}, inputs, {},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
