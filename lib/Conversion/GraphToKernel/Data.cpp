@@ -9,17 +9,17 @@ namespace tenon {
 
 Value wrapNegative(OpBuilder &b, Location loc, Value position, Value size) {
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-  Value at = position.getType().isIndex()
-                 ? position
-                 : arith::IndexCastOp::create(b, loc, b.getIndexType(),
-                                              position);
+  Value at =
+      position.getType().isIndex()
+          ? position
+          : arith::IndexCastOp::create(b, loc, b.getIndexType(), position);
   Value negative =
       arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, at, zero);
   Value wrapped = arith::AddIOp::create(b, loc, at, size);
   at = arith::SelectOp::create(b, loc, negative, wrapped, at);
   // An index out of bounds must not read foreign memory.
-  Value last = arith::SubIOp::create(
-      b, loc, size, arith::ConstantIndexOp::create(b, loc, 1));
+  Value last = arith::SubIOp::create(b, loc, size,
+                                     arith::ConstantIndexOp::create(b, loc, 1));
   at = arith::MinSIOp::create(b, loc, at, last);
   return arith::MaxSIOp::create(b, loc, at, zero);
 }
@@ -47,8 +47,7 @@ static Value convertWeight(OpBuilder &b, graph::WeightOp op) {
   bool transposed = false;
   if (isPackable(op)) {
     layout = kernel::LayoutKind::Panel32;
-    transposed =
-        cast<graph::MatmulOp>(*op->user_begin()).getTransposeRhs();
+    transposed = cast<graph::MatmulOp>(*op->user_begin()).getTransposeRhs();
     int64_t rows = type.getDimSize(transposed ? 1 : 0);
     int64_t columns = type.getDimSize(transposed ? 0 : 1);
     outType = RankedTensorType::get({(columns + 31) / 32, rows, 32},
@@ -78,13 +77,12 @@ static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
         Location loc = op.getLoc();
         SmallVector<Value> at;
         for (int64_t dim = 0; dim < (int64_t)inputSizes.size(); ++dim)
-          at.push_back(
-              dim == axis
-                  ? wrapNegative(b, loc, scalars.elements[0],
-                                 scalars.indices[0])
-                  : linalg::IndexOp::create(
-                        b, loc, dim < axis ? dim : dim + count - 1)
-                        .getResult());
+          at.push_back(dim == axis
+                           ? wrapNegative(b, loc, scalars.elements[0],
+                                          scalars.indices[0])
+                           : linalg::IndexOp::create(
+                                 b, loc, dim < axis ? dim : dim + count - 1)
+                                 .getResult());
         return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
       });
 }
@@ -94,8 +92,7 @@ static Value convertGatherND(GraphToKernel &state, graph::GatherNDOp op) {
   Value input = state.get(op.getInput()), indices = state.get(op.getIndices());
   Sizes inputSizes = state.sizesOf(input), sizes = state.sizesOf(indices);
   int64_t leading = sizes.size() - 1, batch = op.getBatchDims();
-  int64_t length =
-      cast<RankedTensorType>(indices.getType()).getShape().back();
+  int64_t length = cast<RankedTensorType>(indices.getType()).getShape().back();
   sizes.pop_back();
   sizes.append(inputSizes.begin() + batch + length, inputSizes.end());
   SmallVector<Value> wrapped(inputSizes.begin() + batch,
@@ -132,10 +129,10 @@ FailureOr<bool> GraphToKernel::convertData(Operation *op) {
     result = convertGather(*this, gather);
   } else if (auto gatherND = dyn_cast<graph::GatherNDOp>(op)) {
     if (cast<RankedTensorType>(gatherND.getIndices().getType())
-            .isDynamicDim(cast<RankedTensorType>(
-                              gatherND.getIndices().getType())
-                              .getRank() -
-                          1))
+            .isDynamicDim(
+                cast<RankedTensorType>(gatherND.getIndices().getType())
+                    .getRank() -
+                1))
       return op->emitOpError("needs tuples of static length, but has indices ")
              << gatherND.getIndices().getType();
     result = convertGatherND(*this, gatherND);

@@ -119,12 +119,10 @@ Value ScalarBuilder::gelu(Value x, bool approximate) {
     gate = make<math::TanhOp>(
         make<arith::MulFOp>(number(type, std::sqrt(2 / M_PI)), sum));
   } else {
-    gate = make<math::ErfOp>(
-        make<arith::MulFOp>(x, number(type, M_SQRT1_2)));
+    gate = make<math::ErfOp>(make<arith::MulFOp>(x, number(type, M_SQRT1_2)));
   }
   Value half = make<arith::MulFOp>(x, number(type, 0.5));
-  return make<arith::MulFOp>(
-      half, make<arith::AddFOp>(gate, number(type, 1)));
+  return make<arith::MulFOp>(half, make<arith::AddFOp>(gate, number(type, 1)));
 }
 
 Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
@@ -171,9 +169,8 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
       .Case([&](graph::NotOp) {
         return make<arith::XOrIOp>(x[0], number(type, 1));
       })
-      .Case([&](graph::IsNaNOp) {
-        return compare(FP::UNO, IP::ne, x[0], x[0]);
-      })
+      .Case(
+          [&](graph::IsNaNOp) { return compare(FP::UNO, IP::ne, x[0], x[0]); })
       .Case([&](graph::CastOp cast) {
         return this->cast(
             x[0],
@@ -214,9 +211,8 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
             make<math::PowFOp>(this->cast(x[0], wide), this->cast(x[1], wide)),
             type);
       })
-      .Case([&](graph::EqualOp) {
-        return compare(FP::OEQ, IP::eq, x[0], x[1]);
-      })
+      .Case(
+          [&](graph::EqualOp) { return compare(FP::OEQ, IP::eq, x[0], x[1]); })
       .Case([&](graph::LessOp) {
         return compare(FP::OLT, isBool ? IP::ult : IP::slt, x[0], x[1]);
       })
@@ -279,12 +275,11 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
         ScalarBuilder scalar{b, op->getLoc()};
         SmallVector<Value> x;
         for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
-          Value value =
-              position[i] < 0
-                  ? arith::ConstantOp::create(b, op->getLoc(),
-                                              getSplat(operand))
-                        .getResult()
-                  : scalars.elements[position[i]];
+          Value value = position[i] < 0
+                            ? arith::ConstantOp::create(b, op->getLoc(),
+                                                        getSplat(operand))
+                                  .getResult()
+                            : scalars.elements[position[i]];
           // Half precision is computed in single.
           if (auto half = dyn_cast<FloatType>(value.getType()))
             if (half.getWidth() < 32 && !isa<graph::CastOp>(op))

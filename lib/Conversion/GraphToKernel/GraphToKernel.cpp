@@ -59,8 +59,8 @@ Value GraphToKernel::index(OpFoldResult value) {
 /// The value an op folds to, else the op; constants are shared.
 template <typename OpTy>
 static Value fold(GraphToKernel &state, Value lhs, Value rhs) {
-  Value result = state.builder.createOrFold<OpTy>(
-      state.builder.getUnknownLoc(), lhs, rhs);
+  Value result =
+      state.builder.createOrFold<OpTy>(state.builder.getUnknownLoc(), lhs, rhs);
   APInt known;
   if (!matchPattern(result, m_ConstantInt(&known)))
     return result;
@@ -171,8 +171,8 @@ Value GraphToKernel::createGeneric(Operation *op, StringRef name,
         for (Value value : indices) {
           APInt known;
           if (matchPattern(value, m_ConstantInt(&known))) {
-            scalars.indices.push_back(arith::ConstantIndexOp::create(
-                b, loc, known.getSExtValue()));
+            scalars.indices.push_back(
+                arith::ConstantIndexOp::create(b, loc, known.getSExtValue()));
             continue;
           }
           scalars.indices.push_back(rest.front());
@@ -299,8 +299,7 @@ struct ConvertGraphToKernelPass
         for (OpOperand &operand : clone->getOpOperands())
           if (Value by = state.get(operand.get()))
             operand.set(by);
-        for (auto [from, to] :
-             llvm::zip(op->getResults(), clone->getResults()))
+        for (auto [from, to] : llvm::zip(op->getResults(), clone->getResults()))
           state.replace(from, to, {});
       }
     }

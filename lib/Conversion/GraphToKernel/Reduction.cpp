@@ -60,8 +60,7 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
     count = state.mul(count, inputSizes[axis]);
     sizes[axis] = state.index(1);
   }
-  AffineMap outMap =
-      AffineMap::get(rank, 0, exprs, state.builder.getContext());
+  AffineMap outMap = AffineMap::get(rank, 0, exprs, state.builder.getContext());
   graph::ReductionKind kind = op.getKind();
   bool isMean = kind == graph::ReductionKind::Mean;
   SmallVector<Value> indices;
@@ -87,8 +86,8 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
                 b, loc, TypeRange{type}, ValueRange{scalars.tensors[0]},
                 ValueRange{init}, maps, iterators,
                 [&](OpBuilder &inner, Location, ValueRange x) {
-                  linalg::YieldOp::create(inner, loc,
-                                          combine(inner, loc, kind, x[0], x[1]));
+                  linalg::YieldOp::create(
+                      inner, loc, combine(inner, loc, kind, x[0], x[1]));
                 })
                 .getResult(0);
         if (!isMean)
@@ -101,7 +100,8 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
                    ValueRange{empty}, maps, parallel,
                    [&](OpBuilder &inner, Location, ValueRange x) {
                      Value n = arith::IndexCastOp::create(
-                         inner, loc, inner.getI64Type(), scalars.indices.back());
+                         inner, loc, inner.getI64Type(),
+                         scalars.indices.back());
                      Value mean;
                      if (isa<FloatType>(element)) {
                        n = arith::SIToFPOp::create(inner, loc, element, n);
@@ -178,6 +178,18 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
   for (Value operand : op->getOperands())
     inputs.push_back(state.get(operand));
   int64_t rank = type.getRank(), half = type.getShape().back() / 2;
+  Sizes sizes = state.sizesOf(inputs[0]);
+  for (Value table : llvm::drop_begin(inputs)) {
+    auto tableType = cast<RankedTensorType>(table.getType());
+    Sizes tableSizes = state.sizesOf(table);
+    int64_t dims = tableType.getRank();
+    for (int64_t dim = 0; dim < dims - 1; ++dim) {
+      bool isBatch = dims == 3 && rank == 4 && dim == 0;
+      if (tableType.getDimSize(dim) != 1)
+        state.assumeEqual(op.getLoc(), sizes[isBatch ? 0 : dim + rank - dims],
+                          tableSizes[dim]);
+    }
+  }
   return state.createGeneric(
       op, "rotary", type, state.sizesOf(inputs[0]), {}, {}, inputs, {},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
@@ -195,8 +207,8 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
           first = arith::MulIOp::create(b, loc, pair, two);
           second = arith::AddIOp::create(b, loc, first, constant(1));
         } else {
-          Value upper = arith::CmpIOp::create(
-              b, loc, arith::CmpIPredicate::sge, last, constant(half));
+          Value upper = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge,
+                                              last, constant(half));
           Value shifted = arith::SubIOp::create(b, loc, last, constant(half));
           first = pair = arith::SelectOp::create(b, loc, upper, shifted, last);
           second = arith::AddIOp::create(b, loc, pair, constant(half));
@@ -216,10 +228,9 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
             int64_t loop = dim + rank - dims;
             if (dims == 3 && rank == 4 && dim == 0)
               loop = 0;
-            from.push_back(dim == dims - 1 ? pair
-                           : tableType.getDimSize(dim) == 1
-                               ? constant(0)
-                               : at[loop]);
+            from.push_back(dim == dims - 1                  ? pair
+                           : tableType.getDimSize(dim) == 1 ? constant(0)
+                                                            : at[loop]);
           }
           return tensor::ExtractOp::create(b, loc, table, from);
         };
@@ -229,8 +240,7 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
         auto mul = [&](Value lhs, Value rhs) -> Value {
           return arith::MulFOp::create(b, loc, lhs, rhs);
         };
-        Value low =
-            arith::SubFOp::create(b, loc, mul(x, cosine), mul(y, sine));
+        Value low = arith::SubFOp::create(b, loc, mul(x, cosine), mul(y, sine));
         Value high =
             arith::AddFOp::create(b, loc, mul(x, sine), mul(y, cosine));
         return arith::SelectOp::create(b, loc, isFirst, low, high);

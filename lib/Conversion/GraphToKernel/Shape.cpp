@@ -161,11 +161,11 @@ static Value convertFromIndices(GraphToKernel &state, graph::FromIndicesOp op) {
         }
         Value result = scalars.indices.back();
         for (int64_t i = scalars.indices.size() - 2; i >= 0; --i) {
-          Value here = arith::CmpIOp::create(
-              b, loc, arith::CmpIPredicate::eq, position,
-              arith::ConstantIndexOp::create(b, loc, i));
-          result = arith::SelectOp::create(b, loc, here, scalars.indices[i],
-                                           result);
+          Value here =
+              arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, position,
+                                    arith::ConstantIndexOp::create(b, loc, i));
+          result =
+              arith::SelectOp::create(b, loc, here, scalars.indices[i], result);
         }
         return arith::IndexCastOp::create(b, loc, type.getElementType(),
                                           result);
@@ -237,8 +237,8 @@ static Value convertSlice(GraphToKernel &state, graph::SliceOp op) {
             at[dim] = arith::MulIOp::create(
                 b, loc, at[dim], arith::ConstantIndexOp::create(b, loc, step));
           if (getKnown(starts[dim]) != 0)
-            at[dim] = arith::AddIOp::create(b, loc, at[dim],
-                                            scalars.indices[dim]);
+            at[dim] =
+                arith::AddIOp::create(b, loc, at[dim], scalars.indices[dim]);
         }
         return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
       });
@@ -284,9 +284,8 @@ static Value convertConcat(GraphToKernel &state, graph::ConcatOp op) {
           };
           if (i + 1 == scalars.tensors.size())
             return extract(inner);
-          Value mine =
-              arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::slt,
-                                    along, scalars.indices[i]);
+          Value mine = arith::CmpIOp::create(
+              inner, loc, arith::CmpIPredicate::slt, along, scalars.indices[i]);
           return scf::IfOp::create(
                      inner, loc, mine,
                      [&](OpBuilder &then, Location) {

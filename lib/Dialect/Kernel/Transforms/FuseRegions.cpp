@@ -117,11 +117,11 @@ static RegionOp merge(RewriterBase &rewriter, RegionOp producer,
   indices.insert_range(consumer.getIndices());
   rewriter.setInsertionPoint(consumer);
   Location loc = rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()});
-  auto merged = RegionOp::create(
-      rewriter, loc, consumer.getResultTypes(),
-      (producer.getName() + "_" + consumer.getName()).str(),
-      inputs.getArrayRef(), indices.getArrayRef(), consumer.getSizes(),
-      Value(), ScheduleAttr());
+  auto merged =
+      RegionOp::create(rewriter, loc, consumer.getResultTypes(),
+                       (producer.getName() + "_" + consumer.getName()).str(),
+                       inputs.getArrayRef(), indices.getArrayRef(),
+                       consumer.getSizes(), Value(), ScheduleAttr());
   merged->setDiscardableAttrs(consumer->getDiscardableAttrDictionary());
   Block *block = rewriter.createBlock(&merged.getBody());
   IRMapping outer;
@@ -149,10 +149,12 @@ static RegionOp merge(RewriterBase &rewriter, RegionOp producer,
 /// Drops dead ops of the body, and the inputs and indices it does not read.
 static void dropUnused(RegionOp region) {
   Block &block = region.getBody().front();
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  SmallVector<Operation *> body;
+  for (Operation &op : block.without_terminator())
+    body.push_back(&op);
+  for (Operation *op : llvm::reverse(body))
+    if (isOpTriviallyDead(op))
+      op->erase();
   int64_t inputs = region.getInputs().size();
   for (int64_t i = block.getNumArguments() - 1; i >= 0; --i) {
     if (!block.getArgument(i).use_empty())
@@ -210,8 +212,7 @@ static bool isEpilogue(linalg::GenericOp generic, Value product) {
          llvm::any_of(op.getOperandTypes(), llvm::IsaPred<IndexType>)))
       return false;
   // Scalars from around the generic are sizes, which vectors cannot hold.
-  for (BlockArgument argument :
-       generic->getBlock()->getArguments())
+  for (BlockArgument argument : generic->getBlock()->getArguments())
     if (argument.getType().isIndex())
       for (Operation *user : argument.getUsers())
         if (!isa<tensor::EmptyOp>(user))
@@ -325,8 +326,7 @@ static bool foldResultTranspose(RewriterBase &rewriter, RegionOp producer,
   rewriter.setInsertionPoint(consumer);
   Type type = consumer.getResult(0).getType();
   auto moved = RegionOp::create(
-      rewriter,
-      rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()}),
+      rewriter, rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()}),
       TypeRange{type}, producer.getName(), producer.getInputs(),
       producer.getIndices(), consumer.getSizes(), Value(), ScheduleAttr());
   moved->setDiscardableAttrs(consumer->getDiscardableAttrDictionary());
@@ -363,8 +363,7 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
     auto isOnlyReader = [](RegionOp producer) {
-      return producer.getNumResults() == 1 &&
-             producer.getResult(0).hasOneUse();
+      return producer.getNumResults() == 1 && producer.getResult(0).hasOneUse();
     };
     // Anchors first: what they take in never runs by itself.
     repeat([&](RegionOp producer, RegionOp consumer, unsigned input) {

@@ -1,0 +1,45 @@
+// RUN: tenon-opt %s --convert-graph-to-kernel --split-input-file | FileCheck %s
+
+// CHECK: #[[ROW:.*]] = affine_map<(d0, d1) -> (d1)>
+// CHECK-LABEL: func @bias
+// CHECK-SAME: (%[[X:.*]]: tensor<?x8xf32> {{.*}}, %[[B:.*]]: tensor<8xf32>
+// CHECK: %[[N:.*]] = kernel.symbol "n"
+// CHECK: kernel.region "add" inputs(%[[X]], %[[B]] : {{.*}}) indices(%[[N]]) sizes(%[[N]]) attributes {tenon.id = "n1"}
+// CHECK: linalg.generic {indexing_maps = [#{{.*}}, #[[ROW]], #{{.*}}]
+// CHECK: arith.addf
+func.func @bias(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %b: tensor<8xf32> {tenon.dims = [8]}) -> tensor<?x8xf32> {
+  %n = graph.symbol "n" range 0 to 512
+  %0 = graph.add %x, %b {tenon.id = "n1"} : tensor<?x8xf32>, tensor<8xf32> -> tensor<?x8xf32>
+  return %0 : tensor<?x8xf32>
+}
+
+// -----
+
+// A splat is a constant of the body, not an input.
+// CHECK-LABEL: func @scale
+// CHECK: kernel.region "mul" inputs(%{{[^,]*}} : tensor<4xf32>)
+// CHECK: arith.constant 2.000000e+00
+func.func @scale(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %c = graph.constant dense<2.0> : tensor<f32>
+  %0 = graph.mul %x, %c : tensor<4xf32>, tensor<f32> -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+// Nothing says that the sizes agree, so the program has to check it.
+// CHECK-LABEL: func @two_symbols
+// CHECK: kernel.assume_equal
+func.func @two_symbols(%x: tensor<?xf32> {tenon.dims = ["n"]}, %y: tensor<?xf32> {tenon.dims = ["m"]}) -> tensor<?xf32> {
+  %0 = graph.add %x, %y : tensor<?xf32>, tensor<?xf32> -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @one_symbol
+// CHECK-NOT: kernel.assume_equal
+func.func @one_symbol(%x: tensor<?xf32> {tenon.dims = ["n"]}, %y: tensor<?xf32> {tenon.dims = ["n"]}) -> tensor<?xi1> {
+  %0 = graph.less %x, %y : tensor<?xf32>, tensor<?xf32> -> tensor<?xi1>
+  return %0 : tensor<?xi1>
+}

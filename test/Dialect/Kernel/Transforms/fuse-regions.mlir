@@ -1,0 +1,117 @@
+// RUN: tenon-opt %s --convert-graph-to-kernel --kernel-fuse-regions --split-input-file | FileCheck %s
+
+// CHECK-LABEL: func @epilogue
+// CHECK: kernel.region "matmul_add_gelu"
+// CHECK: %[[P:.*]] = kernel.contract packed
+// CHECK: linalg.generic {{.*}} ins(%[[P]], %{{.*}} : tensor<?x32xf32>, tensor<32xf32>)
+// CHECK: arith.addf
+// CHECK: math.erf
+// CHECK-NOT: kernel.region
+// CHECK: return
+func.func @epilogue(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x32xf32> {
+  %w = graph.weight "w" from "f" at 0 : tensor<8x32xf32>
+  %b = graph.weight "b" from "f" at 1024 : tensor<32xf32>
+  %0 = graph.matmul %x, %w : tensor<?x8xf32>, tensor<8x32xf32> -> tensor<?x32xf32>
+  %1 = graph.add %0, %b : tensor<?x32xf32>, tensor<32xf32> -> tensor<?x32xf32>
+  %2 = graph.gelu %1 : tensor<?x32xf32> -> tensor<?x32xf32>
+  return %2 : tensor<?x32xf32>
+}
+
+// -----
+
+// The product is read twice.
+// CHECK-LABEL: func @read_twice
+// CHECK: kernel.region "matmul" 
+// CHECK: kernel.region "neg"
+func.func @read_twice(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  %0 = graph.matmul %x, %y : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  %1 = graph.neg %0 : tensor<4x4xf32> -> tensor<4x4xf32>
+  return %0, %1 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+// The product is broadcast by its reader, so the tile would not be the result's.
+// CHECK-LABEL: func @broadcast_product
+// CHECK: kernel.region "matmul" 
+// CHECK: kernel.region "add"
+func.func @broadcast_product(%x: tensor<1x8xf32>, %y: tensor<8x4xf32>, %z: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %0 = graph.matmul %x, %y : tensor<1x8xf32>, tensor<8x4xf32> -> tensor<1x4xf32>
+  %1 = graph.add %0, %z : tensor<1x4xf32>, tensor<4x4xf32> -> tensor<4x4xf32>
+  return %1 : tensor<4x4xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @chain
+// CHECK: kernel.region "add_exp_mul"
+// CHECK: linalg.generic
+// CHECK-NOT: linalg.generic
+// CHECK: return
+func.func @chain(%x: tensor<4x8xf32>, %y: tensor<8xf32>) -> tensor<4x8xf32> {
+  %0 = graph.add %x, %y : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>
+  %1 = graph.exp %0 : tensor<4x8xf32> -> tensor<4x8xf32>
+  %2 = graph.mul %1, %x : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  return %2 : tensor<4x8xf32>
+}
+
+// -----
+
+// exp would run once for each row.
+// CHECK-LABEL: func @recomputed
+// CHECK: kernel.region "exp"
+// CHECK: kernel.region "add"
+func.func @recomputed(%x: tensor<4x8xf32>, %y: tensor<8xf32>) -> tensor<4x8xf32> {
+  %0 = graph.exp %y : tensor<8xf32> -> tensor<8xf32>
+  %1 = graph.add %x, %0 : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf32>
+  return %1 : tensor<4x8xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @sum_before_norm
+// CHECK: kernel.region "add"
+// CHECK: kernel.region "norm"
+func.func @sum_before_norm(%x: tensor<4x8xf32>, %g: tensor<8xf32>) -> tensor<4x8xf32> {
+  %0 = graph.add %x, %x : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  %1 = graph.norm rms %0 scale %g axis 1 epsilon 1.0e-5 : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+  return %1 : tensor<4x8xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @attention_layouts
+// CHECK-NOT: kernel.region "transpose"
+// CHECK: kernel.attention {{.*}} {key_layout = array<i64: 0, 2, 1, 3>, output_layout = array<i64: 0, 2, 1, 3>, query_layout = array<i64: 0, 2, 1, 3>, value_layout = array<i64: 0, 1, 2, 3>}
+// CHECK-NOT: kernel.region "transpose"
+// CHECK: return
+func.func @attention_layouts(%q: tensor<1x6x2x4xf32>, %k: tensor<1x5x2x4xf32>, %v: tensor<1x2x5x4xf32>) -> tensor<1x6x2x4xf32> {
+  %0 = graph.transpose %q [0, 2, 1, 3] : tensor<1x6x2x4xf32> -> tensor<1x2x6x4xf32>
+  %1 = graph.transpose %k [0, 2, 1, 3] : tensor<1x5x2x4xf32> -> tensor<1x2x5x4xf32>
+  %2 = graph.attention %0, %1, %v scale 5.000000e-01 : (tensor<1x2x6x4xf32>, tensor<1x2x5x4xf32>, tensor<1x2x5x4xf32>) -> tensor<1x2x6x4xf32>
+  %3 = graph.transpose %2 [0, 2, 1, 3] : tensor<1x2x6x4xf32> -> tensor<1x6x2x4xf32>
+  return %3 : tensor<1x6x2x4xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @transposed_operand
+// CHECK-NOT: kernel.region "transpose"
+// CHECK: kernel.contract transpose_lhs
+func.func @transposed_operand(%x: tensor<8x4xf32>, %y: tensor<8x4xf32>) -> tensor<4x4xf32> {
+  %0 = graph.transpose %x [1, 0] : tensor<8x4xf32> -> tensor<4x8xf32>
+  %1 = graph.matmul %0, %y : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  return %1 : tensor<4x4xf32>
+}
+
+// -----
+
+// Not the last two dimensions.
+// CHECK-LABEL: func @other_dimensions
+// CHECK: kernel.region "transpose"
+// CHECK: kernel.contract %
+func.func @other_dimensions(%x: tensor<4x2x8xf32>, %y: tensor<8x4xf32>) -> tensor<2x4x4xf32> {
+  %0 = graph.transpose %x [1, 0, 2] : tensor<4x2x8xf32> -> tensor<2x4x8xf32>
+  %1 = graph.matmul %0, %y : tensor<2x4x8xf32>, tensor<8x4xf32> -> tensor<2x4x4xf32>
+  return %1 : tensor<2x4x4xf32>
+}
