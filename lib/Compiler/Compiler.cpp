@@ -142,8 +142,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       return CompileStatus::Error;
     done = module.get()->getAttrOfType<StringAttr>(phaseAttr).getValue();
   } else {
-    CompileStatus status = timed(
-        "import", report, [&] { return import(context, inputPath); });
+    CompileStatus status =
+        timed("import", report, [&] { return import(context, inputPath); });
     if (status != CompileStatus::Success)
       return status;
     FailureOr<bool> last = finish("import", outputPath);
@@ -187,9 +187,10 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
 
 } // namespace
 
-CompileStatus compileModel(MLIRContext *context, StringRef inputPath,
-                           StringRef outputPath, const CompilerOptions &options,
-                           llvm::function_ref<void(const PhaseReport &)> report) {
+CompileStatus
+compileModel(MLIRContext *context, StringRef inputPath, StringRef outputPath,
+             const CompilerOptions &options,
+             llvm::function_ref<void(const PhaseReport &)> report) {
   return Compilation(options, report).run(context, inputPath, outputPath);
 }
 

@@ -57,8 +57,7 @@ public:
         lanes(lanes), output(region.output(0)) {}
 
   void build() {
-    for (auto [dim, kind] :
-         llvm::enumerate(nest.main.getIteratorTypesArray()))
+    for (auto [dim, kind] : llvm::enumerate(nest.main.getIteratorTypesArray()))
       (kind == utils::IteratorType::parallel ? parallel : reduced)
           .push_back(dim);
     for (unsigned dim = 0; dim < nest.main.getNumLoops(); ++dim)
@@ -79,9 +78,8 @@ public:
       for (unsigned dim : ArrayRef(parallel).drop_back())
         outer.push_back(sizes[dim]);
       t.forEach(region.begin, region.end, 1, [&](Value row) {
-        for (auto [dim, value] :
-             llvm::zip(ArrayRef(parallel).drop_back(),
-                       t.delinearize(row, outer)))
+        for (auto [dim, value] : llvm::zip(ArrayRef(parallel).drop_back(),
+                                           t.delinearize(row, outer)))
           coordinates[dim] = value;
         buildRow(parallel.back(), t.index(0), sizes[parallel.back()]);
       });
@@ -113,8 +111,7 @@ private:
       if (auto dim = dyn_cast<AffineDimExpr>(expr))
         position.push_back(coordinates[dim.getPosition()]);
       else
-        position.push_back(
-            t.index(cast<AffineConstantExpr>(expr).getValue()));
+        position.push_back(t.index(cast<AffineConstantExpr>(expr).getValue()));
     return position;
   }
 
@@ -148,7 +145,14 @@ private:
     }
     if (!outputMap().getResults().back().isFunctionOfDim(dim))
       return false;
-    return llvm::all_of(*nest.main.getBody(), [](Operation &op) {
+    Block *body = nest.main.getBody();
+    auto isLocal = [&](Value value) {
+      return value.getParentBlock() == body ||
+             value.getDefiningOp<arith::ConstantOp>();
+    };
+    return llvm::all_of(*body, [&](Operation &op) {
+      if (!llvm::all_of(op.getOperands(), isLocal))
+        return false;
       return isa<linalg::YieldOp, arith::ConstantOp>(op) ||
              (OpTrait::hasElementwiseMappableTraits(&op) &&
               op.getNumResults() == 1 && op.getNumRegions() == 0);
@@ -228,8 +232,8 @@ private:
   Value buildReduction(size_t depth, Value accumulator) {
     if (depth == reduced.size())
       return buildBody(nest.main, accumulator);
-    auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), sizes[reduced[depth]],
-                                   t.index(1), accumulator);
+    auto loop = scf::ForOp::create(
+        t.b, t.loc, t.index(0), sizes[reduced[depth]], t.index(1), accumulator);
     OpBuilder::InsertionGuard guard(t.b);
     t.b.setInsertionPointToStart(loop.getBody());
     coordinates[reduced[depth]] = loop.getInductionVar();
@@ -294,7 +298,8 @@ private:
         values(op.getOperands());
         Operation *clone = op.cloneWithoutRegions(mapping);
         t.b.insert(clone);
-        for (auto [from, to] : llvm::zip(op.getRegions(), clone->getRegions())) {
+        for (auto [from, to] :
+             llvm::zip(op.getRegions(), clone->getRegions())) {
           if (from.empty())
             continue;
           OpBuilder::InsertionGuard guard(t.b);
@@ -324,8 +329,7 @@ Value buildGrid(OpBuilder &builder, RegionOp region, LoopNest nest) {
   TileBuilder t{builder, region.getLoc()};
   SmallVector<Value> resultSizes = getResultSizes(builder, region, 0);
   AffineMap map =
-      nest.main.getMatchingIndexingMap(
-          nest.main.getDpsInitOperand(0));
+      nest.main.getMatchingIndexingMap(nest.main.getDpsInitOperand(0));
   SmallVector<std::pair<unsigned, Value>> walked;
   for (auto [expr, size] : llvm::zip(map.getResults(), resultSizes))
     if (auto dim = dyn_cast<AffineDimExpr>(expr))

@@ -42,13 +42,13 @@ public:
     {
       OpBuilder::InsertionGuard guard(t.b);
       t.b.setInsertionPointToStart(loop.getBody());
-      scf::YieldOp::create(t.b, t.loc,
-                           step(loop.getInductionVar(), nullptr,
-                                loop.getRegionIterArg(0)));
+      scf::YieldOp::create(
+          t.b, t.loc,
+          step(loop.getInductionVar(), nullptr, loop.getRegionIterArg(0)));
     }
     Value left = t.sub(size, whole);
-    Value hasRest = arith::CmpIOp::create(
-        t.b, t.loc, arith::CmpIPredicate::ne, left, t.index(0));
+    Value hasRest = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ne,
+                                          left, t.index(0));
     auto rest = scf::IfOp::create(t.b, t.loc, initial.getType(), hasRest,
                                   /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(t.b);
@@ -164,8 +164,7 @@ void buildNormRow(RowBuilder &r, NormOp op, Value input, Value scale,
     Value d = op.getRms() ? x : r.select(mask, r.subf(x, mean), zero);
     return math::FmaOp::create(b, loc, d, d, total).getResult();
   });
-  Value variance =
-      r.divf(r.reduce(vector::CombiningKind::ADD, squares), count);
+  Value variance = r.divf(r.reduce(vector::CombiningKind::ADD, squares), count);
   Value epsilon = arith::ConstantOp::create(b, loc, op.getEpsilonAttr());
   Value root = math::SqrtOp::create(b, loc, r.addf(variance, epsilon));
   Value one = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1));
@@ -187,8 +186,7 @@ LogicalResult scheduleRow(RegionOp region, const TargetFacts &facts,
   Location loc = region.getLoc();
   rewriter.setInsertionPoint(region);
   SmallVector<Value> sizes = getResultSizes(rewriter, region, 0);
-  Value grid =
-      TileBuilder{rewriter, loc}.product(ArrayRef(sizes).drop_back());
+  Value grid = TileBuilder{rewriter, loc}.product(ArrayRef(sizes).drop_back());
   int64_t lanes = facts.lanes(4);
   auto schedule = ScheduleAttr::get(region.getContext(), "row",
                                     ArrayRef<int64_t>{1}, lanes);

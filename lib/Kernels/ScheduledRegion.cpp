@@ -9,8 +9,7 @@ using namespace tenon::kernel;
 namespace tenon {
 
 Value ScheduledRegion::output(unsigned number) const {
-  return block->getArgument(
-      RegionOp(op).getInputs().size() + number);
+  return block->getArgument(RegionOp(op).getInputs().size() + number);
 }
 
 Value ScheduledRegion::argument(BlockArgument first) const {
@@ -23,10 +22,10 @@ Value ScheduledRegion::argument(BlockArgument first) const {
 ScheduledRegion createScheduledRegion(RewriterBase &rewriter, RegionOp region,
                                       Value grid, ScheduleAttr schedule) {
   Location loc = region.getLoc();
-  auto op = RegionOp::create(rewriter, loc, region.getResultTypes(),
-                             region.getName(), region.getInputs(),
-                             region.getIndices(), region.getSizes(), grid,
-                             schedule);
+  auto op =
+      RegionOp::create(rewriter, loc, region.getResultTypes(), region.getName(),
+                       region.getInputs(), region.getIndices(),
+                       region.getSizes(), grid, schedule);
   op->setDiscardableAttrs(region->getDiscardableAttrDictionary());
   Block *block = rewriter.createBlock(&op.getBody());
   auto addMemRef = [&](Type type) {
@@ -49,11 +48,11 @@ SmallVector<Value> getResultSizes(OpBuilder &builder, RegionOp region,
   size_t dynamic = 0;
   for (auto [i, type] : llvm::enumerate(region.getResultTypes()))
     for (int64_t size : cast<RankedTensorType>(type).getShape()) {
-      Value value = ShapedType::isDynamic(size)
-                        ? region.getSizes()[dynamic++]
-                        : arith::ConstantIndexOp::create(
-                              builder, region.getLoc(), size)
-                              .getResult();
+      Value value =
+          ShapedType::isDynamic(size)
+              ? region.getSizes()[dynamic++]
+              : arith::ConstantIndexOp::create(builder, region.getLoc(), size)
+                    .getResult();
       if (i == number)
         sizes.push_back(value);
     }

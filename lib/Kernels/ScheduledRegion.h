@@ -20,8 +20,7 @@ struct ScheduledRegion {
 
 /// Creates the second form before `region`, with an empty body.
 ScheduledRegion createScheduledRegion(mlir::RewriterBase &rewriter,
-                                      kernel::RegionOp region,
-                                      mlir::Value grid,
+                                      kernel::RegionOp region, mlir::Value grid,
                                       kernel::ScheduleAttr schedule);
 
 /// The sizes of a region's result, as values before the region.

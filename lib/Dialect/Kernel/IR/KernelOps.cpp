@@ -1,5 +1,6 @@
 // Verifiers of the kernel dialect.
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace tenon::kernel;
@@ -82,5 +83,17 @@ LogicalResult RegionOp::verifyRegions() {
   TypeRange yielded = scheduled ? TypeRange() : TypeRange(getResultTypes());
   if (!yield || yield.getOperandTypes() != yielded)
     return emitOpError("must end in a kernel.yield of (") << yielded << ")";
+  return success();
+}
+
+/// region(x) { yield x }  ->  x
+LogicalResult RegionOp::canonicalize(RegionOp op, PatternRewriter &rewriter) {
+  if (op.getSchedule() || op->getNumResults() != 1)
+    return rewriter.notifyMatchFailure(op, "is scheduled or has more results");
+  auto yield = cast<YieldOp>(op.getBody().front().back());
+  auto argument = dyn_cast<BlockArgument>(yield.getValues()[0]);
+  if (!argument)
+    return rewriter.notifyMatchFailure(op, "computes its result");
+  rewriter.replaceOp(op, op.getInputs()[argument.getArgNumber()]);
   return success();
 }

@@ -155,6 +155,7 @@ def Kernel_RegionOp : Kernel_Op<"region", [
     $name `inputs` `(` ($inputs^ `:` type($inputs))? `)` `indices` `(` $indices `)` `sizes` `(` $sizes `)`
     (`grid` `(` $grid^ `)`)? (`schedule` $schedule^)? attr-dict-with-keyword (`->` type($outputs)^)? $body
   }];
+  let hasCanonicalizeMethod = 1;
   let hasRegionVerifier = 1;
   let hasVerifier = 1;
 }
