@@ -27,7 +27,8 @@ fi
 # Configures and builds a preset; the second time only what changed.
 build() {
   say "building (preset $1)"
-  [ -f "build/$1/build.ninja" ] || cmake --preset "$1" >/dev/null
+  [ -f "build/$1/build.ninja" ] ||
+    cmake --preset "$1" -DPython3_EXECUTABLE="$(python_env)" >/dev/null
   cmake --build --preset "$1"
 }
 

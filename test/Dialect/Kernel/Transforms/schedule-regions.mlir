@@ -1,0 +1,51 @@
+// RUN: tenon-opt %s --kernel-schedule-regions="target=x86-64-v3" --split-input-file --verify-diagnostics | FileCheck %s
+
+// Rows are independent: the grid is the product of the outer sizes, and the
+// inner loop runs on vectors with a scalar remainder.
+// CHECK-LABEL: func @elementwise
+// CHECK:         %[[ROWS:.*]] = arith.muli %{{.*}}, %{{.*}} : index
+// CHECK:         kernel.region "neg" inputs(%{{.*}}) indices() sizes(%{{.*}}) grid(%[[ROWS]]) schedule <"loops", tile = [4096], vector = 8>
+// CHECK:           vector.load {{.*}} vector<8xf32>
+// CHECK:           arith.negf %{{.*}} : vector<8xf32>
+// CHECK:           memref.store
+func.func @elementwise(%x: tensor<?x4x100xf32>, %n: index) -> tensor<?x4x100xf32> {
+  %0 = kernel.region "neg" inputs(%x : tensor<?x4x100xf32>) indices() sizes(%n) -> tensor<?x4x100xf32> {
+  ^bb0(%a: tensor<?x4x100xf32>):
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%a : tensor<?x4x100xf32>) outs(%a : tensor<?x4x100xf32>) {
+    ^bb0(%b: f32, %o: f32):
+      %2 = arith.negf %b : f32
+      linalg.yield %2 : f32
+    } -> tensor<?x4x100xf32>
+    kernel.yield %1 : tensor<?x4x100xf32>
+  }
+  return %0 : tensor<?x4x100xf32>
+}
+
+// -----
+
+// What is left of a row goes through a mask.
+// CHECK-LABEL: func @softmax
+// CHECK:         kernel.region "softmax" {{.*}} schedule <"row", tile = [1], vector = 8>
+// CHECK:           vector.maskedload
+// CHECK:           math.exp %{{.*}} : vector<8xf32>
+func.func @softmax(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
+  %0 = kernel.region "softmax" inputs(%x : tensor<4x9xf32>) indices() sizes() -> tensor<4x9xf32> {
+  ^bb0(%a: tensor<4x9xf32>):
+    %1 = kernel.softmax %a : tensor<4x9xf32> -> tensor<4x9xf32>
+    kernel.yield %1 : tensor<4x9xf32>
+  }
+  return %0 : tensor<4x9xf32>
+}
+
+// -----
+
+func.func @two_anchors(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
+  // expected-error@+1 {{is taken by none of the kernel families contract, attention, row, loops}}
+  %0 = kernel.region "softmax_twice" inputs(%x : tensor<4x9xf32>) indices() sizes() -> tensor<4x9xf32> {
+  ^bb0(%a: tensor<4x9xf32>):
+    %1 = kernel.softmax %a : tensor<4x9xf32> -> tensor<4x9xf32>
+    %2 = kernel.softmax %1 : tensor<4x9xf32> -> tensor<4x9xf32>
+    kernel.yield %2 : tensor<4x9xf32>
+  }
+  return %0 : tensor<4x9xf32>
+}
