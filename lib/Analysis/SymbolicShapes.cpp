@@ -606,6 +606,9 @@ std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
       })
       .Case([&](DivOp) {
         return elementwise([&](Args a) -> Result {
+          // b·s / b is s; for b = 0 the model itself divides by zero.
+          if (std::optional<SymbolicExpr> exact = a[0].divideExactly(a[1]))
+            return *exact;
           // Truncation is rounding down only where nothing is negative.
           if (!isAtLeast(a[0], 0) || !isAtLeast(a[1], 1))
             return std::nullopt;
@@ -685,7 +688,14 @@ Value SymbolicMaterializer::getAtom(const SymbolicAtom &atom) {
   auto found = known.find(atom.text);
   if (found != known.end())
     return found->second;
-  assert(atom.kind != AtomKind::Symbol && "a symbol of no graph.symbol");
+  if (atom.kind == AtomKind::Symbol) {
+    // Its op was unused and went; the name in tenon.dims is still there.
+    auto symbol = graph::SymbolOp::create(
+        builder, loc, builder.getIndexType(), builder.getStringAttr(atom.text),
+        builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(INT64_MAX),
+        IntegerAttr());
+    return known[atom.text] = symbol.getValue();
+  }
   Value lhs = getValue(*atom.lhs), rhs = getValue(*atom.rhs), value;
   switch (atom.kind) {
   case AtomKind::FloorDiv:

@@ -225,6 +225,9 @@ private:
   Value buildConstant(Value value) {
     if (auto argument = dyn_cast<BlockArgument>(value))
       return region.argument(argument);
+    // At the start, so that it is there wherever it is read again.
+    OpBuilder::InsertionGuard guard(t.b);
+    t.b.setInsertionPointToStart(region.block);
     return t.b.clone(*value.getDefiningOp())->getResult(0);
   }
 

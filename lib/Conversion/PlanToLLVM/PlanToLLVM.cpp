@@ -218,7 +218,10 @@ public:
     Value total = constant(0);
     for (plan::AllocOp alloc : allocs) {
       Value start = constant(0);
-      for (int64_t below : *alloc.getBelow())
+      // Not in the loop's head: the optional would be gone after the first
+      // step.
+      ArrayRef<int64_t> lower = *alloc.getBelow();
+      for (int64_t below : lower)
         start = LLVM::SMaxOp::create(b, loc, start, ends.at(below));
       FailureOr<Value> length = bytes(alloc.getBuffer());
       if (failed(length))

@@ -142,7 +142,10 @@ private:
       return;
     SymbolicSizes starts, ends;
     for (auto [dim, mixed] : llvm::enumerate(op.getMixedStarts())) {
-      SymbolicExpr start = *shapes.getIndex(mixed);
+      std::optional<SymbolicExpr> known = shapes.getIndex(mixed);
+      if (!known)
+        return;
+      SymbolicExpr start = *known;
       std::optional<int64_t> constant = start.getConstant();
       if (constant && *constant < 0)
         start = *constant < -(INT64_MAX >> 1) ? SymbolicExpr(0)
