@@ -63,6 +63,23 @@ OwningOpRef<ModuleOp> readModule(MLIRContext *context, StringRef path) {
   return module;
 }
 
+/// Reports each op that computes in a type which has no kernels yet. True if
+/// there is none.
+bool hasOnlySupportedTypes(ModuleOp module) {
+  bool supported = true;
+  module.walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      if (auto tensor = dyn_cast<RankedTensorType>(type))
+        if (Type element = tensor.getElementType();
+            isa<FloatType>(element) && !element.isF32()) {
+          op->emitError("computes in ")
+              << element << ", but only f32 has kernels today";
+          supported = false;
+        }
+  });
+  return supported;
+}
+
 class Compilation {
 public:
   Compilation(const CompilerOptions &options,
@@ -166,6 +183,9 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
         timed(phase.name, report, [&] { return runPhase(phase); });
     if (status != CompileStatus::Success)
       return status;
+    // Only now: casts to other types may have been shape arithmetic.
+    if (phase.name == "simplify" && !hasOnlySupportedTypes(*module))
+      return CompileStatus::Unsupported;
     FailureOr<bool> last = finish(phase.name, outputPath);
     if (failed(last))
       return CompileStatus::Error;

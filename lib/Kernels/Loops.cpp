@@ -24,25 +24,68 @@ struct LoopNest {
   Value initial = nullptr;          ///< what a reduction starts from
 };
 
+/// Does the generic read and write single elements, at its own coordinates or
+/// at fixed ones, and is all it reads an input of the region or `reduced`?
+bool isPlain(linalg::GenericOp generic, Value reduced) {
+  for (AffineMap map : generic.getIndexingMapsArray())
+    for (AffineExpr expr : map.getResults())
+      if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
+        return false;
+  for (OpOperand *operand : generic.getDpsInputOperands()) {
+    bool isReduced = reduced && operand->get() == reduced;
+    if (isReduced ? !generic.getMatchingIndexingMap(operand).isIdentity()
+                  : !isa<BlockArgument>(operand->get()))
+      return false;
+  }
+  auto readsOther = [](Operation *op) {
+    auto extract = dyn_cast<tensor::ExtractOp>(op);
+    auto dim = dyn_cast<tensor::DimOp>(op);
+    return (extract && !isa<BlockArgument>(extract.getTensor())) ||
+           (dim && !isa<BlockArgument>(dim.getSource()));
+  };
+  return !generic.getBody()
+              ->walk([&](Operation *op) {
+                return readsOther(op) ? WalkResult::interrupt()
+                                      : WalkResult::advance();
+              })
+              .wasInterrupted();
+}
+
+/// Are all loops parallel, and does the result not depend on what was there?
+bool isElementwise(linalg::GenericOp generic) {
+  return generic.getNumReductionLoops() == 0 &&
+         generic.getRegionOutputArgs()[0].use_empty();
+}
+
 std::optional<LoopNest> getLoopNest(RegionOp region) {
   if (region->getNumResults() != 1)
     return std::nullopt;
   LoopNest nest;
-  for (Operation &op : region.getBody().front().without_terminator()) {
-    if (auto fill = dyn_cast<linalg::FillOp>(op)) {
-      nest.initial = fill.getInputs()[0];
-    } else if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+  Block &body = region.getBody().front();
+  for (Operation &op : body.without_terminator()) {
+    if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
       if (generic->getNumResults() != 1 || nest.post)
         return std::nullopt;
       (nest.main ? nest.post : nest.main) = generic;
-    } else if (!isa<tensor::EmptyOp, arith::ConstantOp>(op)) {
+    } else if (!isa<linalg::FillOp, tensor::EmptyOp, arith::ConstantOp>(op)) {
       return std::nullopt;
     }
   }
-  if (!nest.main)
+  if (!nest.main || !isPlain(nest.main, nullptr))
     return std::nullopt;
-  bool reduces = nest.main.getNumReductionLoops() > 0;
-  if (reduces != static_cast<bool>(nest.initial) || (nest.post && !reduces))
+  linalg::GenericOp last = nest.post ? nest.post : nest.main;
+  if (body.getTerminator()->getOperand(0) != last.getResult(0))
+    return std::nullopt;
+  if (nest.main.getNumReductionLoops() == 0)
+    return isElementwise(nest.main) && !nest.post ? std::optional(nest)
+                                                  : std::nullopt;
+  auto fill = nest.main.getOutputs()[0].getDefiningOp<linalg::FillOp>();
+  if (!fill || !fill.getInputs()[0].getDefiningOp<arith::ConstantOp>())
+    return std::nullopt;
+  nest.initial = fill.getInputs()[0];
+  if (nest.post && (!isPlain(nest.post, nest.main.getResult(0)) ||
+                    !isElementwise(nest.post) ||
+                    !nest.post.getIndexingMapsArray().back().isIdentity()))
     return std::nullopt;
   return nest;
 }
@@ -51,10 +94,14 @@ bool matchesLoops(RegionOp region) { return getLoopNest(region).has_value(); }
 
 class LoopsBuilder {
 public:
-  LoopsBuilder(LoopNest nest, ScheduledRegion region, OpBuilder &builder,
-               int64_t lanes)
+  LoopsBuilder(RegionOp first, LoopNest nest, ScheduledRegion region,
+               OpBuilder &builder, int64_t lanes)
       : nest(nest), region(region), t{builder, region.op.getLoc()},
-        lanes(lanes), output(region.output(0)) {}
+        lanes(lanes), output(region.output(0)) {
+    // Here they dominate every use, whatever the loops and branches between.
+    for (auto op : first.getBody().getOps<arith::ConstantOp>())
+      constants.map(op.getResult(), t.b.clone(*op)->getResult(0));
+  }
 
   void build() {
     for (auto [dim, kind] : llvm::enumerate(nest.main.getIteratorTypesArray()))
@@ -215,20 +262,23 @@ private:
     if (reduced.empty()) {
       value = buildBody(nest.main, nullptr);
     } else {
-      value = buildReduction(0, buildConstant(nest.initial));
-      if (nest.post)
+      value = buildReduction(0, around(nest.initial));
+      if (nest.post) {
+        // Its loops are the dimensions of the result.
+        SmallVector<Value> position = access(outputMap());
+        std::swap(coordinates, position);
         value = buildBody(nest.post, value);
+        std::swap(coordinates, position);
+      }
     }
     memref::StoreOp::create(t.b, t.loc, value, output, access(outputMap()));
   }
 
-  Value buildConstant(Value value) {
+  /// What stands for a value from around a generic's body.
+  Value around(Value value) {
     if (auto argument = dyn_cast<BlockArgument>(value))
       return region.argument(argument);
-    // At the start, so that it is there wherever it is read again.
-    OpBuilder::InsertionGuard guard(t.b);
-    t.b.setInsertionPointToStart(region.block);
-    return t.b.clone(*value.getDefiningOp())->getResult(0);
+    return constants.lookup(value);
   }
 
   /// Loops over the reduced dimensions from `depth` on; returns the result.
@@ -270,7 +320,7 @@ private:
   Value lookup(Value value, IRMapping &mapping) {
     if (Value known = mapping.lookupOrNull(value))
       return known;
-    Value made = buildConstant(value);
+    Value made = around(value);
     mapping.map(value, made);
     return made;
   }
@@ -322,6 +372,7 @@ private:
   TileBuilder t;
   int64_t lanes;
   Value output;
+  IRMapping constants;                     ///< of the first form's body
   SmallVector<unsigned> parallel, reduced; ///< loops by kind, outermost first
   SmallVector<Value> sizes, coordinates;   ///< of every loop
 };
@@ -358,7 +409,7 @@ LogicalResult scheduleLoops(RegionOp region, const TargetFacts &facts,
   Value grid = buildGrid(rewriter, region, nest);
   ScheduledRegion scheduled =
       createScheduledRegion(rewriter, region, grid, schedule);
-  LoopsBuilder(nest, scheduled, rewriter, lanes).build();
+  LoopsBuilder(region, nest, scheduled, rewriter, lanes).build();
   YieldOp::create(rewriter, region.getLoc(), ValueRange());
   rewriter.replaceOp(region, scheduled.op);
   return success();

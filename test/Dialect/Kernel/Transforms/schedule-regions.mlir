@@ -49,3 +49,66 @@ func.func @two_anchors(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
   }
   return %0 : tensor<4x9xf32>
 }
+
+// -----
+
+// A constant of the region is made once, where it dominates both branches.
+// CHECK-LABEL: func @constant_in_branches
+// CHECK:         ^bb0
+// CHECK:           %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
+// CHECK:           scf.if
+// CHECK:             arith.addf %{{.*}}, %[[ONE]] : f32
+// CHECK:           } else {
+// CHECK:             arith.subf %{{.*}}, %[[ONE]] : f32
+func.func @constant_in_branches(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = kernel.region "branch" inputs(%x : tensor<4x8xf32>) indices() sizes() -> tensor<4x8xf32> {
+  ^bb0(%a: tensor<4x8xf32>):
+    %one = arith.constant 1.0 : f32
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<4x8xf32>) outs(%a : tensor<4x8xf32>) {
+    ^bb0(%b: f32, %o: f32):
+      %c = arith.cmpf ogt, %b, %one : f32
+      %2 = scf.if %c -> f32 {
+        %3 = arith.addf %b, %one : f32
+        scf.yield %3 : f32
+      } else {
+        %3 = arith.subf %b, %one : f32
+        scf.yield %3 : f32
+      }
+      linalg.yield %2 : f32
+    } -> tensor<4x8xf32>
+    kernel.yield %1 : tensor<4x8xf32>
+  }
+  return %0 : tensor<4x8xf32>
+}
+
+// -----
+
+func.func @reads_at_a_sum(%x: tensor<32xf32>, %y: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  // expected-error@+1 {{is taken by none of the kernel families}}
+  %0 = kernel.region "sum" inputs(%x, %y : tensor<32xf32>, tensor<4x8xf32>) indices() sizes() -> tensor<4x8xf32> {
+  ^bb0(%a: tensor<32xf32>, %e: tensor<4x8xf32>):
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0 * 8 + d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<32xf32>) outs(%e : tensor<4x8xf32>) {
+    ^bb0(%b: f32, %o: f32):
+      linalg.yield %b : f32
+    } -> tensor<4x8xf32>
+    kernel.yield %1 : tensor<4x8xf32>
+  }
+  return %0 : tensor<4x8xf32>
+}
+
+// -----
+
+// The memory of a result holds nothing before the region runs.
+func.func @reads_its_result(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  // expected-error@+1 {{is taken by none of the kernel families}}
+  %0 = kernel.region "add" inputs(%x : tensor<4x8xf32>) indices() sizes() -> tensor<4x8xf32> {
+  ^bb0(%a: tensor<4x8xf32>):
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<4x8xf32>) outs(%a : tensor<4x8xf32>) {
+    ^bb0(%b: f32, %o: f32):
+      %2 = arith.addf %b, %o : f32
+      linalg.yield %2 : f32
+    } -> tensor<4x8xf32>
+    kernel.yield %1 : tensor<4x8xf32>
+  }
+  return %0 : tensor<4x8xf32>
+}
