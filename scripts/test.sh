@@ -41,7 +41,8 @@ run_pytest() {
   "$(python_env)" -m pytest -q "$@" | tee "$log" || status=$?
   local good bad
   good=$(grep -oE '[0-9]+ passed' "$log" | tail -1 | cut -d' ' -f1) || good=0
-  bad=$(grep -oE '[0-9]+ (failed|errors?)' "$log" | tail -2 | awk '{n += $1} END {print n + 0}')
+  bad=$({ grep -oE '[0-9]+ (failed|errors?)' "$log" || true; } | tail -2 |
+    awk '{n += $1} END {print n + 0}')
   [ "$status" = 0 ] || [ "$bad" != 0 ] || bad=1
   count "${good:-0}" "$bad"
 }
