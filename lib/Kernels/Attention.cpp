@@ -1,5 +1,6 @@
 // Schedules kernel.attention: blocks of queries against blocks of keys with an
 // online softmax (arXiv:1805.02867, arXiv:2205.14135), on register tiles.
+#include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -395,28 +396,13 @@ static LogicalResult scheduleAttention(RegionOp region,
       outside.ceilDiv(resultSizes[outputLayout[2]], queryBlock));
   auto schedule = ScheduleAttr::get(region.getContext(), "attention",
                                     {queryBlock, keyBlock}, lanes);
-  auto scheduled =
-      RegionOp::create(rewriter, loc, region.getResultTypes(), region.getName(),
-                       region.getInputs(), region.getIndices(),
-                       region.getSizes(), gridSize, schedule);
-  scheduled->setDiscardableAttrs(region->getDiscardableAttrDictionary());
-
-  Block *block = rewriter.createBlock(&scheduled.getBody());
-  auto addMemRef = [&](Type type) {
-    auto tensor = cast<RankedTensorType>(type);
-    return block->addArgument(
-        MemRefType::get(tensor.getShape(), tensor.getElementType()), loc);
-  };
-  for (Type type : region.getInputs().getTypes())
-    addMemRef(type);
-  Value output = addMemRef(region.getResult(0).getType());
-  for (size_t i = 0; i < region.getIndices().size() + 2; ++i)
-    block->addArgument(rewriter.getIndexType(), loc);
-  auto buffer = [&](Value argument) -> Value {
-    return block->getArgument(cast<BlockArgument>(argument).getArgNumber());
+  ScheduledRegion scheduled =
+      createScheduledRegion(rewriter, region, gridSize, schedule);
+  Value output = scheduled.output(0);
+  auto buffer = [&](Value argument) {
+    return scheduled.argument(cast<BlockArgument>(argument));
   };
 
-  rewriter.setInsertionPointToStart(block);
   TileBuilder t{rewriter, loc};
   auto scratch = [&](int64_t count) -> Value {
     return memref::AllocaOp::create(
@@ -446,10 +432,9 @@ static LogicalResult scheduleAttention(RegionOp region,
                      scratch(queryBlock),
                      head,
                      padded};
-  body.build(block->getArgument(block->getNumArguments() - 2),
-             block->getArguments().back());
+  body.build(scheduled.begin, scheduled.end);
   YieldOp::create(rewriter, loc, ValueRange());
-  rewriter.replaceOp(region, scheduled);
+  rewriter.replaceOp(region, scheduled.op);
   return success();
 }
 

@@ -1,5 +1,6 @@
 // Schedules kernel.contract with an elementwise epilogue: panels of 32 columns,
 // register tiles over them, and the epilogue on rows that are still in L1.
+#include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -327,32 +328,14 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
                        .total;
   auto schedule = ScheduleAttr::get(region.getContext(), "contract",
                                     {rowBlock, panelGroup}, lanes);
-  auto scheduled =
-      RegionOp::create(rewriter, loc, region.getResultTypes(), region.getName(),
-                       region.getInputs(), region.getIndices(),
-                       region.getSizes(), gridSize, schedule);
-  scheduled->setDiscardableAttrs(region->getDiscardableAttrDictionary());
-
-  Block *block = rewriter.createBlock(&scheduled.getBody());
-  auto addMemRef = [&](Type type) {
-    auto tensor = cast<RankedTensorType>(type);
-    return block->addArgument(
-        MemRefType::get(tensor.getShape(), tensor.getElementType()), loc);
-  };
-  for (Type type : region.getInputs().getTypes())
-    addMemRef(type);
-  Value output = addMemRef(region.getResult(0).getType());
-  for (size_t i = 0; i < region.getIndices().size() + 2; ++i)
-    block->addArgument(rewriter.getIndexType(), loc);
-  Value begin = block->getArgument(block->getNumArguments() - 2);
-  Value end = block->getArguments().back();
-  // The results' memrefs stand between inputs and indices.
-  auto buffer = [&](Value argument) -> Value {
-    unsigned number = cast<BlockArgument>(argument).getArgNumber();
-    return block->getArgument(number + (argument.getType().isIndex() ? 1 : 0));
+  ScheduledRegion scheduled =
+      createScheduledRegion(rewriter, region, gridSize, schedule);
+  Value output = scheduled.output(0);
+  Value begin = scheduled.begin, end = scheduled.end;
+  auto buffer = [&](Value argument) {
+    return scheduled.argument(cast<BlockArgument>(argument));
   };
 
-  rewriter.setInsertionPointToStart(block);
   TileBuilder t{rewriter, loc};
   Value lhs = buffer(op.getLhs()), rhs = buffer(op.getRhs());
   SmallVector<Value> sizes = t.sizes(output);
@@ -440,7 +423,7 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
     });
   });
   YieldOp::create(rewriter, loc, ValueRange());
-  rewriter.replaceOp(region, scheduled);
+  rewriter.replaceOp(region, scheduled.op);
   return success();
 }
 

@@ -1,7 +1,6 @@
 // Attention of many shapes, layouts and masks against plain loops.
 #include "JitRegion.h"
 #include "gtest/gtest.h"
-#include <chrono>
 #include <cmath>
 #include <random>
 
@@ -195,39 +194,4 @@ func.func @main(%q: T, %b: index) {
   EXPECT_FALSE(jit.ok());
   EXPECT_NE(jit.error().find("needs a static head size"), std::string::npos)
       << jit.error();
-}
-
-TEST(Attention, DISABLED_Speed) {
-  for (Case test :
-       {Case{1, 12, 12, 128, 128, 32, 32, false, Mask::FloatBatch, false, true},
-        Case{1, 12, 12, 512, 512, 64, 64, true, Mask::None, false, true},
-        Case{1, 9, 3, 1, 512, 64, 64, true}}) {
-    for (const TargetFacts &facts : {avx512Facts(), avx2Facts()}) {
-      if (!JitRegion::canRun(facts))
-        continue;
-      JitRegion jit(regionText(test), attentionFamily(), facts);
-      ASSERT_TRUE(jit.ok()) << jit.error();
-      int64_t B = test.batch, H = test.heads, G = test.kvHeads,
-              S = test.queries, T = test.keys, D = test.size;
-      auto q = random(B * H * S * D), k = random(B * G * T * D),
-           v = random(B * G * T * D), o = q, mask = random(B * T);
-      std::vector<TestBuffer> buffers = {{q.data(), stored(test, H, S, D)},
-                                         {k.data(), stored(test, G, T, D)},
-                                         {v.data(), stored(test, G, T, D)}};
-      if (test.mask == Mask::FloatBatch)
-        buffers.push_back({mask.data(), {B, 1, 1, T}});
-      buffers.push_back({o.data(), stored(test, H, S, D)});
-      double best = 1e9;
-      for (int i = 0; i < 20; ++i) {
-        auto start = std::chrono::steady_clock::now();
-        jit.run(buffers, {B, S}, 1);
-        best = std::min(best, std::chrono::duration<double>(
-                                  std::chrono::steady_clock::now() - start)
-                                  .count());
-      }
-      printf("%s H%ld S%ld T%ld D%ld: %.1f us, %.1f GFLOP/s\n",
-             facts.name.c_str(), H, S, T, D, best * 1e6,
-             4e-9 * B * H * S * T * D / best);
-    }
-  }
 }

@@ -2,7 +2,6 @@
 #include "JitRegion.h"
 #include "gtest/gtest.h"
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <random>
 
@@ -310,44 +309,4 @@ func.func @main(%a: tensor<4x4xf32>, %b: tensor<4x4xf16>) {
                 contractFamily(), avx2Facts());
   EXPECT_FALSE(jit.ok());
   EXPECT_NE(jit.error().find("must have one element type"), std::string::npos);
-}
-
-TEST(Contract, DISABLED_Speed) {
-  for (auto [m, k, n] : std::vector<std::array<int64_t, 3>>{{192, 256, 256},
-                                                            {384, 768, 768},
-                                                            {384, 3072, 768},
-                                                            {128, 384, 1536},
-                                                            {1, 768, 768}}) {
-    for (const TargetFacts &facts : targets()) {
-      std::string text = R"(
-func.func @main(%a: LHS, %w: RHS, %m: index) -> OUT {
-  %0 = kernel.region "r" inputs(%a, %w : LHS, RHS) indices() sizes(%m) -> OUT {
-  ^bb0(%l: LHS, %r: RHS):
-    %p = kernel.contract packed %l, %r : LHS, RHS -> OUT
-    kernel.yield %p : OUT
-  }
-  return %0 : OUT
-})";
-      replaceAll(text, "LHS", "tensor<?x" + std::to_string(k) + "xf32>");
-      replaceAll(text, "RHS", tensor({(n + 31) / 32, k, 32}));
-      replaceAll(text, "OUT", "tensor<?x" + std::to_string(n) + "xf32>");
-      JitRegion jit(text, contractFamily(), facts);
-      ASSERT_TRUE(jit.ok()) << jit.error();
-      auto lhs = random(m * k), rhs = random(k * n);
-      std::vector<float> output(m * n);
-      double best = 1e9;
-      for (int i = 0; i < 20; ++i) {
-        auto start = std::chrono::steady_clock::now();
-        jit.run({{lhs.data(), {m, k}},
-                 {rhs.data(), {(n + 31) / 32, k, 32}},
-                 {output.data(), {m, n}}},
-                {m}, 1);
-        best = std::min(best, std::chrono::duration<double>(
-                                  std::chrono::steady_clock::now() - start)
-                                  .count());
-      }
-      printf("%s %ldx%ldx%ld: %.1f GFLOP/s, grid %ld\n", facts.name.c_str(), m,
-             k, n, 2e-9 * m * k * n / best, jit.grid({m}));
-    }
-  }
 }

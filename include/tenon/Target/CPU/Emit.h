@@ -15,8 +15,9 @@ namespace tenon {
 /// plan -> llvm dialect.
 void buildCpuLoweringPipeline(mlir::OpPassManager &pm);
 
-/// Rewrites math ops on f32 into arithmetic. Bounds: exp and exp2 2 ULP, erf
-/// 2 ULP, tanh 4 ULP; the others are upstream's approximations.
+/// Rewrites math ops on f32 into arithmetic. exp, exp2, erf and tanh are meant
+/// to stay within 4 ULP, which is checked to 1e-6 relative on part of their
+/// range only; the others are upstream's approximations.
 void populateVectorMathPatterns(mlir::RewritePatternSet &patterns);
 
 /// Lowers a plan and writes it to `outputPath` as `emit` says: "so" with the
