@@ -2,9 +2,9 @@
 // register tiles over them, and the epilogue on rows that are still in L1.
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
+#include "VectorBody.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "tenon/Kernels/Family.h"
 
@@ -38,17 +38,6 @@ static ContractOp findContract(RegionOp region) {
     if (auto contract = dyn_cast<ContractOp>(op))
       return contract;
   return nullptr;
-}
-
-/// The scalar of an `arith.constant` that is one, or a tensor of equal
-/// elements.
-static TypedAttr constantScalar(Value value) {
-  auto constant = value.getDefiningOp<arith::ConstantOp>();
-  if (!constant)
-    return nullptr;
-  if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
-    return cast<TypedAttr>(splat.getSplatValue<Attribute>());
-  return isa<ShapedType>(constant.getType()) ? nullptr : constant.getValue();
 }
 
 /// Reads the body of a region in its first form; says what it cannot take.
@@ -119,34 +108,6 @@ static FailureOr<Contraction> analyze(RegionOp region) {
     }
   }
   return result;
-}
-
-/// Turns scalars into vectors of `lanes`; constants become splats.
-/// `outer` gives the index arguments of the region.
-static Value cloneOnVectors(TileBuilder &t, linalg::GenericOp generic,
-                            ValueRange arguments,
-                            function_ref<Value(Value)> outer, int64_t lanes) {
-  IRMapping map;
-  map.map(generic.getBody()->getArguments().drop_back(), arguments);
-  auto mapOuter = [&](Operation &op) {
-    for (Value operand : op.getOperands())
-      if (!map.contains(operand)) {
-        TypedAttr scalar = constantScalar(operand);
-        map.map(operand, scalar ? t.splat(scalar, lanes)
-                                : t.broadcast(outer(operand), lanes));
-      }
-  };
-  for (Operation &op : generic.getBody()->without_terminator()) {
-    if (isa<arith::ConstantOp>(op))
-      continue;
-    mapOuter(op);
-    Operation *clone = t.b.clone(op, map);
-    for (Value result : clone->getResults())
-      result.setType(VectorType::get(lanes, result.getType()));
-  }
-  Operation &yield = *generic.getBody()->getTerminator();
-  mapOuter(yield);
-  return map.lookup(yield.getOperand(0));
 }
 
 /// Offset of the matrix of an operand at `coordinates` of the result's leading

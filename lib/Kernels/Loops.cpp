@@ -2,6 +2,7 @@
 // in vectors where every operand is contiguous or constant along a row.
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
+#include "VectorBody.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
@@ -211,50 +212,26 @@ private:
   }
 
   void buildVector(unsigned dim) {
-    IRMapping mapping;
+    SmallVector<Value> inputs;
     for (OpOperand *operand : nest.main.getDpsInputOperands()) {
       AffineMap map = nest.main.getMatchingIndexingMap(operand);
       Value buffer = bufferOf(operand->get());
       auto type = VectorType::get({lanes}, t.b.getF32Type());
       bool walks = map.getNumResults() != 0 &&
                    map.getResults().back().isFunctionOfDim(dim);
-      Value value;
       if (walks)
-        value = vector::LoadOp::create(t.b, t.loc, type, buffer, access(map));
+        inputs.push_back(
+            vector::LoadOp::create(t.b, t.loc, type, buffer, access(map)));
       else
-        value = t.broadcast(
-            memref::LoadOp::create(t.b, t.loc, buffer, access(map)), lanes);
-      mapping.map(nest.main.getMatchingBlockArgument(operand), value);
+        inputs.push_back(t.broadcast(
+            memref::LoadOp::create(t.b, t.loc, buffer, access(map)), lanes));
     }
-    Value result;
-    for (Operation &op : *nest.main.getBody()) {
-      if (auto yield = dyn_cast<linalg::YieldOp>(op)) {
-        result = onVector(yield.getValues()[0], mapping);
-        break;
-      }
-      if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-        mapping.map(constant.getResult(), t.splat(constant.getValue(), lanes));
-        continue;
-      }
-      for (Value operand : op.getOperands())
-        onVector(operand, mapping);
-      Operation *clone = t.b.clone(op, mapping);
-      Value value = clone->getResult(0);
-      value.setType(VectorType::get({lanes}, value.getType()));
-      mapping.map(op.getResult(0), value);
-    }
+    auto none = [](Value) -> Value {
+      llvm_unreachable("canVectorize lets a body see only its arguments and "
+                       "constants");
+    };
+    Value result = cloneOnVectors(t, nest.main, inputs, none, lanes);
     vector::StoreOp::create(t.b, t.loc, result, output, access(outputMap()));
-  }
-
-  /// `value` in vector form; a constant of the region becomes a splat.
-  Value onVector(Value value, IRMapping &mapping) {
-    if (Value known = mapping.lookupOrNull(value))
-      return known;
-    auto constant = value.getDefiningOp<arith::ConstantOp>();
-    assert(constant && "a body sees its arguments and constants only");
-    Value splat = t.splat(constant.getValue(), lanes);
-    mapping.map(value, splat);
-    return splat;
   }
 
   void buildElement() {
