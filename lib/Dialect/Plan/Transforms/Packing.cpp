@@ -1,9 +1,11 @@
-// Dynamic storage allocation: greedy orders, then branch and bound.
+// Dynamic storage allocation: greedy orders, improved ones, branch and bound.
 #include "Packing.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
+#include <random>
 
 namespace tenon::plan {
 namespace {
@@ -13,25 +15,41 @@ bool aliveTogether(const Slice &lhs, const Slice &rhs) {
 }
 
 /// Gives each slice in turn the lowest gap among those placed before it.
-std::vector<int64_t> packInOrder(llvm::ArrayRef<Slice> slices,
-                                 llvm::ArrayRef<size_t> order) {
-  std::vector<int64_t> offsets(slices.size(), -1);
-  for (size_t current : order) {
-    std::vector<std::pair<int64_t, int64_t>> taken;
-    for (size_t other = 0; other < slices.size(); ++other)
-      if (offsets[other] >= 0 && aliveTogether(slices[other], slices[current]))
-        taken.push_back({offsets[other], offsets[other] + slices[other].bytes});
-    std::sort(taken.begin(), taken.end());
-    int64_t offset = 0;
-    for (auto [begin, end] : taken) {
-      if (begin - offset >= slices[current].bytes)
-        break;
-      offset = std::max(offset, end);
-    }
-    offsets[current] = offset;
+class GreedyPacker {
+public:
+  explicit GreedyPacker(llvm::ArrayRef<Slice> slices)
+      : slices(slices), neighbors(slices.size()) {
+    for (size_t i = 0; i < slices.size(); ++i)
+      for (size_t j = 0; j < slices.size(); ++j)
+        if (i != j && aliveTogether(slices[i], slices[j]))
+          neighbors[i].push_back(j);
   }
-  return offsets;
-}
+
+  std::vector<int64_t> pack(llvm::ArrayRef<size_t> order) {
+    std::vector<int64_t> offsets(slices.size(), -1);
+    for (size_t current : order) {
+      taken.clear();
+      for (size_t other : neighbors[current])
+        if (offsets[other] >= 0)
+          taken.push_back(
+              {offsets[other], offsets[other] + slices[other].bytes});
+      std::sort(taken.begin(), taken.end());
+      int64_t offset = 0;
+      for (auto [begin, end] : taken) {
+        if (begin - offset >= slices[current].bytes)
+          break;
+        offset = std::max(offset, end);
+      }
+      offsets[current] = offset;
+    }
+    return offsets;
+  }
+
+private:
+  llvm::ArrayRef<Slice> slices;
+  std::vector<std::vector<size_t>> neighbors;
+  std::vector<std::pair<int64_t, int64_t>> taken;
+};
 
 int64_t heightOf(llvm::ArrayRef<Slice> slices,
                  llvm::ArrayRef<int64_t> offsets) {
@@ -39,6 +57,53 @@ int64_t heightOf(llvm::ArrayRef<Slice> slices,
   for (auto [slice, offset] : llvm::zip_equal(slices, offsets))
     height = std::max(height, offset + slice.bytes);
   return height;
+}
+
+/// Moves a slice, mostly one that reaches above the lower bound, to an earlier
+/// place of the order, again and again, and keeps what is no worse. Worse is
+/// not the height: a model's layers are independent, and all must come down
+/// before it does.
+void improveOrder(llvm::ArrayRef<Slice> slices, GreedyPacker &packer,
+                  std::vector<size_t> order, Packing &best, int64_t rounds) {
+  std::mt19937 random; // The same numbers on each run: compiling reproduces.
+  std::vector<int64_t> offsets = packer.pack(order);
+  auto excessOf = [&](size_t slice, llvm::ArrayRef<int64_t> offsets) {
+    return std::max<int64_t>(
+        offsets[slice] + slices[slice].bytes - best.lowerBound, 0);
+  };
+  auto totalExcess = [&](llvm::ArrayRef<int64_t> offsets) {
+    int64_t total = 0;
+    for (size_t slice = 0; slice < slices.size(); ++slice)
+      total += excessOf(slice, offsets);
+    return total;
+  };
+  int64_t excess = totalExcess(offsets);
+  for (int64_t round = 0; round < rounds && excess > 0; ++round) {
+    std::vector<size_t> above; // places in the order
+    for (size_t place = 1; place < order.size(); ++place)
+      if (excessOf(order[place], offsets) > 0)
+        above.push_back(place);
+    if (above.empty())
+      break;
+    // Now and then any slice: else the walk stays on a plateau.
+    size_t from = random() % 4 ? above[random() % above.size()]
+                               : 1 + random() % (order.size() - 1);
+    std::vector<size_t> tried = order;
+    std::rotate(tried.begin() + random() % from, tried.begin() + from,
+                tried.begin() + from + 1);
+    std::vector<int64_t> triedOffsets = packer.pack(tried);
+    int64_t triedExcess = totalExcess(triedOffsets);
+    if (triedExcess > excess)
+      continue;
+    order = tried;
+    offsets = triedOffsets;
+    excess = triedExcess;
+    int64_t height = heightOf(slices, offsets);
+    if (height < best.height) {
+      best.height = height;
+      best.offsets = offsets;
+    }
+  }
 }
 
 /// Places slices from the bottom up. Any packing can be pushed down until each
@@ -162,21 +227,24 @@ Packing packSlices(llvm::ArrayRef<Slice> input, int64_t searchSteps) {
       },
       [](const Slice &s) { return Key(-s.first, s.bytes); },
       [](const Slice &s) { return Key(s.last, s.bytes); }};
-  bool found = false;
+  GreedyPacker packer(slices);
+  std::vector<size_t> bestOrder;
+  packing.height = std::numeric_limits<int64_t>::max();
   for (const auto &key : keys) {
     std::vector<size_t> order(slices.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
       return key(slices[a]) > key(slices[b]);
     });
-    std::vector<int64_t> offsets = packInOrder(slices, order);
+    std::vector<int64_t> offsets = packer.pack(order);
     int64_t height = heightOf(slices, offsets);
-    if (!found || height < packing.height) {
+    if (height < packing.height) {
       packing.offsets = offsets;
       packing.height = height;
+      bestOrder = order;
     }
-    found = true;
   }
+  improveOrder(slices, packer, bestOrder, packing, searchSteps / 40);
 
   packing.optimal = packing.height == packing.lowerBound;
   if (!packing.optimal) {

@@ -27,9 +27,10 @@ struct Packing {
   bool optimal = true;
 };
 
-/// Tries several greedy orders and then, if there is room for improvement, an
-/// exact search that gives up after `searchSteps`. Deterministic. A slice
-/// counts as at least one unit of alignment.
+/// Tries several greedy orders and then, while there is room for improvement,
+/// changes of the best order and an exact search that gives up after
+/// `searchSteps`. Deterministic. A slice counts as at least one unit of
+/// alignment.
 Packing packSlices(llvm::ArrayRef<Slice> slices, int64_t searchSteps = 200000);
 
 /// For each slice those that are alive together with it and start below it,
