@@ -222,16 +222,12 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
         score = arith::AddFOp::create(b, loc, score, bias);
     }
     score = arith::SelectOp::create(b, loc, keep, score, lowest);
-    rowLargest =
-        rowLargest ? Value(arith::MaxNumFOp::create(b, loc, rowLargest, score))
-                   : score;
+    rowLargest = rowLargest ? t.larger(rowLargest, score) : score;
     blockScores.push_back(score);
   }
   Value before = t.load(largest, row);
-  Value now = arith::MaxNumFOp::create(
-      b, loc, before,
-      vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXNUMF,
-                                  rowLargest));
+  // A NaN is lost here but not below, where it is subtracted from.
+  Value now = t.larger(before, t.largestLane(rowLargest));
   t.store(now, largest, row);
   // Nothing visible yet: exp(-inf - 0) is 0 where exp(-inf + inf) is NaN.
   Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, now,

@@ -1,7 +1,10 @@
 // Index arithmetic, loops, and the register tile of a matrix product.
 #include "TileBuilder.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace tenon;
@@ -33,6 +36,24 @@ Value TileBuilder::min(Value lhs, Value rhs) {
 Value TileBuilder::max(Value lhs, Value rhs) {
   return b.createOrFold<arith::MaxSIOp>(loc, lhs, rhs);
 }
+Value TileBuilder::larger(Value lhs, Value rhs) {
+  Value greater =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, lhs, rhs);
+  return arith::SelectOp::create(b, loc, greater, lhs, rhs);
+}
+
+Value TileBuilder::largestLane(Value vector) {
+  int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
+  for (int64_t half = lanes / 2; half > 0; half /= 2) {
+    SmallVector<int64_t> low(half), high(half);
+    std::iota(low.begin(), low.end(), 0);
+    std::iota(high.begin(), high.end(), half);
+    vector = larger(vector::ShuffleOp::create(b, loc, vector, vector, low),
+                    vector::ShuffleOp::create(b, loc, vector, vector, high));
+  }
+  return vector::ExtractOp::create(b, loc, vector, ArrayRef<int64_t>{0});
+}
+
 Value TileBuilder::equal(Value lhs, Value rhs) {
   return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, lhs, rhs);
 }
@@ -128,13 +149,15 @@ Value TileBuilder::loadLanes(Value flat, Value offset, Value first, Value end,
                              Value stride, bool contiguous, int64_t lanes) {
   Type element = cast<MemRefType>(flat.getType()).getElementType();
   auto type = VectorType::get(lanes, element);
-  if (contiguous && !element.isInteger(1)) {
+  if (contiguous) {
     Value mask = vector::CreateMaskOp::create(
         b, loc, VectorType::get(lanes, b.getI1Type()),
         ValueRange(max(sub(end, first), index(0))));
-    return vector::MaskedLoadOp::create(b, loc, type, flat,
-                                        ValueRange(add(offset, first)), mask,
-                                        zeros(element, lanes));
+    Value position = add(offset, first);
+    if (element.isInteger(1))
+      return loadBytesAsBits(flat, position, mask, lanes);
+    return vector::MaskedLoadOp::create(
+        b, loc, type, flat, ValueRange(position), mask, zeros(element, lanes));
   }
   SmallVector<Value> values;
   Value last = sub(end, index(1));
@@ -143,6 +166,20 @@ Value TileBuilder::loadLanes(Value flat, Value offset, Value first, Value end,
     values.push_back(load(flat, add(offset, mul(position, stride))));
   }
   return vector::FromElementsOp::create(b, loc, type, values);
+}
+
+Value TileBuilder::loadBytesAsBits(Value flat, Value position, Value mask,
+                                   int64_t lanes) {
+  Value base =
+      memref::ExtractAlignedPointerAsIndexOp::create(b, loc, flat).getResult();
+  Value address =
+      arith::IndexCastOp::create(b, loc, b.getI64Type(), add(base, position));
+  Value pointer = LLVM::IntToPtrOp::create(
+      b, loc, LLVM::LLVMPointerType::get(b.getContext()), address);
+  Value none = zeros(b.getI8Type(), lanes);
+  Value bytes = LLVM::MaskedLoadOp::create(b, loc, none.getType(), pointer,
+                                           mask, none, /*alignment=*/1);
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, bytes, none);
 }
 
 void TileBuilder::forEach(Value begin, Value end, int64_t step,

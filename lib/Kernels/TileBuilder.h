@@ -34,6 +34,9 @@ struct TileBuilder {
   mlir::Value ceilDiv(mlir::Value lhs, int64_t rhs);
   mlir::Value min(mlir::Value lhs, mlir::Value rhs);
   mlir::Value max(mlir::Value lhs, mlir::Value rhs);
+  /// The larger of two floats, or vectors of them: rhs where one is NaN. One
+  /// instruction, which arith.maxnumf and maximumf are not.
+  mlir::Value larger(mlir::Value lhs, mlir::Value rhs);
   mlir::Value equal(mlir::Value lhs, mlir::Value rhs);
 
   /// Size of a dimension: a constant where the type knows it.
@@ -54,9 +57,8 @@ struct TileBuilder {
   mlir::Value broadcast(mlir::Value scalar, int64_t lanes);
   mlir::Value splat(mlir::TypedAttr scalar, int64_t lanes);
   mlir::Value zeros(mlir::Type element, int64_t lanes);
-  /// Lanes of `flat` from `first` on, `stride` apart; those with `mask` false
-  /// hold anything. A load for each lane where no vector load is right: a
-  /// stride other than one, or i1, of which a memref holds one a byte.
+  /// Lanes of `flat` from `first` on, `stride` apart; those from `end` on hold
+  /// anything. A load for each lane where the stride is not one.
   mlir::Value loadLanes(mlir::Value flat, mlir::Value offset, mlir::Value first,
                         mlir::Value end, mlir::Value stride, bool contiguous,
                         int64_t lanes);
@@ -84,7 +86,14 @@ struct TileBuilder {
   /// Rows of the register tile: 8 with 16 lanes, 6 with 8.
   static int64_t tileRows(int64_t lanes) { return lanes >= 16 ? 8 : 6; }
 
+  /// The largest lane; any lane if one is NaN.
+  mlir::Value largestLane(mlir::Value vector);
+
 private:
+  /// i1 lies in memory as one byte each, of which no vector of i1 can be
+  /// loaded.
+  mlir::Value loadBytesAsBits(mlir::Value flat, mlir::Value position,
+                              mlir::Value mask, int64_t lanes);
   /// Swaps blocks of half the size off the diagonal, then within each block.
   void transposeSquare(llvm::MutableArrayRef<mlir::Value> rows);
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,

@@ -69,8 +69,8 @@ def ScheduleRegionsPass : Pass<"kernel-schedule-regions", "::mlir::ModuleOp"> {
   let options = [Option<"target", "target", "std::string", "\"x86-64-v4\"",
                         "Facts to schedule for: x86-64-v3 or x86-64-v4">];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"
   ];
 }
