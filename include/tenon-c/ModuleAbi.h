@@ -56,6 +56,8 @@ typedef struct tn_frame {
  * Weights lie behind the last byte that the ELF headers know of, at a multiple
  * of 4096. The ELF note with name "Tenon" and type 1 holds four little-endian
  * 64-bit numbers: TN_ABI_VERSION, the offset of the weights in the file, their
- * bytes, and 0. */
+ * bytes, and 0; or 1 where they lie in a file beside, named as the artifact
+ * with
+ * ".weights" behind it (what is linked from --emit=obj or asm). */
 
 #endif

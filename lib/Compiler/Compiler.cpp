@@ -198,8 +198,9 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
   }
   auto folder = module.get()->getAttrOfType<StringAttr>(folderAttr);
   return timed("emit", report, [&] {
-    return failed(emitArtifact(*module, facts, folder ? folder.getValue() : ".",
-                               outputPath, options.emit))
+    EmitOptions emit{options.emit, folder ? folder.str() : ".",
+                     options.programRuntime};
+    return failed(emitArtifact(*module, facts, emit, outputPath))
                ? CompileStatus::Error
                : CompileStatus::Success;
   });

@@ -17,7 +17,7 @@ using namespace tenon::runtime;
 
 namespace {
 struct Note {
-  uint64_t abi, offset, bytes, reserved;
+  uint64_t abi, offset, bytes, beside;
 };
 
 /// An open file that knows its size.
@@ -133,26 +133,36 @@ ArtifactFile::ArtifactFile(const std::string &path) {
     fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has ABI version ", note->abi,
          ", this runtime has ABI version ", TN_ABI_VERSION,
          ": compile the model again");
-  if (note->bytes) {
-    if (note->offset > file.size() || note->bytes > file.size() - note->offset)
-      fail(TN_ERROR_ARTIFACT, "artifact '", path,
-           "' is truncated: its weights need bytes up to ",
-           note->offset + note->bytes, ", the file has ", file.size());
-    if (note->offset % 4096 != 0)
-      fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has its weights at ",
-           note->offset, ", which is no multiple of 4096");
-    void *result = mmap(nullptr, note->bytes, PROT_READ, MAP_PRIVATE,
-                        file.descriptor, off_t(note->offset));
-    if (result == MAP_FAILED)
-      fail(TN_ERROR_ARTIFACT, "cannot map the ", note->bytes,
-           " bytes of weights of '", path, "': ", std::strerror(errno));
-    mapping = result;
-    mappedBytes = note->bytes;
+  if (note->bytes && note->beside) {
+    Reader weights(path + ".weights");
+    mapWeights(weights.descriptor, weights.size(), weights.path, note->offset,
+               note->bytes);
+  } else if (note->bytes) {
+    mapWeights(file.descriptor, file.size(), path, note->offset, note->bytes);
   }
   struct stat self;
   program = stat("/proc/self/exe", &self) == 0 &&
             self.st_dev == file.state.st_dev &&
             self.st_ino == file.state.st_ino;
+}
+
+void ArtifactFile::mapWeights(int descriptor, uint64_t size,
+                              const std::string &path, uint64_t offset,
+                              uint64_t bytes) {
+  if (offset > size || bytes > size - offset)
+    fail(TN_ERROR_ARTIFACT, "artifact '", path,
+         "' is truncated: its weights need bytes up to ", offset + bytes,
+         ", the file has ", size);
+  if (offset % 4096 != 0)
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has its weights at ", offset,
+         ", which is no multiple of 4096");
+  void *result =
+      mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, descriptor, off_t(offset));
+  if (result == MAP_FAILED)
+    fail(TN_ERROR_ARTIFACT, "cannot map the ", bytes, " bytes of weights of '",
+         path, "': ", std::strerror(errno));
+  mapping = result;
+  mappedBytes = bytes;
 }
 
 ArtifactFile::~ArtifactFile() {

@@ -22,6 +22,10 @@ public:
   bool isProgram() const { return program; }
 
 private:
+  /// Maps `bytes` at `offset` of a file of `size` bytes.
+  void mapWeights(int descriptor, uint64_t size, const std::string &path,
+                  uint64_t offset, uint64_t bytes);
+
   void *mapping = nullptr;
   size_t mappedBytes = 0;
   bool program = false;

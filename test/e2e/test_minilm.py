@@ -1,4 +1,6 @@
 """all-MiniLM-L6-v2 with its published weights: one artifact, every size."""
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,21 @@ def test_going_on_from_each_dump_gives_identical_bytes(minilm, tmp_path):
     assert [d.stem for d in dumps] == ["1-import", "2-simplify", "3-compress", "4-fuse", "5-schedule", "6-plan"]
     for dump in dumps:
         assert compile_model(dump, tmp_path / "part.so").read_bytes() == whole, dump.name
+
+
+def test_program_matches_onnxruntime(minilm, tmp_path):
+    import onnx
+    program = compile_model(minilm / "model.onnx", tmp_path / "minilm", "--emit=exe")
+    for batch, sequence in SIZES:
+        inputs = encoder_inputs(batch, sequence)
+        folder = tmp_path / f"{batch}x{sequence}"
+        folder.mkdir()
+        names = ("input_ids", "attention_mask", "token_type_ids")
+        for number, name in enumerate(names):
+            tensor = onnx.numpy_helper.from_array(inputs[name])
+            (folder / f"input_{number}.pb").write_bytes(tensor.SerializeToString())
+        want = onnx.numpy_helper.from_array(reference(minilm / "model.onnx", inputs)[0])
+        (folder / "output_0.pb").write_bytes(want.SerializeToString())
+        result = subprocess.run([program, "run", "--data-set", folder, "--check", "--atol", "1e-4",
+                                 "--rtol", "0"], capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr

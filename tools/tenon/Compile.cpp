@@ -2,11 +2,14 @@
 #include "Compilation.h"
 #include "Subcommands.h"
 #include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/CPU/Emit.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/Path.h"
 
 namespace cl = llvm::cl;
 using llvm::StringRef;
@@ -23,7 +26,9 @@ static cl::opt<std::string>
            cl::sub(command));
 static cl::opt<std::string>
     emitKind("emit", cl::init("so"), cl::value_desc("KIND"),
-             cl::desc("so (default), obj, asm, llvm or mlir"),
+             cl::desc("so (default); exe: a program with the runtime in it; "
+                      "header: C for their callers; obj, asm: weights in "
+                      "FILE.weights; llvm, mlir"),
              cl::sub(command));
 static cl::list<std::string>
     dims("dim", cl::value_desc("NAME=N|NAME=A..B|NAME~N"),
@@ -50,6 +55,16 @@ static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "tenon compile: " << message << "\n";
   return 1;
+}
+
+/// The runtime as an object, in the lib folder beside this program's bin.
+static std::string findProgramRuntime() {
+  std::string self = llvm::sys::fs::getMainExecutable(
+      nullptr, reinterpret_cast<void *>(&findProgramRuntime));
+  llvm::SmallString<128> path(llvm::sys::path::parent_path(self));
+  llvm::sys::path::append(path, "..", "lib", "tenon-program.o");
+  llvm::sys::path::remove_dots(path, /*remove_dot_dot=*/true);
+  return path.str().str();
 }
 
 static bool writeReport(llvm::ArrayRef<tenon::PhaseReport> phases) {
@@ -96,9 +111,19 @@ int runCompile(int argc, char **argv) {
     known |= phase.name == stopAfter;
   if (!known)
     return fail("--stop-after " + stopAfter + ": there is no such phase");
+  if (!llvm::is_contained(tenon::emitKinds(), emitKind))
+    return fail("--emit " + emitKind + ": expected one of " +
+                llvm::join(tenon::emitKinds(), ", "));
   options.stopAfter = stopAfter;
   options.dumpFolder = dumpPhases;
   options.emit = emitKind;
+  options.programRuntime = findProgramRuntime();
+
+  // Now, not after the minutes that a large model may take.
+  StringRef folder = llvm::sys::path::parent_path(output);
+  if (std::error_code error = llvm::sys::fs::access(
+          folder.empty() ? "." : folder, llvm::sys::fs::AccessMode::Write))
+    return fail("-o " + output + ": cannot write there: " + error.message());
 
   llvm::SmallVector<tenon::PhaseReport> phases;
   int status = compileWithDiagnostics(

@@ -21,7 +21,8 @@ struct CompilerOptions {
   std::vector<SymbolSize> sizes;
   std::string stopAfter;   ///< a phase's name, or empty
   std::string dumpFolder;  ///< gets N-PHASE.mlir after each phase, unless empty
-  std::string emit = "so"; ///< so, obj, asm, llvm or mlir
+  std::string emit = "so"; ///< one of emitKinds()
+  std::string programRuntime; ///< tenon-program.o, for emit = "exe"
 };
 
 /// What one phase took.

@@ -1,5 +1,7 @@
 // Optimises, writes the object, links it and puts the weights behind it.
 #include "tenon/Target/CPU/Emit.h"
+#include "Header.h"
+#include "Link.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -13,7 +15,6 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/Program.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -94,42 +95,37 @@ static LogicalResult checkUndefined(ModuleOp module, StringRef object) {
   return success();
 }
 
-static LogicalResult writeFile(ModuleOp module, StringRef path,
-                               StringRef data) {
-  std::error_code error;
-  llvm::raw_fd_ostream os(path, error);
-  if (!error) {
-    os << data;
-    os.close();
-    error = os.error();
-    os.clear_error();
-  }
+/// Closes a file that was written, and says what went wrong until now.
+static LogicalResult close(ModuleOp module, StringRef path,
+                           llvm::raw_fd_ostream &os) {
+  os.close();
+  std::error_code error = os.error();
+  os.clear_error();
   if (error)
     return module.emitError("cannot write '")
            << path << "': " << error.message();
   return success();
 }
 
-static LogicalResult link(ModuleOp module, StringRef object, StringRef output) {
-  auto linker = llvm::sys::findProgramByName("ld.lld-22");
-  if (!linker)
-    linker = llvm::sys::findProgramByName("ld.lld");
-  if (!linker)
-    return module.emitError("cannot be linked: neither 'ld.lld-22' nor "
-                            "'ld.lld' is in the path");
-  StringRef arguments[] = {
-      *linker, "-shared", "--build-id=none", "-z", "now", "-o", output, object};
-  std::string error;
-  int code = llvm::sys::ExecuteAndWait(*linker, arguments, std::nullopt, {}, 0,
-                                       0, &error);
-  if (code)
-    return module.emitError("cannot be linked: '")
-           << *linker << "' returned " << code << " " << error;
-  return success();
+static LogicalResult writeFile(ModuleOp module, StringRef path,
+                               StringRef data) {
+  std::error_code error;
+  llvm::raw_fd_ostream os(path, error);
+  if (error)
+    return module.emitError("cannot write '")
+           << path << "': " << error.message();
+  os << data;
+  return close(module, path, os);
+}
+
+/// Where the weights are, as the ELF note of ModuleAbi.h says it.
+static std::array<uint64_t, 4> noteNumbers(uint64_t offset, uint64_t bytes,
+                                           bool beside) {
+  return {TN_ABI_VERSION, offset, bytes, beside};
 }
 
 /// Puts the weights behind the code, and into the note where they are.
-static LogicalResult appendWeights(ModuleOp plan, StringRef modelDir,
+static LogicalResult appendWeights(ModuleOp plan, StringRef modelFolder,
                                    StringRef path) {
   std::error_code error;
   uint64_t size = 0;
@@ -146,29 +142,119 @@ static LogicalResult appendWeights(ModuleOp plan, StringRef modelDir,
   uint64_t offset = (size + 4095) / 4096 * 4096;
   head.resize(offset, '\0');
   int descriptor;
-  if ((error = llvm::sys::fs::openFileForWrite(path, descriptor)))
+  if ((error = llvm::sys::fs::openFileForWrite(path, descriptor,
+                                               llvm::sys::fs::CD_OpenExisting)))
     return plan.emitError("cannot write '") << path << "': " << error.message();
   llvm::raw_fd_ostream os(descriptor, /*shouldClose=*/true);
   os << head;
-  FailureOr<uint64_t> bytes = tenon::writeWeights(plan, modelDir, os);
+  FailureOr<uint64_t> bytes = tenon::writeWeights(plan, modelFolder, os);
   if (succeeded(bytes)) {
-    uint64_t numbers[] = {TN_ABI_VERSION, offset, *bytes, 0};
-    os.pwrite(reinterpret_cast<const char *>(numbers), sizeof(numbers),
+    auto numbers = noteNumbers(offset, *bytes, /*beside=*/false);
+    os.pwrite(reinterpret_cast<const char *>(numbers.data()), sizeof(numbers),
               note + mark.size());
   }
-  os.close();
-  if (os.has_error()) {
-    std::string message = os.error().message();
-    os.clear_error();
-    return plan.emitError("cannot write '") << path << "': " << message;
-  }
-  return failure(failed(bytes));
+  return failure(failed(close(plan, path, os)) || failed(bytes));
 }
 
-/// Writes `emit` to `path`, which need not be whole when this fails.
+/// Writes the weights to a file of their own, and into the note that they are
+/// there.
+static LogicalResult writeWeightsBeside(ModuleOp plan, StringRef modelFolder,
+                                        StringRef path, llvm::Module &module) {
+  std::error_code error;
+  llvm::raw_fd_ostream os(path, error);
+  if (error)
+    return plan.emitError("cannot write '") << path << "': " << error.message();
+  FailureOr<uint64_t> bytes = tenon::writeWeights(plan, modelFolder, os);
+  if (failed(close(plan, path, os)) || failed(bytes))
+    return failure();
+  llvm::GlobalVariable *note = module.getNamedGlobal("tenon_note");
+  auto old = cast<llvm::ConstantDataSequential>(note->getInitializer());
+  std::string content = old->getRawDataValues().str();
+  auto numbers = noteNumbers(0, *bytes, /*beside=*/true);
+  content.replace(content.size() - sizeof(numbers), sizeof(numbers),
+                  reinterpret_cast<const char *>(numbers.data()),
+                  sizeof(numbers));
+  note->setInitializer(llvm::ConstantDataArray::getString(
+      module.getContext(), content, /*AddNull=*/false));
+  return success();
+}
+
+namespace {
+
+/// The files that one emit writes, under temporary names until all are whole.
+class OutputFiles {
+public:
+  ~OutputFiles() {
+    for (const auto &[temporary, final] : files)
+      llvm::sys::fs::remove(temporary);
+  }
+
+  /// A name to write what will be `path`.
+  std::string add(const Twine &path) {
+    SmallString<256> temporary;
+    llvm::sys::fs::createUniquePath(path + ".%%%%%%%%", temporary,
+                                    /*MakeAbsolute=*/false);
+    files.push_back({temporary.str().str(), path.str()});
+    return files.back().first;
+  }
+
+  LogicalResult keep(ModuleOp module) {
+    for (const auto &[temporary, final] : files)
+      if (std::error_code error = llvm::sys::fs::rename(temporary, final))
+        return module.emitError("cannot write '")
+               << final << "': " << error.message();
+    files.clear();
+    return success();
+  }
+
+private:
+  std::vector<std::pair<std::string, std::string>> files;
+};
+
+} // namespace
+
+ArrayRef<llvm::StringLiteral> tenon::emitKinds() {
+  static const llvm::StringLiteral kinds[] = {"so",  "exe",  "header", "obj",
+                                              "asm", "llvm", "mlir"};
+  return kinds;
+}
+
+static FailureOr<SmallString<0>> generateCode(ModuleOp plan,
+                                              llvm::Module &module,
+                                              llvm::TargetMachine &machine,
+                                              llvm::CodeGenFileType type) {
+  SmallString<0> code;
+  llvm::raw_svector_ostream os(code);
+  llvm::legacy::PassManager codegen;
+  if (machine.addPassesToEmitFile(codegen, os, nullptr, type))
+    return plan.emitError("cannot be written as code of this machine");
+  codegen.run(module);
+  return code;
+}
+
+/// Links `code` to a file with the weights behind it.
+static LogicalResult emitLinked(ModuleOp plan,
+                                const tenon::EmitOptions &options,
+                                StringRef code, StringRef path) {
+  std::string object = (path + ".o").str();
+  LogicalResult result = writeFile(plan, object, code);
+  if (succeeded(result))
+    result = options.kind == "exe"
+                 ? tenon::linkProgram(plan.getLoc(), object,
+                                      options.programRuntime, path)
+                 : tenon::linkSharedObject(plan.getLoc(), object, path);
+  llvm::sys::fs::remove(object);
+  if (failed(result))
+    return failure();
+  return appendWeights(plan, options.modelFolder, path);
+}
+
+/// Writes what `options` ask for to names that `files` gives.
 static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
-                            StringRef modelDir, StringRef path,
-                            StringRef emit) {
+                            const tenon::EmitOptions &options,
+                            StringRef outputPath, OutputFiles &files) {
+  StringRef kind = options.kind;
+  std::string path = files.add(outputPath);
   OwningOpRef<ModuleOp> lowered = plan.clone();
   MLIRContext *context = plan.getContext();
   PassManager pm(context);
@@ -177,7 +263,7 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
     return failure();
   std::string text;
   llvm::raw_string_ostream os(text);
-  if (emit == "mlir") {
+  if (kind == "mlir") {
     lowered->print(os);
     return writeFile(plan, path, text);
   }
@@ -190,55 +276,50 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
       translateModuleToLLVMIR(*lowered, llvmContext);
   if (!module)
     return failure();
+  if (kind == "header") {
+    auto description = cast<llvm::ConstantDataSequential>(
+        module->getNamedGlobal("tenon_description")->getInitializer());
+    tenon::writeHeader(description->getRawDataValues(),
+                       llvm::sys::path::stem(outputPath), os);
+    return writeFile(plan, path, text);
+  }
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(plan, facts);
   if (!machine)
     return failure();
   prepare(*module, facts, *machine);
   optimize(*module, *machine);
-  if (emit == "llvm") {
+  if (kind == "llvm") {
     module->print(os, nullptr);
     return writeFile(plan, path, text);
   }
-  llvm::SmallString<0> code;
-  {
-    llvm::raw_svector_ostream codeStream(code);
-    llvm::legacy::PassManager codegen;
-    if (machine->addPassesToEmitFile(codegen, codeStream, nullptr,
-                                     emit == "asm"
-                                         ? llvm::CodeGenFileType::AssemblyFile
-                                         : llvm::CodeGenFileType::ObjectFile))
-      return plan.emitError("cannot be written as '") << emit << "'";
-    codegen.run(*module);
-  }
-  if (emit == "asm")
-    return writeFile(plan, path, code);
-  if (failed(checkUndefined(plan, code)))
+  if ((kind == "obj" || kind == "asm") &&
+      failed(writeWeightsBeside(plan, options.modelFolder,
+                                files.add(outputPath + ".weights"), *module)))
     return failure();
-  if (emit == "obj")
-    return writeFile(plan, path, code);
-  std::string object = (path + ".o").str();
-  LogicalResult result = writeFile(plan, object, code);
-  if (succeeded(result))
-    result = link(plan, object, path);
-  llvm::sys::fs::remove(object);
-  if (failed(result))
+  FailureOr<SmallString<0>> code =
+      generateCode(plan, *module, *machine,
+                   kind == "asm" ? llvm::CodeGenFileType::AssemblyFile
+                                 : llvm::CodeGenFileType::ObjectFile);
+  if (failed(code))
     return failure();
-  return appendWeights(plan, modelDir, path);
+  if (kind == "asm")
+    return writeFile(plan, path, *code);
+  if (failed(checkUndefined(plan, *code)))
+    return failure();
+  if (kind == "obj")
+    return writeFile(plan, path, *code);
+  return emitLinked(plan, options, *code, path);
 }
 
 LogicalResult tenon::emitArtifact(ModuleOp plan, const TargetFacts &facts,
-                                  StringRef modelDir, StringRef outputPath,
-                                  StringRef emit) {
-  SmallString<256> temporary;
-  llvm::sys::fs::createUniquePath(outputPath + ".%%%%%%%%", temporary,
-                                  /*MakeAbsolute=*/false);
-  LogicalResult result = emitTo(plan, facts, modelDir, temporary, emit);
-  if (succeeded(result)) {
-    if (std::error_code error = llvm::sys::fs::rename(temporary, outputPath))
-      result = plan.emitError("cannot write '")
-               << outputPath << "': " << error.message();
-  }
-  if (failed(result))
-    llvm::sys::fs::remove(temporary);
-  return result;
+                                  const EmitOptions &options,
+                                  StringRef outputPath) {
+  if (!llvm::is_contained(emitKinds(), options.kind))
+    return plan.emitError("cannot be emitted as '")
+           << options.kind << "', only as one of "
+           << llvm::join(emitKinds(), ", ");
+  OutputFiles files;
+  if (failed(emitTo(plan, facts, options, outputPath, files)))
+    return failure();
+  return files.keep(plan);
 }

@@ -20,13 +20,22 @@ void buildCpuLoweringPipeline(mlir::OpPassManager &pm);
 /// range only; the others are upstream's approximations.
 void populateVectorMathPatterns(mlir::RewritePatternSet &patterns);
 
-/// Lowers a plan and writes it to `outputPath` as `emit` says: "so" with the
-/// weights of `modelDir` behind the code, "obj", "asm", "llvm" or "mlir". The
-/// file appears whole or not at all. Emits a diagnostic on failure.
+/// What emitArtifact writes: "so", "exe" (the runtime linked in), "header" (C,
+/// for callers of the other two), "obj" and "asm" with the weights in a file
+/// beside, OUTPUT.weights; "llvm", "mlir".
+llvm::ArrayRef<llvm::StringLiteral> emitKinds();
+
+struct EmitOptions {
+  std::string kind = "so";
+  std::string modelFolder = "."; ///< that weights' file names are relative to
+  std::string programRuntime;    ///< tenon-program.o, for "exe"
+};
+
+/// Lowers a plan and writes it to `outputPath`. The file appears whole or not
+/// at all. Emits a diagnostic on failure.
 mlir::LogicalResult emitArtifact(mlir::ModuleOp plan, const TargetFacts &facts,
-                                 llvm::StringRef modelDir,
-                                 llvm::StringRef outputPath,
-                                 llvm::StringRef emit = "so");
+                                 const EmitOptions &options,
+                                 llvm::StringRef outputPath);
 
 } // namespace tenon
 

@@ -73,8 +73,10 @@ TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
   auto module = parseSourceString<ModuleOp>(text, &context);
   ASSERT_TRUE(module);
   std::string path = folder + "/emit-test.so";
+  tenon::EmitOptions options;
+  options.modelFolder = folder;
   ASSERT_TRUE(succeeded(
-      tenon::emitArtifact(*module, tenon::avx2Facts(), folder, path)));
+      tenon::emitArtifact(*module, tenon::avx2Facts(), options, path)));
   void *handle = dlopen(path.c_str(), RTLD_NOW);
   ASSERT_TRUE(handle) << dlerror();
   auto sizes =
