@@ -1,34 +1,94 @@
 // tenon run, bench, profile: what an artifact can do by itself. A model is
-// compiled on the way.
-#include "Compilation.h"
+// compiled on the way, in a process of its own: what this one then takes is the
+// runtime's.
 #include "Subcommands.h"
 #include "tenon-c/CommandLine.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/raw_ostream.h"
+#include <chrono>
+#include <cstdlib>
 #include <vector>
 
-int runArtifactCommand(int argc, char **argv) {
-  llvm::StringRef file = argc > 1 ? argv[1] : "";
-  if (!file.ends_with(".onnx") && !file.ends_with(".mlir"))
-    return tn_command_line(argc, argv, nullptr);
+using llvm::StringRef;
 
+static int fail(const llvm::Twine &message) {
+  llvm::errs() << "error: " << message << "\n";
+  return 1;
+}
+
+namespace {
+struct Compiled {
   llvm::SmallString<128> artifact;
+  double seconds;
+  uint64_t peakKilobytes;
+};
+} // namespace
+
+/// Compiles `model` for this machine. Returns the exit status.
+static int compileInChild(StringRef model, Compiled &result) {
   if (std::error_code error =
-          llvm::sys::fs::createTemporaryFile("tenon", "so", artifact)) {
-    llvm::errs() << "tenon: cannot make a temporary file: " << error.message()
-                 << "\n";
-    return 1;
-  }
-  llvm::scope_exit remove([&] { llvm::sys::fs::remove(artifact); });
-  tenon::CompilerOptions options;
-  parseTarget("native", options.target);
-  int status = compileWithDiagnostics(file, artifact, options,
-                                      [](const tenon::PhaseReport &) {});
-  if (status != 0)
-    return status;
+          llvm::sys::fs::createTemporaryFile("tenon", "so", result.artifact))
+    return fail("cannot make a temporary file: " + error.message());
+  std::string self = llvm::sys::fs::getMainExecutable(
+      nullptr, reinterpret_cast<void *>(&runArtifactCommand));
+  StringRef arguments[] = {"tenon", "compile",       model,
+                           "-o",    result.artifact, "--quiet"};
+  std::string message;
+  std::optional<llvm::sys::ProcessStatistics> statistics;
+  auto start = std::chrono::steady_clock::now();
+  int status = llvm::sys::ExecuteAndWait(self, arguments, std::nullopt, {}, 0,
+                                         0, &message, nullptr, &statistics);
+  result.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count();
+  result.peakKilobytes = statistics ? statistics->PeakMemory : 0;
+  return status < 0 ? fail("cannot compile: " + message) : status;
+}
+
+/// The benchmark's protocol: it says in the environment what it wants.
+static int runWorker(StringRef model, Compiled &compiled,
+                     llvm::ArrayRef<char *> arguments) {
+  llvm::outs() << "info compile_s " << compiled.seconds << "\ninfo compile_mb "
+               << compiled.peakKilobytes / 1024 << "\n";
+  llvm::outs().flush();
+  auto inputs = llvm::find_if(arguments, [&](StringRef argument) {
+    return !argument.starts_with("-") && argument != model;
+  });
+  if (inputs == arguments.end())
+    return fail("bench --worker needs MODEL.onnx and a folder with inputs");
+  const char *threads = std::getenv("BENCH_THREADS");
+  return tn_cli_bench_worker(compiled.artifact.c_str(), *inputs,
+                             threads ? std::atoi(threads) : 0);
+}
+
+int runArtifactCommand(int argc, char **argv) {
   std::vector<char *> arguments(argv, argv + argc);
-  arguments.erase(arguments.begin() + 1);
+  auto model = llvm::find_if(arguments, [](StringRef argument) {
+    return !argument.starts_with("-") &&
+           (argument.ends_with(".onnx") || argument.ends_with(".mlir"));
+  });
+  if (model == arguments.end())
+    return tn_command_line(argc, argv, nullptr);
+  bool worker = llvm::is_contained(
+      llvm::map_range(arguments, [](char *word) { return StringRef(word); }),
+      "--worker");
+  const char *format = std::getenv("BENCH_FORMAT");
+  if (worker && format && StringRef(format) != "f32")
+    return fail("format " + llvm::Twine(format) + " is not supported, f32 is");
+
+  Compiled compiled;
+  llvm::scope_exit remove([&] { llvm::sys::fs::remove(compiled.artifact); });
+  if (int status = compileInChild(*model, compiled))
+    return status;
+  if (worker)
+    return runWorker(*model, compiled, llvm::ArrayRef(arguments).drop_front());
+  arguments.erase(model);
   return tn_command_line(static_cast<int>(arguments.size()), arguments.data(),
-                         artifact.c_str());
+                         compiled.artifact.c_str());
 }
