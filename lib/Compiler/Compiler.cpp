@@ -145,7 +145,7 @@ FailureOr<bool> Compilation::finish(StringRef phase, StringRef outputPath) {
   }
   if (phase != options.stopAfter)
     return false;
-  if (failed(writeText(*module, outputPath)))
+  if (!outputPath.empty() && failed(writeText(*module, outputPath)))
     return failure();
   return true;
 }

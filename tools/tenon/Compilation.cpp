@@ -58,28 +58,30 @@ static StringAttr nodeName(Location loc) {
   return name;
 }
 
-int compileWithDiagnostics(
+/// Where a diagnostic points, unless its text says so itself: import names the
+/// node, later phases only know its location.
+static std::string placeOf(Location loc, StringRef text) {
+  StringAttr node = nodeName(loc);
+  if (node && !text.contains(node.getValue()))
+    return ("node '" + node.getValue() + "'").str();
+  if (auto file = dyn_cast<FileLineColLoc>(loc); file && !node)
+    return (file.getFilename().getValue() + ":" + Twine(file.getLine())).str();
+  return "";
+}
+
+int compileAndCollect(
     StringRef inputPath, StringRef outputPath,
     const tenon::CompilerOptions &options,
-    llvm::function_ref<void(const tenon::PhaseReport &)> report) {
+    llvm::function_ref<void(const tenon::PhaseReport &)> report,
+    llvm::function_ref<void(const Problem &)> found) {
   DialectRegistry registry;
   tenon::registerAllDialects(registry);
   MLIRContext context(registry);
   context.printOpOnDiagnostic(false);
-  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
-    const char *kind = diagnostic.getSeverity() == DiagnosticSeverity::Error
-                           ? "error: "
-                           : "note: ";
+  context.getDiagEngine().registerHandler([&](Diagnostic &diagnostic) {
     std::string text = diagnostic.str();
-    llvm::errs() << kind;
-    // Import names the node itself; later phases only know its location.
-    StringAttr node = nodeName(diagnostic.getLocation());
-    if (node && !StringRef(text).contains(node.getValue()))
-      llvm::errs() << "node '" << node.getValue() << "': ";
-    else if (auto file = dyn_cast<FileLineColLoc>(diagnostic.getLocation()))
-      llvm::errs() << file.getFilename().getValue() << ":" << file.getLine()
-                   << ": ";
-    llvm::errs() << text << "\n";
+    found({diagnostic.getSeverity() == DiagnosticSeverity::Error,
+           placeOf(diagnostic.getLocation(), text), text});
   });
   switch (
       tenon::compileModel(&context, inputPath, outputPath, options, report)) {
@@ -91,4 +93,16 @@ int compileWithDiagnostics(
     return 1;
   }
   llvm_unreachable("all statuses are handled");
+}
+
+int compileWithDiagnostics(
+    StringRef inputPath, StringRef outputPath,
+    const tenon::CompilerOptions &options,
+    llvm::function_ref<void(const tenon::PhaseReport &)> report) {
+  return compileAndCollect(
+      inputPath, outputPath, options, report, [](const Problem &problem) {
+        llvm::errs() << (problem.isError ? "error: " : "note: ")
+                     << problem.place << (problem.place.empty() ? "" : ": ")
+                     << problem.message << "\n";
+      });
 }

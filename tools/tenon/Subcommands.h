@@ -5,6 +5,7 @@
 /// Each takes the arguments from the subcommand's name on and returns the exit
 /// status: 0, 3 where the model has something unsupported, 1 for any other
 /// error.
+int runCheck(int argc, char **argv);
 int runCompile(int argc, char **argv);
 int runArtifactCommand(int argc, char **argv); ///< run, bench, profile
 

@@ -35,7 +35,8 @@ struct PhaseReport {
 enum class CompileStatus { Success, Error, Unsupported };
 
 /// Compiles an ONNX model, or a module that an earlier phase wrote (.mlir), and
-/// writes `outputPath`; "-" is standard output, for text. Diagnostics go to the
+/// writes `outputPath`; "-" is standard output, for text, and an empty path
+/// keeps what `stopAfter` asks for from being written. Diagnostics go to the
 /// context's handler. `Unsupported`: the model has something Tenon lacks, and
 /// nothing else is wrong. On failure nothing is written.
 CompileStatus

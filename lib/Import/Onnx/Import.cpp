@@ -74,6 +74,7 @@ private:
   LogicalResult importInputs(func::FuncOp function, Scope &scope);
   void importNodes(const Nodes &nodes, Scope &scope);
   void importNode(const onnx::NodeProto &node, Scope &scope);
+  void verifyOps(Operation *before);
   void importCall(const onnx::NodeProto &node, StringRef name,
                   const onnx::FunctionProto &function, Scope &scope);
   FailureOr<Value> lookUp(Location at, const std::string &name, Scope &scope);
@@ -200,6 +201,16 @@ void Importer::nameOps(Block *block, Operation *before, StringRef name) {
       op.setAttr("tenon.id", builder.getStringAttr(uniqueName(name)));
 }
 
+/// Now rather than at the end, so that a contradiction is reported beside what
+/// is unsupported elsewhere.
+void Importer::verifyOps(Operation *before) {
+  Block *block = builder.getBlock();
+  auto first = before ? std::next(before->getIterator()) : block->begin();
+  for (Operation &op : llvm::make_range(first, block->end()))
+    if (failed(verify(&op)))
+      problems.invalid = true;
+}
+
 void Importer::importCall(const onnx::NodeProto &node, StringRef name,
                           const onnx::FunctionProto &function, Scope &scope) {
   if (scope.depth >= deepestCall) {
@@ -298,6 +309,7 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
     if (!output.empty())
       scope.values[output] = ctx.getResult(i);
   nameOps(builder.getBlock(), before, name);
+  verifyOps(before);
 }
 
 void Importer::importNodes(const Nodes &nodes, Scope &scope) {
