@@ -9,9 +9,9 @@
 extern "C" {
 #endif
 
-/* argv[0] is run, bench or profile; options follow. With `artifact` NULL the
- * first word that is no option names it. Returns the exit code: 0, 1 (it failed
- * or differs), or 2 (wrong arguments). */
+/* argv[0] is run, bench, profile, info or plan; options follow. With `artifact`
+ * NULL the first word that is no option names it. Returns the exit code: 0, 1
+ * (it failed or differs), or 2 (wrong arguments). */
 int tn_command_line(int argc, char **argv, const char *artifact);
 
 /* The same for a main: argv[0] is the program, argv[1] the command. */
@@ -21,6 +21,18 @@ int tn_cli_main(int argc, char **argv, const char *artifact);
  * then `run`, `save DIR`, `quit`. Inputs are input_N.pb in `inputs`. Threads
  * <= 0: one per core. Lines `info KEY VALUE` may be printed before. */
 int tn_cli_bench_worker(const char *artifact, const char *inputs, int threads);
+
+/* What `tenon target --measure` measures. */
+typedef struct tn_machine {
+  double f32_gflops;   /* of one core */
+  double read_gbs;     /* memory read rate of one core */
+  double read_gbs_all; /* of all cores */
+  double launch_us;    /* of an empty launch on all cores */
+} tn_machine;
+
+/* Measures this machine, which should do nothing else meanwhile. Takes some
+ * seconds; `progress`, unless NULL, is told what comes next. */
+void tn_cli_measure(tn_machine *machine, void (*progress)(const char *what));
 
 #ifdef __cplusplus
 }

@@ -40,9 +40,23 @@ typedef struct tn_frame {
  *   output NAME TYPE [RANK [DIM...]]  DIM may be ? and is there to be read by
  *                                     people; RANK 0 when it is not there
  *   launch NUMBER KERNEL NODE[,NODE]  ONNX nodes that a launch computes
- *   assume TEXT                       what tenon_sizes checks; last on its line
- * Records of another kind are skipped.
- * const char tenon_description[];      ends with a 0 byte
+ *   facts NUMBER FLOPS READ WRITTEN GRID
+ *                                     what launch NUMBER costs: floating point
+ *                                     operations, compulsory bytes, parts that
+ *                                     may run at once; EXPR each
+ *   total FLOPS READ WRITTEN          of all launches, where all are known
+ *   live EXPR                         bytes alive at one step: no arena is
+ *                                     smaller than the largest of these
+ *   target NAME KEY=VALUE...          facts of the machine that it was compiled
+ *                                     for
+ *   weights BYTES
+ *   slice ID FIRST LAST EXPR [ID...]  bytes of a slice of the arena, alive from
+ *                                     step FIRST to LAST, above the slices
+ * named assume TEXT                       what tenon_sizes checks; last on its
+ * line An EXPR is a sum of products of integers, symbols and the functions min,
+ * max, floordiv, ceildiv and mod of two EXPR; a symbol that is no plain word
+ * stands in double quotes. Records of another kind are skipped. const char
+ * tenon_description[];      ends with a 0 byte
  *
  * Writes the sizes of all outputs, one after the other, and the bytes of the
  * arena. Returns 0, or 1 + the number of the first `assume` that fails (the

@@ -151,17 +151,39 @@ SymbolicExpr SymbolicExpr::mod(const SymbolicExpr &lhs,
   return atom(AtomKind::Mod, "mod", lhs, rhs);
 }
 
+/// lhs - rhs is never below zero. Sizes are not negative.
+static bool isNeverLess(const SymbolicExpr &lhs, const SymbolicExpr &rhs) {
+  std::optional<int64_t> bound =
+      (lhs - rhs).getLowerBound([](StringRef) { return 0; });
+  return bound && *bound >= 0;
+}
+
+/// Whether `expr` is min(a, b), or max(a, b), and `operand` one of the two.
+static bool isExtremumOf(const SymbolicExpr &expr, AtomKind kind,
+                         const SymbolicExpr &operand) {
+  const SymbolicExpr::Terms &terms = expr.getTerms();
+  if (terms.size() != 1 || terms.begin()->second != 1 ||
+      terms.begin()->first.size() != 1)
+    return false;
+  const SymbolicAtom &atom = *terms.begin()->first.front();
+  return atom.kind == kind && (*atom.lhs == operand || *atom.rhs == operand);
+}
+
 SymbolicExpr SymbolicExpr::min(const SymbolicExpr &lhs,
                                const SymbolicExpr &rhs) {
-  if (std::optional<int64_t> difference = (lhs - rhs).getConstant())
-    return *difference <= 0 ? lhs : rhs;
+  if (isNeverLess(rhs, lhs) || isExtremumOf(lhs, AtomKind::Min, rhs))
+    return lhs;
+  if (isNeverLess(lhs, rhs) || isExtremumOf(rhs, AtomKind::Min, lhs))
+    return rhs;
   return atom(AtomKind::Min, "min", lhs, rhs);
 }
 
 SymbolicExpr SymbolicExpr::max(const SymbolicExpr &lhs,
                                const SymbolicExpr &rhs) {
-  if (std::optional<int64_t> difference = (lhs - rhs).getConstant())
-    return *difference >= 0 ? lhs : rhs;
+  if (isNeverLess(lhs, rhs) || isExtremumOf(lhs, AtomKind::Max, rhs))
+    return lhs;
+  if (isNeverLess(rhs, lhs) || isExtremumOf(rhs, AtomKind::Max, lhs))
+    return rhs;
   return atom(AtomKind::Max, "max", lhs, rhs);
 }
 
@@ -239,6 +261,17 @@ int64_t SymbolicExpr::evaluate(function_ref<int64_t(StringRef)> value) const {
   return sum;
 }
 
+/// A symbol's name as it is if it reads like one, else in quotes: exporters
+/// name sizes "past + 1".
+static std::string printedName(const SymbolicAtom &atom) {
+  bool plain = atom.kind != AtomKind::Symbol ||
+               (!atom.text.empty() && !isDigit(atom.text.front()) &&
+                all_of(atom.text, [](char c) {
+                  return isAlnum(c) || c == '_' || c == '.';
+                }));
+  return plain ? atom.text : '"' + atom.text + '"';
+}
+
 std::string SymbolicExpr::str() const {
   if (terms.empty())
     return "0";
@@ -252,9 +285,9 @@ std::string SymbolicExpr::str() const {
     if (monomial.empty() || magnitude != 1)
       text += std::to_string(magnitude);
     for (const AtomRef &atom : monomial) {
-      if (!text.empty() && (isAlnum(text.back()) || text.back() == ')'))
+      if (!text.empty() && text.back() != ' ' && text.back() != '-')
         text += "*";
-      text += atom->text;
+      text += printedName(*atom);
     }
   }
   return text;

@@ -1,6 +1,7 @@
 // Forward over a graph function: sizes of tensors, contents of shape tensors.
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "tenon/Analysis/SymbolicIndex.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -100,21 +101,10 @@ void SymbolicShapes::visit(Operation &op) {
 //===-- indices -----------------------------------------------------------===//
 
 void SymbolicShapes::visitIndex(Operation &op) {
-  auto binary = [&](auto compute) -> std::optional<SymbolicExpr> {
-    std::optional<SymbolicExpr> lhs = getIndex(op.getOperand(0));
-    std::optional<SymbolicExpr> rhs = getIndex(op.getOperand(1));
-    if (!lhs || !rhs)
-      return std::nullopt;
-    return compute(*lhs, *rhs);
-  };
   std::optional<SymbolicExpr> expr =
       TypeSwitch<Operation *, std::optional<SymbolicExpr>>(&op)
           .Case([&](SymbolOp symbol) {
             return SymbolicExpr::symbol(symbol.getName());
-          })
-          .Case([&](arith::ConstantOp constant) -> std::optional<SymbolicExpr> {
-            return SymbolicExpr(
-                cast<IntegerAttr>(constant.getValue()).getInt());
           })
           .Case([&](DimOp dim) -> std::optional<SymbolicExpr> {
             if (const SymbolicSizes *known = getSizes(dim.getInput()))
@@ -130,26 +120,10 @@ void SymbolicShapes::visitIndex(Operation &op) {
               return std::nullopt;
             return (*known)[extract.getPosition()];
           })
-          .Case([&](arith::AddIOp) {
-            return binary([](auto &l, auto &r) { return l + r; });
-          })
-          .Case([&](arith::SubIOp) {
-            return binary([](auto &l, auto &r) { return l - r; });
-          })
-          .Case([&](arith::MulIOp) {
-            return binary([](auto &l, auto &r) { return l * r; });
-          })
-          .Case<arith::FloorDivSIOp, arith::DivSIOp, arith::DivUIOp>(
-              [&](auto) { return binary(SymbolicExpr::floorDiv); })
-          .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>(
-              [&](auto) { return binary(SymbolicExpr::ceilDiv); })
-          .Case<arith::RemSIOp, arith::RemUIOp>(
-              [&](auto) { return binary(SymbolicExpr::mod); })
-          .Case<arith::MaxSIOp, arith::MaxUIOp>(
-              [&](auto) { return binary(SymbolicExpr::max); })
-          .Case<arith::MinSIOp, arith::MinUIOp>(
-              [&](auto) { return binary(SymbolicExpr::min); })
-          .Default([](Operation *) { return std::nullopt; });
+          .Default([&](Operation *other) {
+            return evaluateIndexOp(
+                *other, [&](Value value) { return getIndex(value); });
+          });
   if (expr)
     indices[op.getResult(0)] = *expr;
 }

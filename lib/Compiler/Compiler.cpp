@@ -152,6 +152,11 @@ FailureOr<bool> Compilation::finish(StringRef phase, StringRef outputPath) {
 
 CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
                                StringRef outputPath) {
+  llvm::Expected<TargetFacts> facts = readTargetFacts(options.target);
+  if (!facts) {
+    emitError(UnknownLoc::get(context)) << llvm::toString(facts.takeError());
+    return CompileStatus::Error;
+  }
   StringRef done = "import";
   if (inputPath.ends_with(".mlir")) {
     module = readModule(context, inputPath);
@@ -171,8 +176,6 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
   }
 
   bool reached = done == "import";
-  TargetFacts facts =
-      options.target == "x86-64-v3" ? avx2Facts() : avx512Facts();
   // The file is written from the plan, so emit has its own way out below.
   for (const Phase &phase : getPhases().drop_back()) {
     if (!reached) {
@@ -200,7 +203,7 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
   return timed("emit", report, [&] {
     EmitOptions emit{options.emit, folder ? folder.str() : ".",
                      options.programRuntime};
-    return failed(emitArtifact(*module, facts, emit, outputPath))
+    return failed(emitArtifact(*module, *facts, emit, outputPath))
                ? CompileStatus::Error
                : CompileStatus::Success;
   });

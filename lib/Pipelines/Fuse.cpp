@@ -1,4 +1,5 @@
 // Phase 4: graph -> kernel. Every computation becomes a region.
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "tenon/Conversion/Passes.h"
@@ -15,4 +16,5 @@ void tenon::buildFusePipeline(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(kernel::createFuseRegionsPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(kernel::createCountFactsPass());
 }

@@ -174,3 +174,70 @@ const uint8_t *ArtifactFile::weights() const {
   static const uint8_t none[64] = {};
   return mapping ? static_cast<const uint8_t *>(mapping) : none;
 }
+
+/// The offset in the file of what is loaded at `address`.
+static uint64_t fileOffset(Reader &file, const Elf64_Ehdr &header,
+                           uint64_t address) {
+  std::vector<Elf64_Phdr> segments(header.e_phnum);
+  file.read(segments.data(), segments.size() * sizeof(Elf64_Phdr),
+            header.e_phoff, "its program headers");
+  for (const Elf64_Phdr &segment : segments)
+    if (segment.p_type == PT_LOAD && address >= segment.p_vaddr &&
+        address - segment.p_vaddr < segment.p_filesz)
+      return address - segment.p_vaddr + segment.p_offset;
+  fail(TN_ERROR_ARTIFACT, "artifact '", file.path,
+       "' has a description outside of its segments");
+}
+
+/// Finds a symbol that the artifact exports, by name.
+static Elf64_Sym findSymbol(Reader &file, const Elf64_Ehdr &header,
+                            const std::string &wanted) {
+  std::vector<Elf64_Shdr> sections(header.e_shnum);
+  file.read(sections.data(), sections.size() * sizeof(Elf64_Shdr),
+            header.e_shoff, "its section headers");
+  for (const Elf64_Shdr &section : sections) {
+    if (section.sh_type != SHT_DYNSYM || section.sh_link >= sections.size() ||
+        section.sh_size > 1 << 24)
+      continue;
+    const Elf64_Shdr &names = sections[section.sh_link];
+    if (names.sh_size > 1 << 24)
+      continue;
+    std::vector<Elf64_Sym> symbols(section.sh_size / sizeof(Elf64_Sym));
+    file.read(symbols.data(), symbols.size() * sizeof(Elf64_Sym),
+              section.sh_offset, "its symbols");
+    std::string text(names.sh_size, '\0');
+    file.read(text.data(), text.size(), names.sh_offset, "its names");
+    for (const Elf64_Sym &symbol : symbols)
+      if (symbol.st_name < text.size() &&
+          wanted == text.c_str() + symbol.st_name)
+        return symbol;
+  }
+  fail(TN_ERROR_ARTIFACT, "'", file.path, "' is not an artifact: it has no '",
+       wanted, "'");
+}
+
+std::string tenon::runtime::readDescription(const std::string &path) {
+  constexpr uint64_t largest = 1 << 28;
+  Reader file(path);
+  Elf64_Ehdr header;
+  if (file.size() >= sizeof(header))
+    file.read(&header, sizeof(header), 0, "its ELF header");
+  bool isElf = file.size() >= sizeof(header) &&
+               std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0;
+  uint64_t offset = 0, bytes = file.size();
+  if (isElf) {
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 ||
+        header.e_shentsize != sizeof(Elf64_Shdr) ||
+        header.e_phentsize != sizeof(Elf64_Phdr))
+      fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has damaged ELF headers");
+    Elf64_Sym symbol = findSymbol(file, header, "tenon_description");
+    offset = fileOffset(file, header, symbol.st_value);
+    bytes = symbol.st_size;
+  }
+  if (bytes > largest)
+    fail(TN_ERROR_ARTIFACT, "'", path, "' has a description of ", bytes,
+         " bytes, more than ", largest);
+  std::string text(bytes, '\0');
+  file.read(text.data(), bytes, offset, "its description");
+  return text.substr(0, text.find('\0'));
+}

@@ -31,6 +31,11 @@ private:
   bool program = false;
 };
 
+/// The text of tenon_description, found in the file of an artifact without
+/// loading it; or the whole file if it is no ELF file but the text alone.
+/// Throws Failure.
+std::string readDescription(const std::string &path);
+
 } // namespace tenon::runtime
 
 #endif // TENON_RUNTIME_ARTIFACTFILE_H

@@ -3,7 +3,9 @@
 #include "ElementType.h"
 #include "Failure.h"
 
+#include <algorithm>
 #include <cctype>
+#include <cstdlib>
 
 using namespace tenon::runtime;
 
@@ -90,13 +92,70 @@ private:
         refuse("has number " + words[1]);
       if (size_t(at) >= result.launches.size())
         result.launches.resize(at + 1);
-      result.launches[at] = {decode(word(2)),
-                             words.size() > 3 ? decode(words[3]) : ""};
+      result.launches[at].kernel = decode(word(2));
+      result.launches[at].nodes = words.size() > 3 ? decode(words[3]) : "";
+    } else if (kind == "facts") {
+      int64_t at = integer(1);
+      if (at < 0 || size_t(at) >= result.launches.size())
+        refuse("is about a launch that no record states before");
+      result.launches[at].costs = {expression(2), expression(3), expression(4),
+                                   expression(5)};
+    } else if (kind == "slice") {
+      parseSlice();
+    } else if (kind == "total") {
+      result.total = {expression(1), expression(2), expression(3), {}};
+    } else if (kind == "live") {
+      result.live.push_back(expression(1));
+    } else if (kind == "weights") {
+      result.weightBytes = integer(1);
+    } else if (kind == "target") {
+      parseTarget();
     } else if (kind == "assume") {
       size_t start = line.find("assume") + 6;
       start = line.find_first_not_of(' ', start);
       result.assumes.push_back(
           start == std::string::npos ? "" : decode(line.substr(start)));
+    }
+  }
+
+  void parseSlice() {
+    int64_t id = integer(1);
+    if (id < 0 || id > 1 << 20)
+      refuse("has number " + words[1]);
+    Slice slice{integer(2), integer(3), expression(4), {}};
+    for (size_t i = 5; i < words.size(); ++i) {
+      slice.below.push_back(integer(i));
+      if (slice.below.back() < 0 || slice.below.back() >= id)
+        refuse("lies above slice " + words[i] + ", which is no smaller number");
+    }
+    if (size_t(id) >= result.slices.size())
+      result.slices.resize(id + 1);
+    result.slices[id] = std::move(slice);
+  }
+
+  void parseTarget() {
+    Target target{decode(word(1)), {}};
+    for (size_t i = 2; i < words.size(); ++i) {
+      size_t equals = words[i].find('=');
+      char *end = nullptr;
+      double value = equals == std::string::npos
+                         ? 0
+                         : std::strtod(words[i].c_str() + equals + 1, &end);
+      if (!end || *end)
+        refuse("needs KEY=NUMBER, not '" + words[i] + "'");
+      target.facts[words[i].substr(0, equals)] = value;
+    }
+    result.target = std::move(target);
+  }
+
+  Expression expression(size_t i) {
+    std::vector<std::string> names;
+    for (const Symbol &symbol : result.symbols)
+      names.push_back(symbol.name);
+    try {
+      return Expression(decode(word(i)), names);
+    } catch (const Failure &failure) {
+      refuse(failure.what());
     }
   }
 
@@ -156,4 +215,33 @@ private:
 
 Description tenon::runtime::parseDescription(const std::string &text) {
   return Parser().parse(text);
+}
+
+/// Slices start at multiples of 64 bytes; see plan.alloc.
+static int64_t alignSlice(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+int64_t Description::arenaBytes(const std::vector<int64_t> &sizes) const {
+  std::vector<int64_t> ends;
+  int64_t arena = 0;
+  for (const Slice &slice : slices) {
+    int64_t start = 0;
+    for (int64_t below : slice.below)
+      start = std::max(start, ends[below]);
+    ends.push_back(alignSlice(start + slice.bytes.evaluate(sizes)));
+    arena = std::max(arena, ends.back());
+  }
+  return arena;
+}
+
+int64_t Description::liveBytes(const std::vector<int64_t> &sizes) const {
+  int64_t most = 0;
+  // The sum only grows where a slice begins to live.
+  for (const Slice &at : slices) {
+    int64_t live = 0;
+    for (const Slice &slice : slices)
+      if (slice.first <= at.first && at.first <= slice.last)
+        live += alignSlice(slice.bytes.evaluate(sizes));
+    most = std::max(most, live);
+  }
+  return most;
 }

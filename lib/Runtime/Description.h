@@ -2,7 +2,10 @@
 #ifndef TENON_RUNTIME_DESCRIPTION_H
 #define TENON_RUNTIME_DESCRIPTION_H
 
+#include "Expression.h"
 #include "tenon-c/Runtime.h"
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +28,27 @@ struct Value {
   std::vector<Dim> dims;
 };
 
+/// What a launch costs; see ModuleAbi.h.
+struct Costs {
+  Expression flops, readBytes, writtenBytes, grid;
+};
+
 struct Launch {
   std::string kernel, nodes;
+  std::optional<Costs> costs; ///< none where sizes depend on data
+};
+
+/// A piece of the arena, alive from step `first` to step `last`.
+struct Slice {
+  int64_t first, last;
+  Expression bytes;
+  std::vector<int64_t> below; ///< numbers of slices, all smaller than its own
+};
+
+/// What is known of the machine that the code was compiled for.
+struct Target {
+  std::string name;
+  std::map<std::string, double> facts;
 };
 
 struct Description {
@@ -34,6 +56,16 @@ struct Description {
   std::vector<Value> inputs, outputs;
   std::vector<Launch> launches;
   std::vector<std::string> assumes;
+  std::vector<Slice> slices;
+  std::optional<Target> target;
+  std::optional<Costs> total;   ///< of all launches; its grid is 0
+  std::vector<Expression> live; ///< the arena is no smaller than the largest
+  int64_t weightBytes = 0;
+
+  /// Bytes of the arena at these sizes, in the order of the symbols.
+  int64_t arenaBytes(const std::vector<int64_t> &sizes) const;
+  /// The most bytes that are alive at one step: no arena is smaller.
+  int64_t liveBytes(const std::vector<int64_t> &sizes) const;
 };
 
 /// Parses the records of ModuleAbi.h; throws Failure naming the line. Records

@@ -57,6 +57,7 @@ PROTOTYPES = {
     "tn_session_resolve": (c_int32, [c_void_p]),
     "tn_session_run": (c_int32, [c_void_p]),
     "tn_session_output": (c_int32, [c_void_p, c_int32, POINTER(Tensor)]),
+    "tn_session_arena_bytes": (c_int64, [c_void_p]),
     "tn_session_profile_count": (c_int32, [c_void_p]),
     "tn_session_profile": (c_int32, [c_void_p, c_int32, POINTER(LaunchTime)]),
     "tn_session_profile_reset": (None, [c_void_p]),

@@ -156,6 +156,11 @@ class Session:
         return results
 
     @property
+    def arena_bytes(self):
+        """Bytes of scratch memory that the session holds."""
+        return self._library.tn_session_arena_bytes(self._session)
+
+    @property
     def profile(self):
         """A list of Launch, in order; all zero without profile=True."""
         launches = []

@@ -1,6 +1,6 @@
-// tenon run, bench, profile: what an artifact can do by itself. A model is
-// compiled on the way, in a process of its own: what this one then takes is the
-// runtime's.
+// tenon run, bench, profile, info, plan: what can be done with an artifact. A
+// model is compiled on the way, in a process of its own: what this one then
+// takes is the runtime's.
 #include "Subcommands.h"
 #include "tenon-c/CommandLine.h"
 #include "llvm/ADT/STLExtras.h"
@@ -31,14 +31,14 @@ struct Compiled {
 } // namespace
 
 /// Compiles `model` for this machine. Returns the exit status.
-static int compileInChild(StringRef model, Compiled &result) {
+static int compileInChild(StringRef model, StringRef kind, Compiled &result) {
   if (std::error_code error =
           llvm::sys::fs::createTemporaryFile("tenon", "so", result.artifact))
     return fail("cannot make a temporary file: " + error.message());
   std::string self = llvm::sys::fs::getMainExecutable(
       nullptr, reinterpret_cast<void *>(&runArtifactCommand));
-  StringRef arguments[] = {"tenon", "compile",       model,
-                           "-o",    result.artifact, "--quiet"};
+  StringRef arguments[] = {"tenon",         "compile", model, "-o",
+                           result.artifact, "--emit",  kind,  "--quiet"};
   std::string message;
   std::optional<llvm::sys::ProcessStatistics> statistics;
   auto start = std::chrono::steady_clock::now();
@@ -84,7 +84,10 @@ int runArtifactCommand(int argc, char **argv) {
 
   Compiled compiled;
   llvm::scope_exit remove([&] { llvm::sys::fs::remove(compiled.artifact); });
-  if (int status = compileInChild(*model, compiled))
+  // These two read what an artifact says of itself and need no more.
+  StringRef name = argv[0];
+  StringRef kind = name == "info" || name == "plan" ? "description" : "so";
+  if (int status = compileInChild(*model, kind, compiled))
     return status;
   if (worker)
     return runWorker(*model, compiled, llvm::ArrayRef(arguments).drop_front());

@@ -8,7 +8,10 @@
 /// Reads NAME=N, NAME=A..B or NAME~N.
 bool parseSymbolSize(llvm::StringRef text, tenon::SymbolSize &size);
 
-/// Reads x86-64-v3, x86-64-v4 or native, which picks one of them.
+/// The name of the facts that come with Tenon and fit this machine best.
+std::string nativeTarget();
+
+/// Reads `native`, a name, or a facts file, and says what is wrong with it.
 bool parseTarget(llvm::StringRef text, std::string &target);
 
 /// What is wrong with a model, and where.

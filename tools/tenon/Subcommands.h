@@ -7,6 +7,8 @@
 /// error.
 int runCheck(int argc, char **argv);
 int runCompile(int argc, char **argv);
-int runArtifactCommand(int argc, char **argv); ///< run, bench, profile
+int runTarget(int argc, char **argv);
+/// run, bench, profile, info, plan
+int runArtifactCommand(int argc, char **argv);
 
 #endif // TENON_TOOLS_TENON_SUBCOMMANDS_H

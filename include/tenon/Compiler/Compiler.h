@@ -17,7 +17,7 @@ struct SymbolSize {
 };
 
 struct CompilerOptions {
-  std::string target = "x86-64-v4";
+  std::string target = "x86-64-v4"; ///< a name or a facts file
   std::vector<SymbolSize> sizes;
   std::string stopAfter;   ///< a phase's name, or empty
   std::string dumpFolder;  ///< gets N-PHASE.mlir after each phase, unless empty

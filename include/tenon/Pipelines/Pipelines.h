@@ -15,8 +15,8 @@ namespace tenon {
 struct PhaseOptions : mlir::PassPipelineOptions<PhaseOptions> {
   Option<std::string> target{
       *this, "target", llvm::cl::init("x86-64-v4"),
-      llvm::cl::desc("Facts that schedules are chosen by: x86-64-v3 or "
-                     "x86-64-v4")};
+      llvm::cl::desc("Facts that schedules are chosen by: a name or a facts "
+                     "file")};
 };
 
 /// graph -> graph. Says the same thing in fewer, simpler ops; afterwards every

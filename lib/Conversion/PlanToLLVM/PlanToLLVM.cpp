@@ -1,5 +1,6 @@
 // Turns @main into tenon_sizes and tenon_run, and gives kernels their C
 // signature. See Passes.td and include/tenon-c/ModuleAbi.h.
+#include "Description.h"
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -24,44 +25,6 @@ namespace {
 
 int64_t elementBytes(Type type) {
   return type.isIndex() ? 8 : (type.getIntOrFloatBitWidth() + 7) / 8;
-}
-
-std::string encode(StringRef text) {
-  std::string result;
-  for (unsigned char c : text) {
-    if (c > 32 && c != 127 && c != '%' && c != ',') {
-      result += c;
-      continue;
-    }
-    result += '%';
-    result += llvm::hexdigit(c >> 4);
-    result += llvm::hexdigit(c & 15);
-  }
-  return result;
-}
-
-void collectNames(Location loc, SmallVectorImpl<std::string> &names) {
-  if (auto name = dyn_cast<NameLoc>(loc))
-    names.push_back(encode(name.getName()));
-  else if (auto fused = dyn_cast<FusedLoc>(loc))
-    for (Location part : fused.getLocations())
-      collectNames(part, names);
-}
-
-/// An expression over symbols as people read it.
-std::string expressionText(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return "?";
-  if (auto symbol = dyn_cast<plan::SymbolOp>(op))
-    return symbol.getName().str();
-  APInt constant;
-  if (matchPattern(value, m_ConstantInt(&constant)))
-    return std::to_string(constant.getSExtValue());
-  std::string result = op->getName().stripDialect().str() + "(";
-  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-    result += (i ? ", " : "") + expressionText(operand);
-  return result + ")";
 }
 
 /// The bytes of a constant, one element after the other.
@@ -432,45 +395,7 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
   }
 
   void writeDescription(func::FuncOp main) {
-    std::string text;
-    llvm::raw_string_ostream os(text);
-    for (auto symbol : main.getBody().front().getOps<plan::SymbolOp>())
-      os << "symbol " << encode(symbol.getName()) << " " << symbol.getMin()
-         << " " << symbol.getMax() << " "
-         << (symbol.getHint() ? int64_t(*symbol.getHint()) : -1) << "\n";
-    for (BlockArgument argument : main.getArguments()) {
-      unsigned number = argument.getArgNumber();
-      auto type = cast<MemRefType>(argument.getType());
-      auto name = main.getArgAttrOfType<StringAttr>(number, "tenon.name");
-      bool isOutput = bool(main.getArgAttr(number, "tenon.output"));
-      os << (isOutput ? "output " : "input ")
-         << (name ? encode(name.getValue()) : std::to_string(number)) << " "
-         << type.getElementType();
-      if (isOutput)
-        os << " " << type.getRank();
-      auto dims = main.getArgAttrOfType<ArrayAttr>(number, "tenon.dims");
-      for (int64_t i = 0; i < type.getRank() && !isOutput; ++i) {
-        auto symbol = dims ? dyn_cast<StringAttr>(dims[i]) : StringAttr();
-        os << " ";
-        if (!type.isDynamicDim(i))
-          os << type.getDimSize(i);
-        else
-          os << (symbol ? encode(symbol.getValue()) : "?");
-      }
-      os << "\n";
-    }
-    for (auto assume : main.getBody().front().getOps<plan::AssumeEqualOp>())
-      os << "assume " << expressionText(assume.getLhs())
-         << " == " << expressionText(assume.getRhs()) << "\n";
-    int64_t number = 0;
-    for (auto launch : main.getBody().front().getOps<plan::LaunchOp>()) {
-      SmallVector<std::string> nodes;
-      collectNames(launch.getLoc(), nodes);
-      os << "launch " << number++ << " " << encode(launch.getKernel());
-      if (!nodes.empty())
-        os << " " << llvm::join(nodes, ",");
-      os << "\n";
-    }
+    std::string text = describePlan(main);
     text.push_back('\0');
     createBytes(main, "tenon_description", text, 1, LLVM::Linkage::External);
 

@@ -1,5 +1,7 @@
 // bench: the time of a run, for people or for a benchmark that asks.
 #include "Commands.h"
+#include "Costs.h"
+#include "Machine.h"
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +23,20 @@ int tenon::runtime::benchCommand(const Arguments &arguments) {
     return benchWorker(arguments.artifact, arguments.words.front(),
                        arguments.session.threads);
   }
+  Description description = readDescriptionFile(arguments.artifact);
+  std::vector<int64_t> sizes = chooseSizes(description, arguments.shape);
+  int threads = threadCount(arguments);
+  LaunchCosts costs = sumCosts(launchCosts(description, sizes, threads));
+  if (arguments.predict) {
+    if (!description.target)
+      throw CommandError(
+          "the artifact does not say for which machine it is, so "
+          "nothing can be predicted");
+    // Before anything runs, so that nobody can say it was fitted.
+    std::printf("predicted %.4f ms from the facts of %s\n", costs.seconds * 1e3,
+                description.target->name.c_str());
+    std::fflush(stdout);
+  }
   Model model(arguments.artifact, arguments.session);
   model.inventInputs(arguments.shape);
   // The first run touches memory for the first time and does not count.
@@ -38,6 +54,17 @@ int tenon::runtime::benchCommand(const Arguments &arguments) {
   };
   std::printf("median %.4f ms, p10 %.4f ms, p90 %.4f ms, %zu runs\n",
               quantile(0.5), quantile(0.1), quantile(0.9), times.size());
+  double peak = measureF32Peak(threads);
+  double rate = double(costs.flops) / quantile(0.5) * 1e-6;
+  std::printf(
+      "%.1f GFLOP/s%s, %.1f %% of the peak of %d thread%s measured now, "
+      "%.1f GFLOP/s\n",
+      rate, costs.known ? "" : " without what depends on data",
+      peak > 0 ? 100 * rate / peak : 0, threads, threads == 1 ? "" : "s", peak);
+  if (arguments.predict)
+    std::printf("predicted %.4f ms, measured %.4f ms, ratio %.3f\n",
+                costs.seconds * 1e3, quantile(0.5),
+                quantile(0.5) / (costs.seconds * 1e3));
   return 0;
 }
 

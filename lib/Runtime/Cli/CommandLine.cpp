@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 using namespace tenon::runtime;
 
@@ -22,14 +23,23 @@ run       run the model once
 bench     measure the time of a run on random inputs
   --shape NAME=SIZE,...  sizes of the symbols
   --seconds S            how long to measure (2)
+  --predict              first say how long it should take
   --worker DIR           speak the protocol of a benchmark on stdin and stdout,
                          on the inputs in DIR
 profile   the time of every launch
   --shape NAME=SIZE,...  sizes of the symbols
   --seconds S            how long to measure (2)
   --trace FILE.json      write one run as a Chrome trace
+info      inputs, outputs, sizes, work and memory; runs nothing
+  --shape NAME=SIZE,...  sizes to evaluate them at
+  --json
+plan      work, memory and predicted time of every launch; runs nothing
+  --shape NAME=SIZE,...  sizes of the symbols
+  --json
 all
   --threads N            threads to use; 0: one per core (0)
+
+example: COMMAND %s--shape batch=1,sequence=128 --threads 2
 )";
 
 /// Wrong arguments, as opposed to a command that failed: exit code 2.
@@ -79,6 +89,10 @@ private:
       result.session.check_memory = 1;
     else if (option == "--worker")
       result.worker = true;
+    else if (option == "--json")
+      result.json = true;
+    else if (option == "--predict")
+      result.predict = true;
     else if (option == "--input")
       result.inputs.push_back(pair(take()));
     else if (option == "--shape")
@@ -139,6 +153,12 @@ private:
 };
 } // namespace
 
+int tenon::runtime::threadCount(const Arguments &arguments) {
+  int cores = int(std::thread::hardware_concurrency());
+  return arguments.session.threads ? arguments.session.threads
+                                   : std::max(cores, 1);
+}
+
 static int dispatch(int argc, char **argv, const char *artifact) {
   std::string command = argv[0];
   Arguments arguments = ArgumentParser(argc, argv).parse();
@@ -159,6 +179,10 @@ static int dispatch(int argc, char **argv, const char *artifact) {
     return benchCommand(arguments);
   if (command == "profile")
     return profileCommand(arguments);
+  if (command == "info")
+    return infoCommand(arguments);
+  if (command == "plan")
+    return planCommand(arguments);
   throw UsageError("unknown command '" + command + "'");
 }
 
@@ -179,7 +203,7 @@ int tn_command_line(int argc, char **argv, const char *artifact) {
         !std::strcmp(argv[i], "--help") || !std::strcmp(argv[i], "-h");
   if (argc < 1 || asksForHelp) {
     std::fprintf(asksForHelp ? stdout : stderr, usage,
-                 artifact ? "" : "ARTIFACT ");
+                 artifact ? "" : "ARTIFACT ", artifact ? "" : "ARTIFACT ");
     return asksForHelp ? 0 : 2;
   }
   try {

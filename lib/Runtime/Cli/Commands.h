@@ -14,14 +14,19 @@ struct Arguments {
   double seconds = 2;
   std::string dataSet, output, trace;
   std::vector<std::pair<std::string, std::string>> inputs; // name, file
-  bool check = false, worker = false;
+  bool check = false, worker = false, json = false, predict = false;
   double atol = 1e-4, rtol = 1e-4;
 };
+
+/// Threads that a session with these arguments has.
+int threadCount(const Arguments &arguments);
 
 /// Each returns the exit code and throws CommandError.
 int runCommand(const Arguments &arguments);
 int benchCommand(const Arguments &arguments);
 int profileCommand(const Arguments &arguments);
+int infoCommand(const Arguments &arguments);
+int planCommand(const Arguments &arguments);
 int benchWorker(const std::string &artifact, const std::string &inputs,
                 int threads);
 

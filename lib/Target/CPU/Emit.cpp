@@ -14,6 +14,7 @@
 #include "llvm/Object/ObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
@@ -214,9 +215,18 @@ private:
 } // namespace
 
 ArrayRef<llvm::StringLiteral> tenon::emitKinds() {
-  static const llvm::StringLiteral kinds[] = {"so",  "exe",  "header", "obj",
-                                              "asm", "llvm", "mlir"};
+  static const llvm::StringLiteral kinds[] = {
+      "so", "exe", "header", "description", "obj", "asm", "llvm", "mlir"};
   return kinds;
+}
+
+/// The record `target` of a description.
+static std::string describeFacts(const tenon::TargetFacts &facts) {
+  return llvm::formatv("{0} f32_gflops={1} read_gbs={2} read_gbs_all={3} "
+                       "launch_us={4}",
+                       facts.name, facts.f32Gflops, facts.readGBs,
+                       facts.readGBsAll, facts.launchUs)
+      .str();
 }
 
 static FailureOr<SmallString<0>> generateCode(ModuleOp plan,
@@ -257,6 +267,8 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
   std::string path = files.add(outputPath);
   OwningOpRef<ModuleOp> lowered = plan.clone();
   MLIRContext *context = plan.getContext();
+  lowered.get()->setAttr("tenon.target",
+                         StringAttr::get(context, describeFacts(facts)));
   PassManager pm(context);
   tenon::buildCpuLoweringPipeline(pm);
   if (failed(pm.run(*lowered)))
@@ -276,11 +288,14 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
       translateModuleToLLVMIR(*lowered, llvmContext);
   if (!module)
     return failure();
-  if (kind == "header") {
-    auto description = cast<llvm::ConstantDataSequential>(
+  if (kind == "header" || kind == "description") {
+    auto global = cast<llvm::ConstantDataSequential>(
         module->getNamedGlobal("tenon_description")->getInitializer());
-    tenon::writeHeader(description->getRawDataValues(),
-                       llvm::sys::path::stem(outputPath), os);
+    StringRef description = global->getRawDataValues().rtrim('\0');
+    if (kind == "description")
+      os << description;
+    else
+      tenon::writeHeader(description, llvm::sys::path::stem(outputPath), os);
     return writeFile(plan, path, text);
   }
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(plan, facts);

@@ -21,7 +21,8 @@ void buildCpuLoweringPipeline(mlir::OpPassManager &pm);
 void populateVectorMathPatterns(mlir::RewritePatternSet &patterns);
 
 /// What emitArtifact writes: "so", "exe" (the runtime linked in), "header" (C,
-/// for callers of the other two), "obj" and "asm" with the weights in a file
+/// for callers of the other two), "description" (what an artifact says of
+/// itself, as text), "obj" and "asm" with the weights in a file
 /// beside, OUTPUT.weights; "llvm", "mlir".
 llvm::ArrayRef<llvm::StringLiteral> emitKinds();
 

@@ -3,6 +3,8 @@
 #ifndef TENON_TARGET_INTERFACE_TARGETFACTS_H
 #define TENON_TARGET_INTERFACE_TARGETFACTS_H
 
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
 #include <cstdint>
 #include <string>
 
@@ -17,21 +19,27 @@ struct TargetFacts {
   int64_t l2Bytes;     ///< cache of one core
   double f32Gflops;    ///< multiply-add peak of one core, 10^9 flop/s
   double readGBs;      ///< memory read rate of one core, 10^9 byte/s
+  double readGBsAll;   ///< of all cores together
+  double launchUs;     ///< microseconds that a launch costs beside its work
 
   int64_t lanes(int64_t elementBytes) const {
     return vectorBytes / elementBytes;
   }
 };
 
-/// x86-64-v3 (AVX2, FMA): what every x86 server since 2015 has.
-inline TargetFacts avx2Facts() {
-  return {"x86-64-v3", "x86-64-v3", 32, 16, 32 << 10, 256 << 10, 50, 10};
-}
+/// The facts that come with Tenon: of machines that many people have, on the
+/// careful side.
+llvm::ArrayRef<TargetFacts> knownTargets();
 
-/// x86-64-v4 (AVX-512 F, BW, CD, DQ, VL).
-inline TargetFacts avx512Facts() {
-  return {"x86-64-v4", "x86-64-v4", 64, 32, 32 << 10, 1 << 20, 100, 12};
-}
+inline TargetFacts avx2Facts() { return knownTargets()[0]; }
+inline TargetFacts avx512Facts() { return knownTargets()[1]; }
+
+/// Facts by name, or from a JSON file that `tenon target` wrote. An error says
+/// what is missing or wrong, and for an unknown name which are known.
+llvm::Expected<TargetFacts> readTargetFacts(llvm::StringRef nameOrFile);
+
+/// The file that readTargetFacts reads.
+void writeTargetFacts(const TargetFacts &facts, llvm::raw_ostream &os);
 
 } // namespace tenon
 

@@ -22,12 +22,11 @@ struct ScheduleRegionsPass
   using ScheduleRegionsPassBase::ScheduleRegionsPassBase;
 
   void runOnOperation() override {
-    if (target != "x86-64-v3" && target != "x86-64-v4") {
-      getOperation()->emitError("target '")
-          << target << "' is none of x86-64-v3, x86-64-v4";
+    llvm::Expected<TargetFacts> facts = readTargetFacts(target);
+    if (!facts) {
+      getOperation()->emitError(llvm::toString(facts.takeError()));
       return signalPassFailure();
     }
-    TargetFacts facts = target == "x86-64-v3" ? avx2Facts() : avx512Facts();
     SmallVector<RegionOp> regions;
     getOperation()->walk([&](RegionOp region) {
       if (!region.getSchedule())
@@ -35,7 +34,7 @@ struct ScheduleRegionsPass
     });
     IRRewriter rewriter(&getContext());
     for (RegionOp region : regions)
-      if (failed(schedule(region, facts, rewriter)))
+      if (failed(schedule(region, *facts, rewriter)))
         return signalPassFailure();
   }
 

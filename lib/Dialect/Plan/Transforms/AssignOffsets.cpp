@@ -144,6 +144,7 @@ LogicalResult assignOffsets(func::FuncOp function) {
   SmallVector<int64_t> ids(allocs.size());
   for (auto [id, index] : llvm::enumerate(order))
     ids[index] = id;
+  Builder builder(function.getContext());
   for (auto [index, alloc] : llvm::enumerate(allocs)) {
     SmallVector<int64_t> belowIds;
     for (int64_t other : below[index])
@@ -151,8 +152,11 @@ LogicalResult assignOffsets(func::FuncOp function) {
     llvm::sort(belowIds);
     alloc.setId(ids[index]);
     alloc.setBelow(ArrayRef<int64_t>(belowIds));
+    // For whoever reports on the arena.
+    alloc->setAttr("tenon.alive",
+                   builder.getDenseI64ArrayAttr(
+                       {slices[index].first, slices[index].last}));
   }
-  Builder builder(function.getContext());
   function->setAttr("tenon.arena_hint_bytes",
                     builder.getI64IntegerAttr(packing.height));
   function->setAttr("tenon.arena_lower_bound",

@@ -3,6 +3,39 @@
 
 include "mlir/Pass/PassBase.td"
 
+def CountFactsPass : Pass<"kernel-count-facts", "::mlir::func::FuncOp"> {
+  let summary = "Write on every region what it costs";
+  let description = [{
+    Floating point operations and compulsory bytes, as text over the model's
+    symbols; `Analysis/KernelFacts.h` says what is counted. They go with the
+    region to the launch and into the artifact. A region whose sizes depend on
+    data gets none. The function gets the sums, if all are known.
+
+    Before:
+
+    ```mlir
+    %n = kernel.symbol "n" range 0 to 512
+    %0 = kernel.region "softmax" inputs(%x : tensor<?x8xf32>) indices() sizes(%n) -> tensor<?x8xf32> {
+    ^bb0(%a: tensor<?x8xf32>):
+      %1 = kernel.softmax %a : tensor<?x8xf32> -> tensor<?x8xf32>
+      kernel.yield %1 : tensor<?x8xf32>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    %n = kernel.symbol "n" range 0 to 512
+    %0 = kernel.region "softmax" inputs(%x : tensor<?x8xf32>) indices() sizes(%n)
+         attributes {tenon.flops = "40*n", tenon.read_bytes = "32*n", tenon.written_bytes = "32*n"} -> tensor<?x8xf32> {
+    ^bb0(%a: tensor<?x8xf32>):
+      %1 = kernel.softmax %a : tensor<?x8xf32> -> tensor<?x8xf32>
+      kernel.yield %1 : tensor<?x8xf32>
+    }
+    ```
+  }];
+}
+
 def FuseRegionsPass : Pass<"kernel-fuse-regions"> {
   let summary = "Merge regions so that fewer values go through memory";
   let description = [{
@@ -67,7 +100,7 @@ def ScheduleRegionsPass : Pass<"kernel-schedule-regions", "::mlir::ModuleOp"> {
     memrefs; see `kernel.region`.
   }];
   let options = [Option<"target", "target", "std::string", "\"x86-64-v4\"",
-                        "Facts to schedule for: x86-64-v3 or x86-64-v4">];
+                        "Facts to schedule for: a name or a facts file">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

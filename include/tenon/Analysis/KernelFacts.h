@@ -1,0 +1,47 @@
+// What a kernel costs, whoever runs it: exact expressions over the model's
+// symbols. Report, cost model and profile read these and nothing else.
+#ifndef TENON_ANALYSIS_KERNELFACTS_H
+#define TENON_ANALYSIS_KERNELFACTS_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "tenon/Analysis/SymbolicIndex.h"
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace tenon {
+
+struct KernelFacts {
+  /// Floating point operations. A multiply-add counts two; exp, erf, tanh and
+  /// their like count one each, as divisions and comparisons do. Softmax counts
+  /// five for an element (maximum, difference, exponential, sum, quotient), a
+  /// norm what its definition says, attention both products and the softmax of
+  /// every score whether a mask hides it or not.
+  SymbolicExpr flops;
+  /// Bytes that have to come from memory if nothing is cached and nothing is
+  /// read twice: each input once, of a table that is looked up the rows for all
+  /// look-ups but no more than the table.
+  SymbolicExpr readBytes;
+  /// Bytes of the results.
+  SymbolicExpr writtenBytes;
+};
+
+/// Facts about the regions of one function, in their first form.
+class KernelFactsAnalysis {
+public:
+  explicit KernelFactsAnalysis(mlir::func::FuncOp function);
+
+  /// None if a size of the region depends on data.
+  std::optional<KernelFacts> get(kernel::RegionOp region);
+
+private:
+  using Sizes = llvm::SmallVector<SymbolicExpr>;
+  std::optional<Sizes> sizesOf(mlir::Value tensor);
+  std::optional<Sizes> sizesFrom(mlir::Type type, mlir::ValueRange dynamic);
+
+  mlir::func::FuncOp function;
+  SymbolicIndices indices;
+};
+
+} // namespace tenon
+
+#endif // TENON_ANALYSIS_KERNELFACTS_H

@@ -1,0 +1,245 @@
+// Writes the records of ModuleAbi.h.
+#include "Description.h"
+#include "mlir/IR/Matchers.h"
+#include "tenon/Analysis/SymbolicIndex.h"
+#include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+namespace tenon {
+namespace {
+
+std::string encode(StringRef text) {
+  std::string result;
+  for (unsigned char c : text) {
+    if (c > 32 && c != 127 && c != '%' && c != ',') {
+      result += c;
+      continue;
+    }
+    result += '%';
+    result += llvm::hexdigit(c >> 4);
+    result += llvm::hexdigit(c & 15);
+  }
+  return result;
+}
+
+void collectNames(Location loc, SmallVectorImpl<std::string> &names) {
+  if (auto name = dyn_cast<NameLoc>(loc))
+    names.push_back(encode(name.getName()));
+  else if (auto fused = dyn_cast<FusedLoc>(loc))
+    for (Location part : fused.getLocations())
+      collectNames(part, names);
+}
+
+/// An expression over symbols as people read it.
+std::string expressionText(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return "?";
+  if (auto symbol = dyn_cast<plan::SymbolOp>(op))
+    return symbol.getName().str();
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant)))
+    return std::to_string(constant.getSExtValue());
+  std::string result = op->getName().stripDialect().str() + "(";
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    result += (i ? ", " : "") + expressionText(operand);
+  return result + ")";
+}
+
+class Describer {
+  template <typename Op> auto ops() {
+    return main.getBody().front().getOps<Op>();
+  }
+
+public:
+  explicit Describer(func::FuncOp main) : main(main), os(text) {}
+
+  std::string describe() {
+    for (auto symbol : ops<plan::SymbolOp>())
+      os << "symbol " << encode(symbol.getName()) << " " << symbol.getMin()
+         << " " << symbol.getMax() << " "
+         << (symbol.getHint() ? int64_t(*symbol.getHint()) : -1) << "\n";
+    for (BlockArgument argument : main.getArguments())
+      describeArgument(argument);
+    for (auto assume : ops<plan::AssumeEqualOp>())
+      os << "assume " << expressionText(assume.getLhs())
+         << " == " << expressionText(assume.getRhs()) << "\n";
+    int64_t number = 0;
+    for (auto launch : ops<plan::LaunchOp>())
+      describeLaunch(launch, number++);
+    describeTotal();
+    describeTarget();
+    os << "weights " << weightBytes() << "\n";
+    for (auto alloc : ops<plan::AllocOp>())
+      describeSlice(alloc);
+    describeLive();
+    return text;
+  }
+
+private:
+  void describeArgument(BlockArgument argument) {
+    unsigned number = argument.getArgNumber();
+    auto type = cast<MemRefType>(argument.getType());
+    auto name = main.getArgAttrOfType<StringAttr>(number, "tenon.name");
+    bool isOutput = bool(main.getArgAttr(number, "tenon.output"));
+    os << (isOutput ? "output " : "input ")
+       << (name ? encode(name.getValue()) : std::to_string(number)) << " "
+       << type.getElementType();
+    if (isOutput)
+      os << " " << type.getRank();
+    if (isOutput) {
+      for (int64_t i = 0; i < type.getRank(); ++i)
+        os << " " << outputDim(argument, i);
+      os << "\n";
+      return;
+    }
+    auto dims = main.getArgAttrOfType<ArrayAttr>(number, "tenon.dims");
+    for (int64_t i = 0; i < type.getRank(); ++i) {
+      auto symbol = dims ? dyn_cast<StringAttr>(dims[i]) : StringAttr();
+      os << " ";
+      if (!type.isDynamicDim(i))
+        os << type.getDimSize(i);
+      else
+        os << (symbol ? encode(symbol.getValue()) : "?");
+    }
+    os << "\n";
+  }
+
+  /// A symbol or an integer; "?" where it is neither.
+  std::string outputDim(BlockArgument output, int64_t dim) {
+    auto type = cast<MemRefType>(output.getType());
+    if (!type.isDynamicDim(dim))
+      return std::to_string(type.getDimSize(dim));
+    for (auto sizes : ops<plan::OutputOp>()) {
+      if (sizes.getBuffer() != output)
+        continue;
+      Value size = sizes.getSizes()[type.getDynamicDimIndex(dim)];
+      if (auto symbol = size.getDefiningOp<plan::SymbolOp>())
+        return encode(symbol.getName());
+    }
+    return "?";
+  }
+
+  void describeLaunch(plan::LaunchOp launch, int64_t number) {
+    SmallVector<std::string> nodes;
+    collectNames(launch.getLoc(), nodes);
+    os << "launch " << number << " " << encode(launch.getKernel());
+    if (!nodes.empty())
+      os << " " << llvm::join(nodes, ",");
+    os << "\n";
+    std::optional<std::string> facts = factsOf(launch);
+    std::optional<SymbolicExpr> grid = indices.get(launch.getGrid());
+    if (facts && grid)
+      os << "facts " << number << " " << *facts << " " << encode(grid->str())
+         << "\n";
+  }
+
+  void describeTotal() {
+    if (std::optional<std::string> facts = factsOf(main))
+      os << "total " << *facts << "\n";
+  }
+
+  /// What kernel-count-facts wrote.
+  static std::optional<std::string> factsOf(Operation *op) {
+    SmallVector<std::string> facts;
+    for (StringRef name :
+         {"tenon.flops", "tenon.read_bytes", "tenon.written_bytes"})
+      if (auto fact = op->getAttrOfType<StringAttr>(name))
+        facts.push_back(encode(fact.getValue()));
+    if (facts.size() != 3)
+      return std::nullopt;
+    return llvm::join(facts, " ");
+  }
+
+  void describeTarget() {
+    auto target = main->getParentOfType<ModuleOp>()->getAttrOfType<StringAttr>(
+        "tenon.target");
+    if (target)
+      os << "target " << target.getValue() << "\n";
+  }
+
+  /// Bytes of the weights section: the end of the last one.
+  int64_t weightBytes() {
+    int64_t end = 0;
+    for (auto weight : ops<plan::WeightOp>()) {
+      auto type = cast<MemRefType>(weight.getBuffer().getType());
+      int64_t bytes =
+          type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
+      end = std::max<int64_t>(end, weight.getPosition() + bytes);
+    }
+    return end;
+  }
+
+  void describeSlice(plan::AllocOp alloc) {
+    auto alive = alloc->getAttrOfType<DenseI64ArrayAttr>("tenon.alive");
+    auto type = cast<MemRefType>(alloc.getBuffer().getType());
+    SymbolicExpr bytes = (type.getElementTypeBitWidth() + 7) / 8;
+    for (int64_t size : type.getShape())
+      if (!ShapedType::isDynamic(size))
+        bytes = bytes * SymbolicExpr(size);
+    for (Value size : alloc.getSizes()) {
+      std::optional<SymbolicExpr> expr = indices.get(size);
+      if (!expr)
+        return;
+      bytes = bytes * *expr;
+    }
+    if (!alive || !alloc.getId())
+      return;
+    slices.push_back({alive[0], alive[1], bytes});
+    os << "slice " << *alloc.getId() << " " << alive[0] << " " << alive[1]
+       << " " << encode(bytes.str());
+    // Not in the loop's head: the optional would be gone after the first step.
+    ArrayRef<int64_t> lower = *alloc.getBelow();
+    for (int64_t below : lower)
+      os << " " << below;
+    os << "\n";
+  }
+
+  /// The bytes alive wherever a slice begins to live, without those that are
+  /// never more than others.
+  void describeLive() {
+    SmallVector<SymbolicExpr> largest;
+    auto isCovered = [](const SymbolicExpr &lhs, const SymbolicExpr &rhs) {
+      auto bound = (rhs - lhs).getLowerBound([](StringRef) { return 0; });
+      return bound && *bound >= 0;
+    };
+    for (const AliveSlice &at : slices) {
+      SymbolicExpr live = 0;
+      for (const AliveSlice &slice : slices)
+        if (slice.first <= at.first && at.first <= slice.last)
+          live = live + slice.bytes;
+      if (llvm::any_of(largest, [&](const SymbolicExpr &other) {
+            return isCovered(live, other);
+          }))
+        continue;
+      llvm::erase_if(largest, [&](const SymbolicExpr &other) {
+        return isCovered(other, live);
+      });
+      largest.push_back(live);
+    }
+    for (const SymbolicExpr &live : largest)
+      os << "live " << encode(live.str()) << "\n";
+  }
+
+  struct AliveSlice {
+    int64_t first, last;
+    SymbolicExpr bytes;
+  };
+
+  func::FuncOp main;
+  SymbolicIndices indices;
+  std::vector<AliveSlice> slices;
+  std::string text;
+  llvm::raw_string_ostream os;
+};
+
+} // namespace
+
+std::string describePlan(func::FuncOp main) {
+  return Describer(main).describe();
+}
+
+} // namespace tenon

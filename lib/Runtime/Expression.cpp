@@ -1,0 +1,198 @@
+// Parses by recursive descent into postfix order, evaluates on a stack.
+#include "Expression.h"
+#include "Failure.h"
+
+#include <algorithm>
+#include <cctype>
+
+using namespace tenon::runtime;
+
+class Expression::Parser {
+public:
+  Parser(const std::string &text, const std::vector<std::string> &symbols)
+      : text(text), symbols(symbols) {}
+
+  std::vector<Node> parse() {
+    sum();
+    if (at != text.size())
+      refuse("an operator");
+    return std::move(nodes);
+  }
+
+private:
+  /// Deep enough for any size that a model computes.
+  static constexpr int deepest = 100;
+
+  void sum() {
+    if (++depth > deepest)
+      fail(TN_ERROR_ARTIFACT, "expression is nested more than ", deepest,
+           " deep");
+    product();
+    while (isNext('+') || isNext('-')) {
+      Step step = text[at++] == '+' ? Step::Add : Step::Subtract;
+      product();
+      nodes.push_back({step, 0});
+    }
+    --depth;
+  }
+
+  void product() {
+    factor();
+    while (isNext('*')) {
+      ++at;
+      factor();
+      nodes.push_back({Step::Multiply, 0});
+    }
+  }
+
+  void factor() {
+    skipSpaces();
+    bool negative = at < text.size() && text[at] == '-';
+    if (negative)
+      ++at;
+    if (at < text.size() && std::isdigit((unsigned char)text[at]))
+      return number(negative);
+    if (negative)
+      refuse("a number");
+    if (at < text.size() && text[at] == '"') {
+      size_t end = text.find('"', at + 1);
+      if (end == std::string::npos)
+        refuse("a closing quote");
+      std::string name = text.substr(at + 1, end - at - 1);
+      at = end + 1;
+      return symbol(name);
+    }
+    std::string name = word();
+    if (isNext('('))
+      return call(name);
+    symbol(name);
+  }
+
+  void number(bool negative) {
+    int64_t value = 0;
+    for (; at < text.size() && std::isdigit((unsigned char)text[at]); ++at)
+      if (__builtin_mul_overflow(value, 10, &value) ||
+          __builtin_add_overflow(value, text[at] - '0', &value))
+        refuse("a number of 64 bits");
+    nodes.push_back({Step::Constant, negative ? -value : value});
+  }
+
+  std::string word() {
+    size_t begin = at;
+    while (at < text.size() && (std::isalnum((unsigned char)text[at]) ||
+                                text[at] == '_' || text[at] == '.'))
+      ++at;
+    if (begin == at)
+      refuse("a number, a size or a function");
+    return text.substr(begin, at - begin);
+  }
+
+  void symbol(const std::string &name) {
+    auto found = std::find(symbols.begin(), symbols.end(), name);
+    if (found == symbols.end())
+      fail(TN_ERROR_ARTIFACT, "expression '", text, "' names the size '", name,
+           "', which no record states");
+    nodes.push_back({Step::Symbol, found - symbols.begin()});
+  }
+
+  void call(const std::string &name) {
+    static const std::pair<const char *, Step> functions[] = {
+        {"min", Step::Min},
+        {"max", Step::Max},
+        {"floordiv", Step::FloorDiv},
+        {"ceildiv", Step::CeilDiv},
+        {"mod", Step::Mod}};
+    for (auto [known, step] : functions) {
+      if (name != known)
+        continue;
+      expect('(');
+      sum();
+      expect(',');
+      sum();
+      expect(')');
+      nodes.push_back({step, 0});
+      return;
+    }
+    fail(TN_ERROR_ARTIFACT, "expression '", text, "' calls '", name,
+         "', which is no function");
+  }
+
+  void skipSpaces() {
+    while (at < text.size() && text[at] == ' ')
+      ++at;
+  }
+
+  bool isNext(char c) {
+    skipSpaces();
+    return at < text.size() && text[at] == c;
+  }
+
+  void expect(char c) {
+    if (!isNext(c))
+      refuse(std::string("'") + c + "'");
+    ++at;
+  }
+
+  [[noreturn]] void refuse(const std::string &wanted) {
+    fail(TN_ERROR_ARTIFACT, "expression '", text, "' needs ", wanted,
+         " at character ", at + 1);
+  }
+
+  const std::string &text;
+  const std::vector<std::string> &symbols;
+  size_t at = 0;
+  int depth = 0;
+  std::vector<Node> nodes;
+};
+
+Expression::Expression(const std::string &text,
+                       const std::vector<std::string> &symbols)
+    : source(text), nodes(Parser(text, symbols).parse()) {}
+
+static int64_t floorDivide(int64_t lhs, int64_t rhs) {
+  return lhs / rhs - (lhs % rhs != 0 && (lhs < 0) != (rhs < 0));
+}
+
+int64_t Expression::evaluate(const std::vector<int64_t> &symbols) const {
+  std::vector<int64_t> stack;
+  for (const Node &node : nodes) {
+    if (node.step == Step::Constant || node.step == Step::Symbol) {
+      stack.push_back(node.step == Step::Constant ? node.value
+                                                  : symbols.at(node.value));
+      continue;
+    }
+    int64_t rhs = stack.back();
+    stack.pop_back();
+    int64_t &lhs = stack.back();
+    switch (node.step) {
+    case Step::Add:
+      lhs += rhs;
+      break;
+    case Step::Subtract:
+      lhs -= rhs;
+      break;
+    case Step::Multiply:
+      lhs *= rhs;
+      break;
+    case Step::Min:
+      lhs = std::min(lhs, rhs);
+      break;
+    case Step::Max:
+      lhs = std::max(lhs, rhs);
+      break;
+    case Step::FloorDiv:
+      lhs = rhs ? floorDivide(lhs, rhs) : 0;
+      break;
+    case Step::CeilDiv:
+      lhs = rhs ? -floorDivide(-lhs, rhs) : 0;
+      break;
+    case Step::Mod:
+      lhs = rhs ? lhs - rhs * floorDivide(lhs, rhs) : 0;
+      break;
+    case Step::Constant:
+    case Step::Symbol:
+      break;
+    }
+  }
+  return stack.empty() ? 0 : stack.back();
+}

@@ -1,0 +1,120 @@
+// Facts that come with Tenon, and facts in files.
+#include "tenon/Target/Interface/TargetFacts.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace llvm;
+
+namespace tenon {
+
+/// Of the file. Raised when a fact is added, removed or changes its meaning.
+static constexpr int64_t fileVersion = 1;
+
+ArrayRef<TargetFacts> knownTargets() {
+  static const TargetFacts targets[] = {
+      // AVX2 and FMA: what every x86 server since 2015 has.
+      {"x86-64-v3", "x86-64-v3", 32, 16, 32 << 10, 256 << 10, 50, 10, 40, 2},
+      // AVX-512 F, BW, CD, DQ, VL.
+      {"x86-64-v4", "x86-64-v4", 64, 32, 32 << 10, 1 << 20, 100, 12, 50, 2},
+  };
+  return targets;
+}
+
+namespace {
+
+/// A fact's name in a file and where it goes.
+struct Integer {
+  StringLiteral key;
+  int64_t TargetFacts::*member;
+};
+struct Real {
+  StringLiteral key;
+  double TargetFacts::*member;
+};
+
+const Integer integers[] = {{"vector_bytes", &TargetFacts::vectorBytes},
+                            {"registers", &TargetFacts::registers},
+                            {"l1_bytes", &TargetFacts::l1Bytes},
+                            {"l2_bytes", &TargetFacts::l2Bytes}};
+const Real reals[] = {{"f32_gflops", &TargetFacts::f32Gflops},
+                      {"read_gbs", &TargetFacts::readGBs},
+                      {"read_gbs_all", &TargetFacts::readGBsAll},
+                      {"launch_us", &TargetFacts::launchUs}};
+
+} // namespace
+
+static Error wrong(StringRef file, const Twine &what) {
+  return createStringError("facts file '" + file + "': " + what);
+}
+
+static Expected<TargetFacts> parse(StringRef file, StringRef text) {
+  Expected<json::Value> parsed = json::parse(text);
+  if (!parsed)
+    return wrong(file, toString(parsed.takeError()));
+  const json::Object *object = parsed->getAsObject();
+  std::optional<int64_t> version =
+      object ? object->getInteger("tenon_facts") : std::nullopt;
+  if (version != fileVersion)
+    return wrong(file, "needs \"tenon_facts\": " + Twine(fileVersion) +
+                           (version ? ", found " + std::to_string(*version)
+                                    : std::string()));
+  TargetFacts facts;
+  for (auto [key, member] : {std::pair("name", &TargetFacts::name),
+                             std::pair("cpu", &TargetFacts::cpu)}) {
+    std::optional<StringRef> value = object->getString(key);
+    if (!value)
+      return wrong(file, "needs a string \"" + Twine(key) + "\"");
+    facts.*member = value->str();
+  }
+  for (const Integer &fact : integers) {
+    std::optional<int64_t> value = object->getInteger(fact.key);
+    if (!value || *value <= 0)
+      return wrong(file, "needs a positive integer \"" + fact.key + "\"");
+    facts.*fact.member = *value;
+  }
+  for (const Real &fact : reals) {
+    std::optional<double> value = object->getNumber(fact.key);
+    if (!value || *value <= 0)
+      return wrong(file, "needs a positive number \"" + fact.key + "\"");
+    facts.*fact.member = *value;
+  }
+  if (facts.vectorBytes != 32 && facts.vectorBytes != 64)
+    return wrong(file, "\"vector_bytes\" is " + Twine(facts.vectorBytes) +
+                           ", but only 32 and 64 have kernels");
+  return facts;
+}
+
+Expected<TargetFacts> readTargetFacts(StringRef nameOrFile) {
+  for (const TargetFacts &facts : knownTargets())
+    if (facts.name == nameOrFile)
+      return facts;
+  if (!nameOrFile.ends_with(".json"))
+    return createStringError(
+        "there is no target '" + nameOrFile + "'; there are " +
+        join(map_range(knownTargets(),
+                       [](const TargetFacts &facts) { return facts.name; }),
+             ", ") +
+        ", and facts files, which end in .json");
+  auto buffer = MemoryBuffer::getFile(nameOrFile);
+  if (!buffer)
+    return wrong(nameOrFile, buffer.getError().message());
+  return parse(nameOrFile, (*buffer)->getBuffer());
+}
+
+void writeTargetFacts(const TargetFacts &facts, raw_ostream &os) {
+  json::OStream stream(os, 2);
+  stream.object([&] {
+    stream.attribute("tenon_facts", fileVersion);
+    stream.attribute("name", facts.name);
+    stream.attribute("cpu", facts.cpu);
+    for (const Integer &fact : integers)
+      stream.attribute(fact.key, facts.*fact.member);
+    for (const Real &fact : reals)
+      stream.attribute(fact.key, facts.*fact.member);
+  });
+  os << "\n";
+}
+
+} // namespace tenon

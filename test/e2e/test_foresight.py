@@ -1,0 +1,124 @@
+"""What Tenon says before anything runs: sizes, work, memory, time."""
+import json
+import re
+
+import onnx
+import pytest
+from conftest import compile_model, tenon
+
+
+@pytest.fixture(scope="module")
+def artifact(minilm, tmp_path_factory):
+    return compile_model(minilm / "model.onnx", tmp_path_factory.mktemp("foresight") / "minilm.so",
+                         "--dim", "sequence~128")
+
+
+def matmul_flops(model, batch, sequence):
+    """Counted from the ONNX graph alone, with onnx's own shape inference."""
+    graph = onnx.load(model, load_external_data=False)
+    sizes = {"batch": batch, "sequence": sequence}
+    for value in graph.graph.input:
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_value = sizes[dim.dim_param]
+    inferred = onnx.shape_inference.infer_shapes(graph, data_prop=True)
+    weights = {tensor.name: list(tensor.dims) for tensor in graph.graph.initializer}
+    hidden = weights["model.embeddings.word_embeddings.weight"][1]
+    heads_times_size = hidden
+    total = 0
+    for node in inferred.graph.node:
+        if node.op_type != "MatMul":
+            continue
+        weight = next((weights[name] for name in node.input if name in weights), None)
+        if weight:
+            total += 2 * batch * sequence * weight[0] * weight[1]
+        else:  # scores, or their product with the values: all heads together
+            total += 2 * batch * sequence * sequence * heads_times_size
+    return total
+
+
+@pytest.mark.parametrize("batch, sequence", [(1, 128), (3, 17)])
+def test_flops_of_products_are_exact(minilm, artifact, batch, sequence):
+    result = tenon("plan", artifact, "--shape", f"batch={batch},sequence={sequence}", "--json")
+    assert result.returncode == 0, result.stderr
+    plan = json.loads(result.stdout)
+    tokens = batch * sequence
+    products = 0
+    for launch in plan["launches"]:
+        if "matmul" in launch["kernel"]:
+            # An epilogue works on each element of the result: bias, residual, GELU.
+            columns = 1536 if "gelu" in launch["kernel"] else 384
+            each = {"matmul_add": 1, "matmul_add_add": 2, "matmul_add_gelu": 6}[launch["kernel"].rsplit("_", 1)[0]]
+            products += launch["flops"] - each * tokens * columns
+        elif "attention" in launch["kernel"]:
+            products += launch["flops"] - 5 * batch * 12 * sequence * sequence
+    assert products == matmul_flops(minilm / "model.onnx", batch, sequence)
+
+
+def test_info_of_model_and_artifact_agree(minilm, artifact):
+    shape = ("--shape", "batch=2,sequence=64", "--json")
+    of_artifact = json.loads(tenon("info", artifact, *shape).stdout)
+    of_model = json.loads(tenon("info", minilm / "model.onnx", *shape).stdout)
+    for key in ("inputs", "outputs", "weight_bytes", "flops", "arena_bytes", "launches"):
+        assert of_artifact[key] == of_model[key], key
+    hints = {symbol["name"]: symbol["hint"] for symbol in of_artifact["symbols"]}
+    assert hints == {"batch": -1, "sequence": 128}
+
+
+def test_arena_of_info_is_that_of_a_session(artifact):
+    import numpy as np
+    import tenon as package
+    from conftest import encoder_inputs
+    info = json.loads(tenon("info", artifact, "--shape", "batch=3,sequence=50", "--json").stdout)
+    assert info["arena_bytes"] == info["arena_lower_bound"]
+    session = package.Session(artifact)
+    output, = session.run(encoder_inputs(3, 50))
+    assert np.prod(output.shape) * 4 == 3 * 50 * 384 * 4
+    assert session.arena_bytes == info["arena_bytes"]
+
+
+def test_prediction_is_printed_before_the_measurement(artifact):
+    result = tenon("bench", artifact, "--predict", "--shape", "batch=1,sequence=16", "--seconds", "0.2")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert re.fullmatch(r"predicted [\d.]+ ms from the facts of x86-64-v[34]", lines[0])
+    assert lines[1].startswith("median")
+    assert re.fullmatch(r"predicted [\d.]+ ms, measured [\d.]+ ms, ratio [\d.]+", lines[-1])
+    assert "% of the peak" in lines[2]
+
+
+def test_text_reports(artifact):
+    info = tenon("info", artifact, "--shape", "batch=1,sequence=128").stdout
+    assert "last_hidden_state                f32   [batch, sequence, 384]" in info
+    assert "gap 0.00 %" in info
+    assert "batch*sequence*sequence" in info
+    plan = tenon("plan", artifact, "--threads", "2").stdout
+    assert "batch=1, sequence=128, 2 threads, facts of x86-64-v" in plan
+    assert "layer.5/output/dense/MatMul" in plan
+    profile = tenon("profile", artifact, "--shape", "sequence=16", "--seconds", "0.2").stdout
+    assert "of limit" in profile and "between launches" in profile
+
+
+def test_facts_from_a_file(minilm, tmp_path):
+    facts = json.loads(tenon("target", "x86-64-v3").stdout)
+    facts.update(name="slow", f32_gflops=0.5, read_gbs=0.5, read_gbs_all=0.5)
+    (tmp_path / "slow.json").write_text(json.dumps(facts))
+    options = ("--cpu", tmp_path / "slow.json")
+    slow = compile_model(minilm / "model.onnx", tmp_path / "slow.so", *options)
+    plan = json.loads(tenon("plan", slow, "--shape", "batch=1,sequence=16", "--json", "--threads", "1").stdout)
+    assert plan["predicted_us"] > 1e6 * plan["flops"] / 0.5e9
+    facts["registers"] = "many"
+    (tmp_path / "slow.json").write_text(json.dumps(facts))
+    result = tenon("compile", minilm / "model.onnx", "-o", tmp_path / "x.so", *options)
+    assert result.returncode == 1
+    assert 'needs a positive integer "registers"' in result.stderr
+
+
+def test_bad_arguments(artifact, tmp_path):
+    result = tenon("info", artifact, "--shape", "width=3")
+    assert result.returncode == 1 and "no symbol 'width', it has 'batch', 'sequence'" in result.stderr
+    (tmp_path / "text").write_text("no description at all\n")
+    assert "no launch" not in tenon("info", tmp_path / "text").stdout
+    assert tenon("plan", tmp_path / "none.so").returncode == 1
+    result = tenon("target", "z80")
+    assert result.returncode == 1 and "there are x86-64-v3, x86-64-v4" in result.stderr
