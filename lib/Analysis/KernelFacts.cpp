@@ -118,8 +118,9 @@ private:
     if (op.getNumResults() == 0 ||
         !isa<RankedTensorType>(op.getResult(0).getType()))
       return Sizes();
-    auto found =
-        op.getNumOperands() ? sizes.find(op.getOperand(0)) : sizes.end();
+    if (!OpTrait::hasElementwiseMappableTraits(&op))
+      return std::nullopt;
+    auto found = sizes.find(op.getOperand(0));
     if (found == sizes.end())
       return std::nullopt;
     if (isFlop(op))

@@ -283,10 +283,12 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     Value row = add(first, index(m));
     lhsRows.push_back(add(lhs.offset, mul(row, lhs.row)));
     accRows.push_back(add(acc.offset, mul(row, acc.row)));
-    for (int64_t v = 0; v < 2; ++v)
-      sums.push_back(
-          loadVector(acc.buffer, add(accRows[m], index(v * lanes)), lanes));
   }
+  // From zero, and added to what is there at the end: the rounding errors of a
+  // sum in blocks grow with the length of a block, not with that of all.
+  sums.assign(
+      2 * rows,
+      zeros(cast<MemRefType>(acc.buffer.getType()).getElementType(), lanes));
   auto loop =
       scf::ForOp::create(b, loc, index(0), depth, index(1), ValueRange(sums));
   {
@@ -313,9 +315,15 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     scf::YieldOp::create(b, loc, next);
   }
   for (int64_t m = 0; m < rows; ++m)
-    for (int64_t v = 0; v < 2; ++v)
-      store(loop.getResult(2 * m + v), acc.buffer,
-            add(accRows[m], index(v * lanes)));
+    for (int64_t v = 0; v < 2; ++v) {
+      Value at = add(accRows[m], index(v * lanes));
+      Value before = loadVector(acc.buffer, at, lanes);
+      Value sum = loop.getResult(2 * m + v);
+      bool isFloat = isa<FloatType>(getElementTypeOrSelf(sum.getType()));
+      sum = isFloat ? Value(arith::AddFOp::create(b, loc, before, sum))
+                    : Value(arith::AddIOp::create(b, loc, before, sum));
+      store(sum, acc.buffer, at);
+    }
 }
 
 void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,

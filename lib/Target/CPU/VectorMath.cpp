@@ -6,6 +6,7 @@
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Target/CPU/Emit.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -34,6 +35,9 @@ public:
   }
   Value less(Value x, Value y) {
     return arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, y);
+  }
+  Value equal(Value x, Value y) {
+    return arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, y);
   }
   Value select(Value c, Value x, Value y) {
     return arith::SelectOp::create(b, c, x, y);
@@ -109,7 +113,70 @@ public:
                   copySign(large, x));
   }
 
+  Value log(Value x) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    // A denormal number is brought up to the normal ones first.
+    Value small = less(x, constant(0x1p-126f));
+    Value scaled = select(small, mul(x, constant(0x1p23f)), x);
+    Value bits = arith::BitcastOp::create(b, intType, scaled);
+    // x = 2^n · m with m between √½ and √2.
+    Value n = arith::ShRSIOp::create(
+        b, arith::SubIOp::create(b, bits, integer(0x3f3504f3)), integer(23));
+    Value m = arith::BitcastOp::create(
+        b, type,
+        arith::SubIOp::create(b, bits,
+                              arith::ShLIOp::create(b, n, integer(23))));
+    Value power = add(arith::SIToFPOp::create(b, type, n),
+                      select(small, constant(-23.0f), constant(0.0f)));
+    Value r = sub(m, constant(1.0f)), s = mul(r, r);
+    Value p =
+        polynomial(r, {7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f,
+                       -1.2420140846e-1f, 1.4249322787e-1f, -1.6668057665e-1f,
+                       2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f});
+    Value y = mul(mul(r, s), p);
+    y = fma(power, constant(-2.12194440e-4f), y);
+    y = fma(s, constant(-0.5f), y);
+    Value result = fma(power, constant(0.693359375f), add(r, y));
+    // Zero, infinity, NaN, and what is negative, which has no logarithm.
+    result = select(less(x, constant(infinity)), result, x);
+    result = select(equal(x, constant(0.0f)), constant(-infinity), result);
+    return select(less(x, constant(0.0f)),
+                  constant(std::numeric_limits<float>::quiet_NaN()), result);
+  }
+
+  Value sin(Value x) { return sine(x, 0); }
+  Value cos(Value x) { return sine(x, 1); }
+
 private:
+  /// sin(x + quarters · π/2). The multiple of π/2 nearest to x is taken off in
+  /// three parts (Cody and Waite), each product exact in its multiply-add.
+  Value sine(Value x, int32_t quarters) {
+    Value magic = fma(x, constant(0.636619772f), constant(12582912.0f));
+    Value n = sub(magic, constant(12582912.0f));
+    Value r = fma(n, constant(-0x1.921fb4p+0f), x);
+    r = fma(n, constant(-0x1.4442d0p-24f), r);
+    r = fma(n, constant(-0x1.846988p-48f), r);
+    // Beyond 4e6 n is wrong, and so is r; keep the result a sine.
+    r = clamp(r, -1.0f, 1.0f);
+    Value s = mul(r, r);
+    Value odd = polynomial(
+        s, {2.75573164e-6f, -1.98412700e-4f, 8.33333377e-3f, -1.66666672e-1f});
+    odd = fma(mul(odd, s), r, r);
+    Value even =
+        polynomial(s, {2.44677067e-5f, -1.38877297e-3f, 4.16666567e-2f, -0.5f});
+    even = fma(even, s, constant(1.0f));
+    Value quadrant = arith::AddIOp::create(
+        b, arith::BitcastOp::create(b, intType, magic), integer(quarters));
+    auto bit = [&](int32_t mask) {
+      return arith::AndIOp::create(b, quadrant, integer(mask));
+    };
+    Value swap =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bit(1), integer(0));
+    Value bits = arith::BitcastOp::create(b, intType, select(swap, even, odd));
+    Value sign = arith::ShLIOp::create(b, bit(2), integer(30));
+    return arith::BitcastOp::create(b, type,
+                                    arith::XOrIOp::create(b, bits, sign));
+  }
   Value splat(Type type, TypedAttr value) {
     if (auto vector = dyn_cast<VectorType>(type))
       value = DenseElementsAttr::get(vector, Attribute(value));
@@ -151,9 +218,9 @@ void tenon::populateVectorMathPatterns(RewritePatternSet &patterns) {
   patterns.add<Expand<math::ExpOp, &Arithmetic::exp>,
                Expand<math::Exp2Op, &Arithmetic::exp2>,
                Expand<math::ErfOp, &Arithmetic::erf>,
-               Expand<math::TanhOp, &Arithmetic::tanh>>(patterns.getContext());
+               Expand<math::TanhOp, &Arithmetic::tanh>,
+               Expand<math::LogOp, &Arithmetic::log>,
+               Expand<math::SinOp, &Arithmetic::sin>,
+               Expand<math::CosOp, &Arithmetic::cos>>(patterns.getContext());
   math::populateExpansionPatterns(patterns, {"powf", "rsqrt"});
-  populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
-    return name == "math.log" || name == "math.sin" || name == "math.cos";
-  });
 }
