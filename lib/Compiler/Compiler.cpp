@@ -23,6 +23,10 @@ namespace {
 constexpr llvm::StringLiteral phaseAttr = "tenon.phase";
 /// Folder that the weights' file names are relative to.
 constexpr llvm::StringLiteral folderAttr = "tenon.folder";
+/// The recipe that was used, as text.
+constexpr llvm::StringLiteral recipeAttr = "tenon.recipe";
+/// Folder that compress writes weights to.
+constexpr llvm::StringLiteral derivedAttr = "tenon.derived_folder";
 
 int64_t peakBytes() {
   struct rusage usage;
@@ -85,6 +89,10 @@ public:
   Compilation(const CompilerOptions &options,
               llvm::function_ref<void(const PhaseReport &)> report)
       : options(options), report(report) {}
+  ~Compilation() {
+    if (!temporaryFolder.empty())
+      llvm::sys::fs::remove_directories(temporaryFolder);
+  }
 
   CompileStatus run(MLIRContext *context, StringRef inputPath,
                     StringRef outputPath);
@@ -92,12 +100,15 @@ public:
 private:
   CompileStatus import(MLIRContext *context, StringRef path);
   CompileStatus runPhase(const Phase &phase);
+  LogicalResult prepareCompress(StringRef outputPath);
+  LogicalResult writeUsedRecipe(StringRef outputPath);
   /// Dumps the module if asked to. True if this phase was to be the last.
   FailureOr<bool> finish(StringRef phase, StringRef outputPath);
 
   const CompilerOptions &options;
   llvm::function_ref<void(const PhaseReport &)> report;
   OwningOpRef<ModuleOp> module;
+  std::string temporaryFolder; ///< of derived weights, removed at the end
   unsigned phasesRun = 0;
 };
 
@@ -122,6 +133,49 @@ CompileStatus Compilation::runPhase(const Phase &phase) {
   buildPhase(manager, phase, phaseOptions);
   return failed(manager.run(*module)) ? CompileStatus::Error
                                       : CompileStatus::Success;
+}
+
+/// Puts the recipe's choices on the nodes, which have their last form now, and
+/// the recipe that this makes on the module.
+LogicalResult Compilation::prepareCompress(StringRef outputPath) {
+  if (failed(applyRecipe(*module, options.recipe)))
+    return failure();
+  Recipe used;
+  used.target = options.target;
+  for (const SymbolSize &size : options.sizes)
+    used.sizes.push_back(size.str());
+  used.nodes = collectChoices(*module);
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeRecipe(used, os);
+  MLIRContext *context = module->getContext();
+  module.get()->setAttr(recipeAttr, StringAttr::get(context, text));
+  if (used.nodes.empty())
+    return success();
+  SmallString<256> folder(outputPath == "-" || outputPath.empty() ? "tenon"
+                                                                  : outputPath);
+  llvm::sys::fs::make_absolute(folder);
+  folder += ".derived";
+  module.get()->setAttr(derivedAttr, StringAttr::get(context, folder));
+  // What is dumped or stopped at reads these files later; an artifact holds
+  // them.
+  if (options.stopAfter.empty() && options.dumpFolder.empty())
+    temporaryFolder = folder.str().str();
+  return success();
+}
+
+/// Beside the artifact; nothing if the module was not made by this pipeline.
+LogicalResult Compilation::writeUsedRecipe(StringRef outputPath) {
+  auto recipe = module.get()->getAttrOfType<StringAttr>(recipeAttr);
+  if (!recipe)
+    return success();
+  std::string message;
+  auto file = openOutputFile((outputPath + ".recipe.json").str(), &message);
+  if (!file)
+    return emitError(UnknownLoc::get(module->getContext())) << message;
+  file->os() << recipe.getValue();
+  file->keep();
+  return success();
 }
 
 FailureOr<bool> Compilation::finish(StringRef phase, StringRef outputPath) {
@@ -182,6 +236,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       reached = phase.name == done;
       continue;
     }
+    if (phase.name == "compress" && failed(prepareCompress(outputPath)))
+      return CompileStatus::Error;
     CompileStatus status =
         timed(phase.name, report, [&] { return runPhase(phase); });
     if (status != CompileStatus::Success)
@@ -200,13 +256,19 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     return CompileStatus::Error;
   }
   auto folder = module.get()->getAttrOfType<StringAttr>(folderAttr);
-  return timed("emit", report, [&] {
+  CompileStatus status = timed("emit", report, [&] {
     EmitOptions emit{options.emit, folder ? folder.str() : ".",
                      options.programRuntime};
     return failed(emitArtifact(*module, *facts, emit, outputPath))
                ? CompileStatus::Error
                : CompileStatus::Success;
   });
+  bool isArtifact =
+      llvm::is_contained({"so", "exe", "obj", "asm"}, StringRef(options.emit));
+  if (status == CompileStatus::Success && isArtifact &&
+      failed(writeUsedRecipe(outputPath)))
+    return CompileStatus::Error;
+  return status;
 }
 
 } // namespace

@@ -38,6 +38,40 @@ void fixArguments(func::FuncOp function, StringRef name, int64_t size) {
 
 } // namespace
 
+std::optional<SymbolSize> SymbolSize::parse(StringRef text) {
+  auto number = [](StringRef digits, std::optional<int64_t> &value) {
+    int64_t parsed;
+    if (digits.getAsInteger(10, parsed) || parsed < 0)
+      return false;
+    value = parsed;
+    return true;
+  };
+  size_t mark = text.find_first_of("=~");
+  if (mark == StringRef::npos || mark == 0)
+    return std::nullopt;
+  SymbolSize size;
+  size.name = text.take_front(mark).str();
+  StringRef value = text.drop_front(mark + 1);
+  bool valid;
+  if (text[mark] == '~') {
+    valid = number(value, size.hint);
+  } else {
+    auto [first, last] = value.split("..");
+    valid = number(first, size.min) &&
+            number(value.contains("..") ? last : first, size.max);
+  }
+  if (!valid)
+    return std::nullopt;
+  return size;
+}
+
+std::string SymbolSize::str() const {
+  if (hint)
+    return name + "~" + std::to_string(*hint);
+  std::string text = name + "=" + std::to_string(min.value_or(0));
+  return min == max ? text : text + ".." + std::to_string(max.value_or(0));
+}
+
 LogicalResult setSymbolSizes(ModuleOp module, ArrayRef<SymbolSize> sizes) {
   auto function = module.lookupSymbol<func::FuncOp>("main");
   llvm::MapVector<StringRef, graph::SymbolOp> symbols;

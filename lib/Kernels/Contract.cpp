@@ -48,12 +48,17 @@ static FailureOr<Contraction> analyze(RegionOp region) {
     return result.op.emitOpError("must read inputs of its region");
   auto element = result.op.getOutput().getType();
   Type type = cast<RankedTensorType>(element).getElementType();
-  for (Value operand : {result.op.getLhs(), result.op.getRhs()})
-    if (cast<RankedTensorType>(operand.getType()).getElementType() != type ||
-        !type.isIntOrFloat() || type.isInteger(1))
+  for (Value operand : {result.op.getLhs(), result.op.getRhs()}) {
+    Type found = cast<RankedTensorType>(operand.getType()).getElementType();
+    // Packed weights may be bytes, which are widened in registers.
+    bool isWidened = operand == result.op.getRhs() && result.op.getPacked() &&
+                     found.isInteger(8) && type.isF32();
+    if ((found != type && !isWidened) || !type.isIntOrFloat() ||
+        type.isInteger(1))
       return result.op.emitOpError("multiplies ")
              << operand.getType() << " into " << element
              << ", but operands and result must have one element type";
+  }
   Value last = result.op.getOutput();
   for (Operation &op : region.getBody().front()) {
     if (isa<ContractOp, YieldOp, tensor::EmptyOp, tensor::DimOp,

@@ -275,6 +275,13 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
   });
 }
 
+Value TileBuilder::widen(Value vector, Type element) {
+  auto type = cast<VectorType>(vector.getType());
+  if (type.getElementType() == element)
+    return vector;
+  return arith::SIToFPOp::create(b, loc, type.clone(element), vector);
+}
+
 void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                                Value first, int64_t rows, Value depth,
                                int64_t lanes) {
@@ -286,9 +293,8 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
   }
   // From zero, and added to what is there at the end: the rounding errors of a
   // sum in blocks grow with the length of a block, not with that of all.
-  sums.assign(
-      2 * rows,
-      zeros(cast<MemRefType>(acc.buffer.getType()).getElementType(), lanes));
+  Type element = cast<MemRefType>(acc.buffer.getType()).getElementType();
+  sums.assign(2 * rows, zeros(element, lanes));
   auto loop =
       scf::ForOp::create(b, loc, index(0), depth, index(1), ValueRange(sums));
   {
@@ -298,8 +304,9 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     Value position = add(rhs.offset, mul(k, rhs.row));
     Value step = mul(k, lhs.column);
     Value rhsVectors[2] = {
-        loadVector(rhs.buffer, position, lanes),
-        loadVector(rhs.buffer, add(position, index(lanes)), lanes)};
+        widen(loadVector(rhs.buffer, position, lanes), element),
+        widen(loadVector(rhs.buffer, add(position, index(lanes)), lanes),
+              element)};
     SmallVector<Value> next;
     for (int64_t m = 0; m < rows; ++m) {
       Value a = broadcast(load(lhs.buffer, add(lhsRows[m], step)), lanes);

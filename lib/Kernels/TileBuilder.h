@@ -78,8 +78,8 @@ struct TileBuilder {
             mlir::Value columns, int64_t width, bool contiguous, int64_t lanes);
 
   /// acc += lhs · rhs for `rows` rows and 2 * lanes columns, contiguous in rhs
-  /// and acc; depth is the contracted size. Rows that do not fill a register
-  /// tile run in tiles of 4, 2 and 1.
+  /// and acc; rhs may be of i8 where acc is of f32; depth is the contracted
+  /// size. Rows that do not fill a register tile run in tiles of 4, 2 and 1.
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                 mlir::Value rows, mlir::Value depth, int64_t lanes);
 
@@ -96,6 +96,8 @@ private:
                               mlir::Value mask, int64_t lanes);
   /// Swaps blocks of half the size off the diagonal, then within each block.
   void transposeSquare(llvm::MutableArrayRef<mlir::Value> rows);
+  /// Signed integers as floats; floats as they are.
+  mlir::Value widen(mlir::Value vector, mlir::Type element);
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                     mlir::Value first, int64_t rows, mlir::Value depth,
                     int64_t lanes);

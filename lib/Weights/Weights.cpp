@@ -34,30 +34,30 @@ static std::string transpose(StringRef data, int64_t rows, int64_t columns,
   return result;
 }
 
-static FailureOr<std::string> readSource(tenon::plan::WeightOp weight,
-                                         StringRef modelDir, size_t bytes) {
-  SmallString<256> path(weight.getFile());
+FailureOr<std::string> tenon::readWeight(Operation *op, StringRef modelDir,
+                                         StringRef name, uint64_t offset,
+                                         size_t bytes) {
+  SmallString<256> path(name);
   if (!llvm::sys::path::is_absolute(path)) {
     path = modelDir;
-    llvm::sys::path::append(path, weight.getFile());
+    llvm::sys::path::append(path, name);
   }
   auto file = llvm::sys::fs::openNativeFileForRead(path);
   if (!file)
-    return weight.emitOpError("cannot open '")
+    return op->emitOpError("cannot open '")
            << path << "': " << llvm::toString(file.takeError());
   std::string data(bytes, '\0');
   size_t done = 0;
   while (done < bytes) {
     size_t chunk = std::min<size_t>(bytes - done, 16 << 20);
     auto got = llvm::sys::fs::readNativeFileSlice(
-        *file, MutableArrayRef<char>(&data[done], chunk),
-        weight.getOffset() + done);
+        *file, MutableArrayRef<char>(&data[done], chunk), offset + done);
     if (!got || *got == 0) {
       if (!got)
         llvm::consumeError(got.takeError());
       llvm::sys::fs::closeFile(*file);
-      return weight.emitOpError("needs ")
-             << bytes << " bytes at " << weight.getOffset() << " of '" << path
+      return op->emitOpError("needs ")
+             << bytes << " bytes at " << offset << " of '" << path
              << "', which gives " << done;
     }
     done += *got;
@@ -88,7 +88,8 @@ FailureOr<uint64_t> tenon::writeWeights(ModuleOp module, StringRef modelDir,
     auto target = cast<MemRefType>(weight.getBuffer().getType());
     int64_t element = (source.getElementTypeBitWidth() + 7) / 8;
     FailureOr<std::string> data =
-        readSource(weight, modelDir, source.getNumElements() * element);
+        readWeight(weight, modelDir, weight.getFile(), weight.getOffset(),
+                   source.getNumElements() * element);
     if (failed(data))
       return failure();
     int64_t rank = source.getRank();

@@ -4,8 +4,8 @@
     session = tenon.Session(artifact, threads=4)
     outputs = session.run({"input_ids": ids})
 """
-from ._compiler import compile
+from ._compiler import compile, info
 from ._error import Error
 from ._session import Launch, Session, Value
 
-__all__ = ["Error", "Launch", "Session", "Value", "compile"]
+__all__ = ["Error", "Launch", "Session", "Value", "compile", "info"]

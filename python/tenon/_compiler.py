@@ -1,4 +1,5 @@
 """Compiles by running the program `tenon`."""
+import json
 import os
 import pathlib
 import shutil
@@ -22,16 +23,35 @@ def _find_compiler():
     return found
 
 
-def compile(path, output=None, dims=None):
+def compile(path, output=None, dims=None, recipe=None):
     """Compiles an ONNX model and returns the path of the artifact.
 
     `output` is where the artifact goes: beside the model with the suffix .so
-    when it is None. `dims` fixes symbols: {"batch": 1}.
+    when it is None. `dims` fixes symbols: {"batch": 1}. `recipe` is the path of
+    a recipe: what to store in int8 or narrow, node by node.
     """
     output = str(output or pathlib.Path(path).with_suffix(".so"))
     command = [_find_compiler(), "compile", str(path), "-o", output]
     for name, size in (dims or {}).items():
         command.append(f"--dim={name}={size}")
+    if recipe:
+        command.append(f"--recipe={recipe}")
+    _run(command)
+    return output
+
+
+def info(path, sizes=None):
+    """What `tenon info --json` says of a model or an artifact, as a dictionary.
+
+    `sizes` are those to evaluate it at: {"batch": 1}; runs nothing.
+    """
+    command = [_find_compiler(), "info", str(path), "--json"]
+    if sizes:
+        command.append("--shape=" + ",".join(f"{n}={s}" for n, s in sizes.items()))
+    return json.loads(_run(command))
+
+
+def _run(command):
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except OSError as error:
@@ -39,4 +59,4 @@ def compile(path, output=None, dims=None):
     if done.returncode:
         message = done.stderr.strip()
         raise Error(message or f"the compiler ended with {done.returncode}")
-    return output
+    return done.stdout

@@ -10,28 +10,6 @@
 using namespace mlir;
 using llvm::StringRef;
 
-bool parseSymbolSize(StringRef text, tenon::SymbolSize &size) {
-  auto number = [](StringRef digits, std::optional<int64_t> &value) {
-    int64_t parsed;
-    if (digits.getAsInteger(10, parsed) || parsed < 0)
-      return false;
-    value = parsed;
-    return true;
-  };
-  size_t mark = text.find_first_of("=~");
-  if (mark == StringRef::npos || mark == 0)
-    return false;
-  size.name = text.take_front(mark).str();
-  StringRef value = text.drop_front(mark + 1);
-  if (text[mark] == '~')
-    return number(value, size.hint);
-  auto [first, last] = value.split("..");
-  if (!number(first, size.min))
-    return false;
-  return value.contains("..") ? number(last, size.max)
-                              : number(first, size.max);
-}
-
 bool parseTarget(StringRef text, std::string &target) {
   target = text == "native" ? nativeTarget() : text.str();
   llvm::Expected<tenon::TargetFacts> facts = tenon::readTargetFacts(target);
@@ -102,10 +80,12 @@ int compileAndCollect(
 
 int compileWithDiagnostics(
     StringRef inputPath, StringRef outputPath,
-    const tenon::CompilerOptions &options,
+    const tenon::CompilerOptions &options, bool quiet,
     llvm::function_ref<void(const tenon::PhaseReport &)> report) {
   return compileAndCollect(
-      inputPath, outputPath, options, report, [](const Problem &problem) {
+      inputPath, outputPath, options, report, [&](const Problem &problem) {
+        if (quiet && !problem.isError)
+          return;
         llvm::errs() << (problem.isError ? "error: " : "note: ")
                      << problem.place << (problem.place.empty() ? "" : ": ")
                      << problem.message << "\n";

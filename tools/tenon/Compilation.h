@@ -5,9 +5,6 @@
 
 #include "tenon/Compiler/Compiler.h"
 
-/// Reads NAME=N, NAME=A..B or NAME~N.
-bool parseSymbolSize(llvm::StringRef text, tenon::SymbolSize &size);
-
 /// The name of the facts that come with Tenon and fit this machine best.
 std::string nativeTarget();
 
@@ -28,10 +25,11 @@ int compileAndCollect(
     llvm::function_ref<void(const tenon::PhaseReport &)> report,
     llvm::function_ref<void(const Problem &)> found);
 
-/// The same, with each diagnostic on standard error as `error: node 'N': …`.
+/// The same, with each diagnostic on standard error as `error: node 'N': …`; if
+/// `quiet`, nothing but errors.
 int compileWithDiagnostics(
     llvm::StringRef inputPath, llvm::StringRef outputPath,
-    const tenon::CompilerOptions &options,
+    const tenon::CompilerOptions &options, bool quiet,
     llvm::function_ref<void(const tenon::PhaseReport &)> report);
 
 #endif // TENON_TOOLS_TENON_COMPILATION_H

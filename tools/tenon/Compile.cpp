@@ -47,6 +47,12 @@ static cl::opt<std::string>
     dumpPhases("dump-phases", cl::value_desc("DIR"),
                cl::desc("Write the module after each phase"), cl::sub(command));
 static cl::opt<std::string>
+    recipePath("recipe", cl::value_desc("FILE.json"),
+               cl::desc("What to store in int8 or narrow, node by node, and "
+                        "the target and sizes unless given; each compilation "
+                        "writes OUTPUT.recipe.json"),
+               cl::sub(command));
+static cl::opt<std::string>
     reportPath("report", cl::value_desc("FILE.json"),
                cl::desc("Write time and peak memory of each phase"),
                cl::sub(command));
@@ -91,6 +97,34 @@ static bool writeReport(llvm::ArrayRef<tenon::PhaseReport> phases) {
   return true;
 }
 
+/// Target, sizes and recipe. What is given beside a recipe overrides it. Says
+/// what is wrong.
+static bool readDecisions(tenon::CompilerOptions &options) {
+  if (!recipePath.empty()) {
+    llvm::Expected<tenon::Recipe> recipe = tenon::readRecipe(recipePath);
+    if (!recipe) {
+      fail(llvm::toString(recipe.takeError()));
+      return false;
+    }
+    options.recipe = *recipe;
+  }
+  bool fromRecipe = !cpu.getNumOccurrences() && !options.recipe.target.empty();
+  if (!parseTarget(fromRecipe ? options.recipe.target : cpu, options.target))
+    return false;
+  std::vector<std::string> texts = options.recipe.sizes;
+  if (dims.getNumOccurrences())
+    texts = dims;
+  for (StringRef text : texts) {
+    std::optional<tenon::SymbolSize> size = tenon::SymbolSize::parse(text);
+    if (!size) {
+      fail("--dim " + text + ": expected NAME=N, NAME=A..B or NAME~N");
+      return false;
+    }
+    options.sizes.push_back(*size);
+  }
+  return true;
+}
+
 int runCompile(int argc, char **argv) {
   llvm::SmallVector<const char *> arguments{"tenon"};
   arguments.append(argv, argv + argc);
@@ -99,14 +133,8 @@ int runCompile(int argc, char **argv) {
       "example: tenon compile minilm/model.onnx -o minilm.so "
       "--dim sequence~128\n");
   tenon::CompilerOptions options;
-  if (!parseTarget(cpu, options.target))
+  if (!readDecisions(options))
     return 1;
-  for (StringRef dim : dims) {
-    tenon::SymbolSize size;
-    if (!parseSymbolSize(dim, size))
-      return fail("--dim " + dim + ": expected NAME=N, NAME=A..B or NAME~N");
-    options.sizes.push_back(size);
-  }
   bool known = stopAfter.empty() || stopAfter == "import";
   for (const tenon::Phase &phase : tenon::getPhases())
     known |= phase.name == stopAfter;
@@ -128,7 +156,7 @@ int runCompile(int argc, char **argv) {
 
   llvm::SmallVector<tenon::PhaseReport> phases;
   int status = compileWithDiagnostics(
-      input, output, options, [&](const tenon::PhaseReport &phase) {
+      input, output, options, quiet, [&](const tenon::PhaseReport &phase) {
         phases.push_back(phase);
         if (!quiet)
           llvm::errs() << llvm::formatv("  {0,-9} {1,7:f2} s  peak {2,6} MB\n",

@@ -4,6 +4,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "tenon/Recipe/Recipe.h"
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,6 +15,11 @@ namespace tenon {
 struct SymbolSize {
   std::string name;
   std::optional<int64_t> min, max, hint;
+
+  /// Reads NAME=N, NAME=A..B or NAME~N; none if it is neither.
+  static std::optional<SymbolSize> parse(llvm::StringRef text);
+  /// What parse reads.
+  std::string str() const;
 };
 
 struct CompilerOptions {
@@ -22,6 +28,7 @@ struct CompilerOptions {
   std::string stopAfter;   ///< a phase's name, or empty
   std::string dumpFolder;  ///< gets N-PHASE.mlir after each phase, unless empty
   std::string emit = "so"; ///< one of emitKinds()
+  Recipe recipe;           ///< its nodes; target and sizes are those above
   std::string programRuntime; ///< tenon-program.o, for emit = "exe"
 };
 
@@ -38,7 +45,8 @@ enum class CompileStatus { Success, Error, Unsupported };
 /// writes `outputPath`; "-" is standard output, for text, and an empty path
 /// keeps what `stopAfter` asks for from being written. Diagnostics go to the
 /// context's handler. `Unsupported`: the model has something Tenon lacks, and
-/// nothing else is wrong. On failure nothing is written.
+/// nothing else is wrong. On failure nothing is written. Beside an artifact
+/// goes the recipe that was used, OUTPUT.recipe.json.
 CompileStatus
 compileModel(mlir::MLIRContext *context, llvm::StringRef inputPath,
              llvm::StringRef outputPath, const CompilerOptions &options,

@@ -6,6 +6,13 @@
 
 namespace tenon {
 
+/// The bytes of a weight that lies in `file`, a path relative to `modelDir`
+/// unless it is absolute. Emits a diagnostic at `op` on failure.
+mlir::FailureOr<std::string> readWeight(mlir::Operation *op,
+                                        llvm::StringRef modelDir,
+                                        llvm::StringRef file, uint64_t offset,
+                                        size_t bytes);
+
 /// Writes every plan.weight at its position, gaps filled with zeros, and
 /// returns the bytes written. Holds one weight in memory at a time. Files are
 /// looked up in `modelDir`. Emits a diagnostic on failure.

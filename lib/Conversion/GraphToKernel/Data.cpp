@@ -28,7 +28,9 @@ Value wrapNegative(OpBuilder &b, Location loc, Value position, Value size) {
 /// transposed.
 static bool isPackable(graph::WeightOp op) {
   RankedTensorType type = op.getOutput().getType();
-  if (type.getRank() != 2 || !type.getElementType().isF32() || op.use_empty())
+  bool hasKernel =
+      type.getElementType().isF32() || type.getElementType().isInteger(8);
+  if (type.getRank() != 2 || !hasKernel || op.use_empty())
     return false;
   std::optional<bool> transposed;
   for (OpOperand &use : op->getUses()) {

@@ -9,7 +9,8 @@ def Graph_MatmulOp : Graph_Op<"matmul", [Pure]> {
   let description = [{
     `lhs` is `…×M×K` and `rhs` `…×K×N`, both of rank two or more; leading
     dimensions broadcast as numpy does. `transpose_lhs` and `transpose_rhs` read
-    an operand as if its last two dimensions were swapped; no data moves.
+    an operand as if its last two dimensions were swapped; no data moves. `rhs`
+    may be of i8 where the result is of f32: it is converted first.
 
     Example:
 

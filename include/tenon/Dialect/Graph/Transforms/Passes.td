@@ -142,6 +142,65 @@ def RecognizeGeluPass : Pass<"graph-recognize-gelu"> {
   }];
 }
 
+def NarrowFeedForwardPass : Pass<"graph-narrow-feed-forward", "::mlir::ModuleOp"> {
+  let summary = "Leave out the weakest channels between two products";
+  let description = [{
+    A `graph.matmul` with the attribute `tenon.width` keeps that many columns,
+    those whose norm times the norm of what the next product makes of them is
+    largest. Between the two stand elementwise ops and vectors of weights, which
+    are narrowed as well. The new weights are written to files in the folder that
+    the module's `tenon.derived_folder` names; values are read from the model's,
+    one weight at a time.
+
+    Before:
+
+    ```mlir
+    %w0 = graph.weight "up" from "model.onnx.data" at 0 : tensor<8x64xf32>
+    %w1 = graph.weight "down" from "model.onnx.data" at 2048 : tensor<64x8xf32>
+    %0 = graph.matmul %x, %w0 {tenon.width = 32} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    %1 = graph.gelu %0 : tensor<?x64xf32> -> tensor<?x64xf32>
+    %2 = graph.matmul %1, %w1 : tensor<?x64xf32>, tensor<64x8xf32> -> tensor<?x8xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %w0 = graph.weight "up.narrow" from "0f3a…" at 0 : tensor<8x32xf32>
+    %w1 = graph.weight "down.narrow" from "97cc…" at 0 : tensor<32x8xf32>
+    %0 = graph.matmul %x, %w0 {tenon.width = 32} : tensor<?x8xf32>, tensor<8x32xf32> -> tensor<?x32xf32>
+    %1 = graph.gelu %0 : tensor<?x32xf32> -> tensor<?x32xf32>
+    %2 = graph.matmul %1, %w1 : tensor<?x32xf32>, tensor<32x8xf32> -> tensor<?x8xf32>
+    ```
+  }];
+}
+
+def QuantizeWeightsPass : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
+  let summary = "Store the weights of chosen products in eight bits";
+  let description = [{
+    A `graph.matmul` with `tenon.weights = "int8"` reads signed bytes instead:
+    each column divided by its largest magnitude over 127 and rounded to nearest.
+    The product with the scales of the columns stands behind it and becomes part
+    of its kernel, which widens the bytes in registers. New weights are files, as
+    `graph-narrow-feed-forward` writes them.
+
+    Before:
+
+    ```mlir
+    %w = graph.weight "w" from "model.onnx.data" at 0 : tensor<8x64xf32>
+    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %w = graph.weight "w.int8" from "be61…" at 0 : tensor<8x64xi8>
+    %s = graph.weight "w.scales" from "03d7…" at 0 : tensor<64xf32>
+    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xi8> -> tensor<?x64xf32>
+    %1 = graph.mul %0, %s : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
+    ```
+  }];
+}
+
 def RecognizeNormPass : Pass<"graph-recognize-norm"> {
   let summary = "Turn layer norm and RMS norm written out into graph.norm";
   let description = [{

@@ -171,7 +171,7 @@ def Kernel_ContractOp : Kernel_Op<"contract", [Pure]> {
   let summary = "Anchor: matrix product, batched over leading dimensions";
   let description = [{
     Semantics of `graph.matmul`. With `packed`, rhs is a weight in layout
-    `panel32` of a matrix with `columns` columns.
+    `panel32`; it may be of i8 where the result is of f32.
 
     Example:
 

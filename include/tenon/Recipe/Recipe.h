@@ -1,0 +1,47 @@
+// The record of what was decided about a model: read, checked, applied,
+// written.
+#ifndef TENON_RECIPE_RECIPE_H
+#define TENON_RECIPE_RECIPE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tenon {
+
+/// What is decided about one node, or about all whose id a pattern matches.
+struct NodeChoice {
+  std::optional<std::string> weights; ///< format: "f32" or "int8"
+  std::optional<int64_t> width;       ///< columns that are kept
+};
+
+struct Recipe {
+  std::string target;             ///< of the facts that were used, or empty
+  std::vector<std::string> sizes; ///< as --dim takes them
+  /// By the ids of nodes; * and ? stand for any text and any character. A later
+  /// entry overrides what an earlier one says of a node.
+  std::vector<std::pair<std::string, NodeChoice>> nodes;
+};
+
+/// Reads a recipe. An error names the file, the node and the key, what was
+/// expected and what was found.
+llvm::Expected<Recipe> readRecipe(llvm::StringRef path);
+
+/// What readRecipe reads, in a form that depends on nothing but the recipe.
+void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os);
+
+/// Writes the choices on the nodes of a simplified module: the attributes
+/// `tenon.weights` and `tenon.width`, which compress reads. A choice that fits
+/// no node is an error at the module.
+mlir::LogicalResult applyRecipe(mlir::ModuleOp module, const Recipe &recipe);
+
+/// The choices that are written on the nodes of a module, node by node.
+std::vector<std::pair<std::string, NodeChoice>>
+collectChoices(mlir::ModuleOp module);
+
+} // namespace tenon
+
+#endif // TENON_RECIPE_RECIPE_H

@@ -1,0 +1,84 @@
+// Reads weights from the model's files and writes what is made of them.
+#include "DerivedWeights.h"
+#include "tenon/Weights/Weights.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SHA256.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+namespace tenon::graph {
+
+static FailureOr<StringRef> findFolder(Operation *op, StringRef attribute) {
+  auto module = op->getParentOfType<ModuleOp>();
+  auto folder = module->getAttrOfType<StringAttr>(attribute);
+  if (!folder)
+    return op->emitOpError("needs the folder that the module's attribute '")
+           << attribute << "' names, but there is none";
+  return folder.getValue();
+}
+
+FailureOr<std::vector<float>> readValues(WeightOp weight) {
+  auto type = cast<RankedTensorType>(weight.getOutput().getType());
+  if (!type.getElementType().isF32())
+    return weight.emitOpError("has type ") << type << ", but only f32 can be "
+                                           << "compressed";
+  FailureOr<StringRef> folder = findFolder(weight, "tenon.folder");
+  if (failed(folder))
+    return failure();
+  std::vector<float> values(type.getNumElements());
+  FailureOr<std::string> bytes =
+      readWeight(weight, *folder, weight.getFile(), weight.getOffset(),
+                 values.size() * sizeof(float));
+  if (failed(bytes))
+    return failure();
+  std::memcpy(values.data(), bytes->data(), bytes->size());
+  return values;
+}
+
+FailureOr<std::vector<float>> readMatrix(WeightOp weight, bool transposed) {
+  FailureOr<std::vector<float>> values = readValues(weight);
+  if (failed(values) || !transposed)
+    return values;
+  auto type = cast<RankedTensorType>(weight.getOutput().getType());
+  int64_t rows = type.getDimSize(0), columns = type.getDimSize(1);
+  std::vector<float> result(values->size());
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = 0; column < columns; ++column)
+      result[column * rows + row] = (*values)[row * columns + column];
+  return result;
+}
+
+FailureOr<WeightOp> createDerived(OpBuilder &builder, WeightOp origin,
+                                  StringRef suffix, RankedTensorType type,
+                                  ArrayRef<char> bytes) {
+  FailureOr<StringRef> folder = findFolder(origin, "tenon.derived_folder");
+  if (failed(folder))
+    return failure();
+  auto hash = llvm::SHA256::hash(ArrayRef<uint8_t>(
+      reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
+  SmallString<256> path(*folder);
+  if (std::error_code error = llvm::sys::fs::create_directories(path))
+    return origin.emitOpError("cannot create '")
+           << path << "': " << error.message();
+  llvm::sys::path::append(path, llvm::toHex(hash, /*LowerCase=*/true));
+  std::error_code error;
+  llvm::raw_fd_ostream file(path, error);
+  if (!error) {
+    file.write(bytes.data(), bytes.size());
+    file.close();
+    error = file.error();
+    file.clear_error();
+  }
+  if (error)
+    return origin.emitOpError("cannot write '")
+           << path << "': " << error.message();
+  return WeightOp::create(builder, origin.getLoc(), type,
+                          builder.getStringAttr(origin.getName() + suffix),
+                          builder.getStringAttr(path),
+                          builder.getI64IntegerAttr(0));
+}
+
+} // namespace tenon::graph

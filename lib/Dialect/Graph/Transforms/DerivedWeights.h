@@ -1,0 +1,27 @@
+// Weights whose values compress reads and changes.
+#ifndef TENON_LIB_DIALECT_GRAPH_TRANSFORMS_DERIVEDWEIGHTS_H
+#define TENON_LIB_DIALECT_GRAPH_TRANSFORMS_DERIVEDWEIGHTS_H
+
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+
+namespace tenon::graph {
+
+/// The values of a weight of f32, row-major. Files are looked up in the folder
+/// that the module's `tenon.folder` names.
+mlir::FailureOr<std::vector<float>> readValues(WeightOp weight);
+
+/// The values of a matrix as the product reads it: K x N.
+mlir::FailureOr<std::vector<float>> readMatrix(WeightOp weight,
+                                               bool transposed);
+
+/// A weight with these bytes, which are written to a file in the folder that
+/// the module's `tenon.derived_folder` names. The file is named by a hash of
+/// what it holds, so that the same choice writes the same file.
+mlir::FailureOr<WeightOp> createDerived(mlir::OpBuilder &builder,
+                                        WeightOp origin, llvm::StringRef suffix,
+                                        mlir::RankedTensorType type,
+                                        llvm::ArrayRef<char> bytes);
+
+} // namespace tenon::graph
+
+#endif // TENON_LIB_DIALECT_GRAPH_TRANSFORMS_DERIVEDWEIGHTS_H

@@ -1,0 +1,206 @@
+// Recipes as JSON, and as attributes of nodes.
+#include "tenon/Recipe/Recipe.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/Support/GlobPattern.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace mlir;
+namespace json = llvm::json;
+
+namespace tenon {
+
+/// Of the file. Raised when a key is added, removed or changes its meaning.
+static constexpr int64_t fileVersion = 1;
+static constexpr llvm::StringLiteral weightsAttr = "tenon.weights";
+static constexpr llvm::StringLiteral widthAttr = "tenon.width";
+
+namespace {
+
+/// Reads one file; remembers its name for errors.
+class Reader {
+public:
+  explicit Reader(StringRef path) : path(path) {}
+
+  llvm::Expected<Recipe> read(StringRef text) {
+    llvm::Expected<json::Value> parsed = json::parse(text);
+    if (!parsed)
+      return wrong(llvm::toString(parsed.takeError()));
+    const json::Object *object = parsed->getAsObject();
+    if (!object || object->getInteger("tenon_recipe") != fileVersion)
+      return wrong("needs an object with \"tenon_recipe\": " +
+                   Twine(fileVersion));
+    Recipe recipe;
+    for (const auto &[key, value] : *object)
+      if (llvm::Error error = readEntry(recipe, key, value))
+        return std::move(error);
+    return recipe;
+  }
+
+private:
+  llvm::Error wrong(const Twine &what) {
+    return llvm::createStringError("recipe '" + path + "': " + what);
+  }
+
+  llvm::Error readEntry(Recipe &recipe, StringRef key,
+                        const json::Value &value) {
+    if (key == "tenon_recipe")
+      return llvm::Error::success();
+    if (key == "target") {
+      if (!value.getAsString())
+        return wrong("\"target\" needs a string");
+      recipe.target = value.getAsString()->str();
+      return llvm::Error::success();
+    }
+    if (key == "sizes") {
+      if (!value.getAsArray())
+        return wrong("\"sizes\" needs an array of strings such as "
+                     "\"sequence~128\"");
+      for (const json::Value &size : *value.getAsArray()) {
+        if (!size.getAsString())
+          return wrong("\"sizes\" needs strings such as \"sequence~128\"");
+        recipe.sizes.push_back(size.getAsString()->str());
+      }
+      return llvm::Error::success();
+    }
+    if (key == "nodes") {
+      if (!value.getAsArray())
+        return wrong("\"nodes\" needs an array of objects");
+      for (const json::Value &node : *value.getAsArray())
+        if (llvm::Error error = readNode(recipe, node))
+          return error;
+      return llvm::Error::success();
+    }
+    return wrong("unknown key \"" + key +
+                 "\", expected target, sizes or nodes");
+  }
+
+  llvm::Error readNode(Recipe &recipe, const json::Value &value) {
+    const json::Object *object = value.getAsObject();
+    std::optional<StringRef> id =
+        object ? object->getString("node") : std::nullopt;
+    if (!id)
+      return wrong("an entry of \"nodes\" needs a string \"node\"");
+    NodeChoice choice;
+    for (const auto &[key, entry] : *object) {
+      auto expected = [&](StringRef what) {
+        std::string found;
+        llvm::raw_string_ostream(found) << entry;
+        return wrong("node '" + *id + "': \"" + StringRef(key) + "\" needs " +
+                     what + ", found " + found);
+      };
+      if (key == "node")
+        continue;
+      if (key == "weights") {
+        std::optional<StringRef> format = entry.getAsString();
+        if (format != "f32" && format != "int8")
+          return expected("\"f32\" or \"int8\"");
+        choice.weights = format->str();
+      } else if (key == "width") {
+        std::optional<int64_t> width = entry.getAsInteger();
+        if (!width || *width <= 0 || *width % 32 != 0)
+          return expected("a positive multiple of 32");
+        choice.width = *width;
+      } else {
+        return wrong("node '" + *id + "': unknown key \"" + StringRef(key) +
+                     "\", expected weights or width");
+      }
+    }
+    recipe.nodes.push_back({id->str(), choice});
+    return llvm::Error::success();
+  }
+
+  StringRef path;
+};
+
+} // namespace
+
+llvm::Expected<Recipe> readRecipe(StringRef path) {
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  if (!buffer)
+    return llvm::createStringError("recipe '" + path +
+                                   "': " + buffer.getError().message());
+  return Reader(path).read((*buffer)->getBuffer());
+}
+
+void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os) {
+  json::OStream stream(os, 1);
+  stream.object([&] {
+    stream.attribute("tenon_recipe", fileVersion);
+    stream.attribute("target", recipe.target);
+    stream.attributeArray("sizes", [&] {
+      for (const std::string &size : recipe.sizes)
+        stream.value(size);
+    });
+    stream.attributeArray("nodes", [&] {
+      for (const auto &[id, choice] : recipe.nodes)
+        stream.object([&] {
+          stream.attribute("node", id);
+          if (choice.weights)
+            stream.attribute("weights", *choice.weights);
+          if (choice.width)
+            stream.attribute("width", *choice.width);
+        });
+    });
+  });
+  os << "\n";
+}
+
+/// Choices are about products with weights; of other nodes nothing is decided.
+static SmallVector<std::pair<StringRef, graph::MatmulOp>>
+findNodes(ModuleOp module) {
+  SmallVector<std::pair<StringRef, graph::MatmulOp>> nodes;
+  module.walk([&](graph::MatmulOp op) {
+    if (auto id = op->getAttrOfType<StringAttr>("tenon.id"))
+      nodes.push_back({id.getValue(), op});
+  });
+  return nodes;
+}
+
+LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
+  auto nodes = findNodes(module);
+  Builder builder(module.getContext());
+  for (const auto &[pattern, choice] : recipe.nodes) {
+    llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(pattern);
+    if (!glob)
+      return module.emitError("recipe: '")
+             << pattern
+             << "' is no pattern: " << llvm::toString(glob.takeError());
+    bool fits = false;
+    for (auto [id, op] : nodes) {
+      if (id != pattern && !glob->match(id))
+        continue;
+      fits = true;
+      if (choice.weights)
+        op->setAttr(weightsAttr, builder.getStringAttr(*choice.weights));
+      if (choice.width)
+        op->setAttr(widthAttr, builder.getI64IntegerAttr(*choice.width));
+    }
+    if (!fits) {
+      InFlightDiagnostic error = module.emitError("recipe: node '")
+                                 << pattern << "' fits none of the model's "
+                                 << nodes.size() << " matrix products";
+      if (!nodes.empty())
+        error << ", of which the first is '" << nodes.front().first << "'";
+      return error;
+    }
+  }
+  return success();
+}
+
+std::vector<std::pair<std::string, NodeChoice>>
+collectChoices(ModuleOp module) {
+  std::vector<std::pair<std::string, NodeChoice>> choices;
+  for (auto [id, op] : findNodes(module)) {
+    NodeChoice choice;
+    if (auto weights = op->getAttrOfType<StringAttr>(weightsAttr))
+      choice.weights = weights.str();
+    if (auto width = op->getAttrOfType<IntegerAttr>(widthAttr))
+      choice.width = width.getInt();
+    if (choice.weights || choice.width)
+      choices.push_back({id.str(), choice});
+  }
+  return choices;
+}
+
+} // namespace tenon

@@ -1,0 +1,42 @@
+// RUN: tenon-opt %s --graph-quantize-weights --split-input-file --verify-diagnostics | FileCheck %s
+
+// What values become is tested on a model: test/e2e/test_recipe.py.
+
+// Nothing is chosen, or f32 is.
+// CHECK-LABEL: func.func @not_chosen
+// CHECK:         graph.weight "w" from "none" at 0 : tensor<8x64xf32>
+// CHECK-NOT:     graph.mul
+func.func @not_chosen(%x: tensor<?x8xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+  %w = graph.weight "w" from "none" at 0 : tensor<8x64xf32>
+  %0 = graph.matmul %x, %w : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+  %1 = graph.matmul %x, %w {tenon.weights = "f32"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+  return %0, %1 : tensor<?x64xf32>, tensor<?x64xf32>
+}
+
+// -----
+
+// Done before: the module was dumped behind this pass.
+// CHECK-LABEL: func.func @done
+// CHECK-NOT:     graph.mul
+func.func @done(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
+  %w = graph.weight "w" from "none" at 0 : tensor<8x64xi8>
+  %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xi8> -> tensor<?x64xf32>
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+func.func @no_weight(%x: tensor<?x8xf32>, %y: tensor<8x64xf32>) -> tensor<?x64xf32> {
+  // expected-error@+1 {{cannot have int8 weights: its right operand is no matrix of weights}}
+  %0 = graph.matmul %x, %y {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+func.func @no_folder(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
+  // expected-error@+1 {{needs the folder that the module's attribute 'tenon.folder' names, but there is none}}
+  %w = graph.weight "w" from "none" at 0 : tensor<8x64xf32>
+  %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+  return %0 : tensor<?x64xf32>
+}
