@@ -9,9 +9,9 @@ namespace tenon {
 
 static const Phase phases[] = {
     {"simplify", "Phase 2: say the same thing in fewer graph ops",
-     buildSimplifyPipeline, "func,graph,arith"},
+     buildSimplifyPipeline, "func,graph,arith,scf"},
     {"compress", "Phase 3: do what the recipe says", buildCompressPipeline,
-     "func,graph,arith"},
+     "func,graph,arith,scf"},
     {"fuse", "Phase 4: give every computation a region and fuse regions",
      buildFusePipeline, "func,scf,kernel,linalg,tensor,arith,math"},
     {"schedule", "Phase 5: give every region loops on memory",

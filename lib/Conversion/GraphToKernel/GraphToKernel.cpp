@@ -32,13 +32,32 @@ void GraphToKernel::replace(Value value, Value by, Sizes bySizes) {
     sizes[by] = std::move(bySizes);
 }
 
+Operation *GraphToKernel::outermostOp() {
+  Operation *outermost = nullptr;
+  for (Block *block = builder.getBlock();
+       !isa<func::FuncOp>(block->getParentOp());
+       block = block->getParentOp()->getBlock())
+    outermost = block->getParentOp();
+  return outermost;
+}
+
+/// Sizes are computed at the level of the function, whatever needs them, so
+/// that memory for the bodies of loops can be planned before they run.
+struct AtFunctionLevel : OpBuilder::InsertionGuard {
+  explicit AtFunctionLevel(GraphToKernel &state)
+      : InsertionGuard(state.builder) {
+    if (Operation *outermost = state.outermostOp())
+      state.builder.setInsertionPoint(outermost);
+  }
+};
+
 Value GraphToKernel::index(int64_t value) {
   // One constant for each value, so that equal sizes are one value.
   auto name = "#" + std::to_string(value);
   auto it = symbols.find(name);
   if (it != symbols.end())
     return it->second;
-  OpBuilder::InsertionGuard guard(builder);
+  AtFunctionLevel guard(*this);
   builder.setInsertionPointToStart(builder.getBlock());
   Value result =
       arith::ConstantIndexOp::create(builder, builder.getUnknownLoc(), value);
@@ -59,6 +78,7 @@ Value GraphToKernel::index(OpFoldResult value) {
 /// The value an op folds to, else the op; constants are shared.
 template <typename OpTy>
 static Value fold(GraphToKernel &state, Value lhs, Value rhs) {
+  AtFunctionLevel guard(state);
   Value result =
       state.builder.createOrFold<OpTy>(state.builder.getUnknownLoc(), lhs, rhs);
   APInt known;
@@ -88,6 +108,7 @@ Value GraphToKernel::max(Value lhs, Value rhs) {
 }
 
 void GraphToKernel::assumeEqual(Location loc, Value lhs, Value rhs) {
+  AtFunctionLevel guard(*this);
   if (lhs != rhs && assumed.insert({lhs, rhs}).second)
     kernel::AssumeEqualOp::create(builder, loc, lhs, rhs);
 }
@@ -250,6 +271,63 @@ LogicalResult GraphToKernel::convert(Operation *op) {
   return op->emitOpError("has no lowering to kernel");
 }
 
+LogicalResult GraphToKernel::convertBlock(Block &block) {
+  SmallVector<Operation *> old;
+  for (Operation &op : block)
+    old.push_back(&op);
+  auto remap = [&](Operation *op) {
+    for (OpOperand &operand : op->getOpOperands())
+      if (Value by = get(operand.get()))
+        operand.set(by);
+  };
+  SmallPtrSet<Operation *, 4> kept;
+  for (Operation *op : old) {
+    // Those of this block that were made just now stay.
+    if (op == block.getTerminator() ||
+        isa<kernel::KernelDialect>(op->getDialect())) {
+      kept.insert(op);
+      continue;
+    }
+    builder.setInsertionPoint(op);
+    if (isa<graph::SymbolOp>(op))
+      continue;
+    if (auto assume = dyn_cast<graph::AssumeEqualOp>(op)) {
+      assumeEqual(op->getLoc(), get(assume.getLhs()), get(assume.getRhs()));
+    } else if (auto read = dyn_cast<graph::ReadOp>(op)) {
+      auto result = kernel::ReadOp::create(
+          builder, op->getLoc(), read.getType(), get(read.getInput()));
+      replace(read, result, {});
+    } else if (isa<graph::GraphDialect>(op->getDialect())) {
+      if (failed(convert(op)))
+        return failure();
+    } else if (isa<scf::IfOp, scf::WhileOp>(op)) {
+      remap(op);
+      if (failed(convertControl(op)))
+        return failure();
+      kept.insert(op);
+    } else {
+      // Arithmetic on sizes stays.
+      AtFunctionLevel guard(*this);
+      Operation *clone = builder.clone(*op);
+      remap(clone);
+      Operation *around = clone->getNextNode();
+      for (Value operand : clone->getOperands())
+        if (around && isa<scf::IfOp, scf::WhileOp>(around) &&
+            around->isProperAncestor(operand.getParentBlock()->getParentOp()))
+          return op->emitOpError(
+              "computes with a value that is known only when "
+              "a loop or branch runs");
+      for (auto [from, to] : llvm::zip(op->getResults(), clone->getResults()))
+        replace(from, to, {});
+    }
+  }
+  remap(block.getTerminator());
+  for (Operation *op : llvm::reverse(old))
+    if (!kept.contains(op) && op->use_empty())
+      op->erase();
+  return success();
+}
+
 namespace {
 
 struct ConvertGraphToKernelPass
@@ -262,54 +340,23 @@ struct ConvertGraphToKernelPass
 
   LogicalResult convertFunction(func::FuncOp function) {
     Block &block = function.getBody().front();
-    SmallVector<Operation *> old;
-    for (Operation &op : block)
-      old.push_back(&op);
     OpBuilder builder(&block, block.begin());
     GraphToKernel state(builder);
     // Symbols first: any size may need any of them.
-    for (Operation *op : old)
-      if (auto symbol = dyn_cast<graph::SymbolOp>(op)) {
-        auto converted = kernel::SymbolOp::create(
-            state.builder, op->getLoc(), state.builder.getIndexType(),
-            symbol.getNameAttr(), symbol.getMinAttr(), symbol.getMaxAttr(),
-            symbol.getHintAttr());
-        state.addSymbol(symbol.getName(), converted);
-        state.replace(symbol, converted, {});
-      }
+    for (auto symbol : block.getOps<graph::SymbolOp>()) {
+      auto converted = kernel::SymbolOp::create(
+          state.builder, symbol.getLoc(), state.builder.getIndexType(),
+          symbol.getNameAttr(), symbol.getMinAttr(), symbol.getMaxAttr(),
+          symbol.getHintAttr());
+      state.addSymbol(symbol.getName(), converted);
+      state.replace(symbol, converted, {});
+    }
     for (BlockArgument argument : function.getArguments())
       if (failed(state.bind(function, argument,
                             function.getArgAttrOfType<ArrayAttr>(
                                 argument.getArgNumber(), "tenon.dims"))))
         return failure();
-    Operation *end = block.getTerminator();
-    for (Operation *op : old) {
-      state.builder.setInsertionPoint(op);
-      if (op == end || isa<graph::SymbolOp>(op))
-        continue;
-      if (auto assume = dyn_cast<graph::AssumeEqualOp>(op)) {
-        state.assumeEqual(op->getLoc(), state.get(assume.getLhs()),
-                          state.get(assume.getRhs()));
-      } else if (isa<graph::GraphDialect>(op->getDialect())) {
-        if (failed(state.convert(op)))
-          return failure();
-      } else {
-        // Arithmetic on sizes stays.
-        Operation *clone = state.builder.clone(*op);
-        for (OpOperand &operand : clone->getOpOperands())
-          if (Value by = state.get(operand.get()))
-            operand.set(by);
-        for (auto [from, to] : llvm::zip(op->getResults(), clone->getResults()))
-          state.replace(from, to, {});
-      }
-    }
-    for (OpOperand &operand : end->getOpOperands())
-      if (Value by = state.get(operand.get()))
-        operand.set(by);
-    for (Operation *op : llvm::reverse(old))
-      if (op != end && op->use_empty())
-        op->erase();
-    return success();
+    return state.convertBlock(block);
   }
 };
 

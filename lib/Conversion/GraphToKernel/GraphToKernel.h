@@ -34,6 +34,10 @@ public:
   /// Declares that `by` replaces `value` and has these sizes.
   void replace(mlir::Value value, mlir::Value by, Sizes sizes);
 
+  /// The op of the function's block around where the builder stands; null if it
+  /// stands in that block.
+  mlir::Operation *outermostOp();
+
   /// Arithmetic on sizes before the regions; folds what it can.
   mlir::Value index(int64_t value);
   mlir::Value index(mlir::OpFoldResult value);
@@ -72,6 +76,8 @@ public:
 
   /// Converts one op. Emits a diagnostic on failure.
   mlir::LogicalResult convert(mlir::Operation *op);
+  /// Converts all ops of a block in place.
+  mlir::LogicalResult convertBlock(mlir::Block &block);
   /// Binds an argument's sizes to the symbols that `dims` names.
   mlir::LogicalResult bind(mlir::Operation *op, mlir::Value argument,
                            mlir::ArrayAttr dims);
@@ -80,6 +86,8 @@ public:
   }
 
 private:
+  /// Converts the bodies of an scf.if or scf.while, which stays.
+  mlir::LogicalResult convertControl(mlir::Operation *op);
   /// Each converts the ops of its file; fails silently at others.
   mlir::FailureOr<bool> convertElementwise(mlir::Operation *op);
   mlir::FailureOr<bool> convertShape(mlir::Operation *op);

@@ -1,6 +1,7 @@
 // Turns scheduled regions on tensors into launches on buffers. See Passes.td.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
 #include "tenon/Conversion/Passes.h"
@@ -135,8 +136,9 @@ public:
     builder.setInsertionPointToStart(block);
     changeSignature(terminator, block);
 
-    for (Operation &op : old->without_terminator())
-      convertOp(&op);
+    convertBody(*old);
+    if (failedInside)
+      return failure();
     for (auto [index, value] : llvm::enumerate(terminator.getOperands())) {
       Value output = outputs[index];
       FailureOr<SmallVector<Value>> sizes = sizesOf(value, terminator);
@@ -159,14 +161,26 @@ private:
       return function.emitOpError("has ")
              << function.getBody().getBlocks().size()
              << " blocks, but a plan is one sequence of ops";
-    for (Operation &op : function.front()) {
+    return checkOps(function.front());
+  }
+
+  LogicalResult checkOps(Block &block) {
+    for (Operation &op : block) {
+      if (isa<scf::IfOp, scf::WhileOp>(op)) {
+        for (Region &region : op.getRegions())
+          for (Block &nested : region)
+            if (failed(checkOps(nested)))
+              return failure();
+        continue;
+      }
       if (auto region = dyn_cast<kernel::RegionOp>(op)) {
         if (!region.getSchedule())
           return region.emitOpError("has no schedule");
         continue;
       }
       if (isa<kernel::SymbolOp, kernel::AssumeEqualOp, kernel::ConstantOp,
-              kernel::WeightOp, kernel::ViewOp, func::ReturnOp>(op))
+              kernel::WeightOp, kernel::ViewOp, kernel::ReadOp, func::ReturnOp,
+              scf::YieldOp, scf::ConditionOp>(op))
         continue;
       bool onSizes =
           isa<arith::ArithDialect>(op.getDialect()) &&
@@ -181,10 +195,11 @@ private:
   /// In the order of first use, so that a run reads the weights from front to
   /// back.
   void assignPositions() {
-    for (auto region : function.getOps<kernel::RegionOp>())
+    function.walk([&](kernel::RegionOp region) {
       for (Value input : region.getInputs())
         if (auto weight = rootOf(input).getDefiningOp<kernel::WeightOp>())
           weights.get(weight);
+    });
   }
 
   /// (inputs) -> results  becomes  (inputs, outputs), and each result of a
@@ -258,7 +273,14 @@ private:
               mapping.lookup(view.getInput()), mapped(view.getSizes()));
           mapping.map(view.getResult(), result.getResult());
         })
+        .Case([&](kernel::ReadOp read) {
+          auto result = plan::ReadOp::create(builder, loc, read.getType(),
+                                             mapping.lookup(read.getInput()));
+          mapping.map(read.getResult(), result.getResult());
+        })
         .Case([&](kernel::RegionOp region) { convertRegion(region); })
+        .Case([&](scf::IfOp branch) { convertIf(branch); })
+        .Case([&](scf::WhileOp loop) { convertWhile(loop); })
         .Default([&](Operation *other) { builder.clone(*other, mapping); });
   }
 
@@ -271,8 +293,7 @@ private:
       SmallVector<Value> sizes = mapped(sizesOfResult(region, result));
       Value buffer = destinations.lookup(result);
       if (!buffer)
-        buffer = plan::AllocOp::create(builder, loc, type, IntegerAttr(),
-                                       DenseI64ArrayAttr(), sizes);
+        buffer = createAlloc(loc, type, sizes);
       else if (buffer.getType() != type)
         buffer = plan::ViewOp::create(builder, loc, type, buffer, sizes);
       mapping.map(result, buffer);
@@ -282,6 +303,125 @@ private:
         builder, loc, SymbolRefAttr::get(kernels.get(region)),
         mapping.lookup(region.getGrid()), buffers, mapped(region.getIndices()));
     launch->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+  }
+
+  /// A slice for `type`; in a body it is made before the loop or branch.
+  Value createAlloc(Location loc, Type type, ValueRange sizes) {
+    OpBuilder::InsertionGuard guard(builder);
+    if (outermost)
+      builder.setInsertionPoint(outermost);
+    return plan::AllocOp::create(builder, loc, type, IntegerAttr(),
+                                 DenseI64ArrayAttr(), sizes);
+  }
+
+  /// A slice like the buffer of `value`.
+  Value createAllocLike(Location loc, Value value) {
+    FailureOr<SmallVector<Value>> sizes = sizesOf(value, function);
+    if (failed(sizes)) {
+      failedInside = true;
+      return mapping.lookup(value);
+    }
+    return createAlloc(loc, bufferType(value.getType()), *sizes);
+  }
+
+  void convertBody(Block &body) {
+    for (Operation &op : body.without_terminator())
+      convertOp(&op);
+  }
+
+  /// r = if c { yield a } else { yield b }  becomes  buffers for r, and
+  /// branches that end with copies into them
+  void convertIf(scf::IfOp branch) {
+    Location loc = branch.getLoc();
+    auto result =
+        scf::IfOp::create(builder, loc, mapping.lookup(branch.getCondition()),
+                          /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(builder);
+    bool isOutermost = !outermost;
+    if (isOutermost)
+      outermost = result;
+    for (auto [from, to] :
+         llvm::zip(branch->getRegions(), result->getRegions())) {
+      builder.setInsertionPoint(to.front().getTerminator());
+      if (from.empty())
+        continue;
+      convertBody(from.front());
+      for (auto [i, value] :
+           llvm::enumerate(from.front().getTerminator()->getOperands())) {
+        // The first branch makes the buffer, once its sizes are known.
+        Value target = mapping.lookupOrNull(branch.getResult(i));
+        if (!target) {
+          target = createAllocLike(loc, value);
+          mapping.map(branch.getResult(i), target);
+        }
+        plan::CopyOp::create(builder, loc, mapping.lookup(value), target);
+      }
+    }
+    if (isOutermost)
+      outermost = nullptr;
+  }
+
+  /// while (v = init) { condition c, v } do { yield next }  becomes  a buffer
+  /// for v, copies into it, and a loop without values
+  void convertWhile(scf::WhileOp loop) {
+    Location loc = loop.getLoc();
+    OpBuilder::InsertionGuard guard(builder);
+    SmallVector<Value> carried;
+    for (auto [init, argument] :
+         llvm::zip(loop.getInits(), loop.getBeforeArguments())) {
+      Value buffer = createAllocLike(loc, init);
+      plan::CopyOp::create(builder, loc, mapping.lookup(init), buffer);
+      mapping.map(argument, buffer);
+      carried.push_back(buffer);
+      sizesLike[argument] = init;
+    }
+    auto result = scf::WhileOp::create(
+        builder, loc, TypeRange(), ValueRange(),
+        [](OpBuilder &, Location, ValueRange) {},
+        [](OpBuilder &, Location, ValueRange) {});
+    bool isOutermost = !outermost;
+    if (isOutermost)
+      outermost = result;
+    builder.setInsertionPointToEnd(result.getBeforeBody());
+    convertBody(*loop.getBeforeBody());
+    scf::ConditionOp condition = loop.getConditionOp();
+    scf::ConditionOp::create(
+        builder, loc, mapping.lookup(condition.getCondition()), ValueRange());
+    for (auto [value, argument, end] :
+         llvm::zip(condition.getArgs(), loop.getAfterArguments(),
+                   loop.getResults())) {
+      mapping.map(argument, mapping.lookup(value));
+      mapping.map(end, mapping.lookup(value));
+      sizesLike[argument] = value;
+      sizesLike[end] = value;
+    }
+    builder.setInsertionPointToEnd(result.getAfterBody());
+    convertBody(*loop.getAfterBody());
+    copyCarried(loc, loop.getYieldOp().getOperands(), carried);
+    scf::YieldOp::create(builder, loc);
+    if (isOutermost)
+      outermost = nullptr;
+  }
+
+  /// carried = next, all at once: what is both read and written goes through a
+  /// buffer of its own.
+  void copyCarried(Location loc, ValueRange next, ArrayRef<Value> carried) {
+    SmallVector<Value> sources;
+    for (auto [value, target] : llvm::zip(next, carried)) {
+      Value source = mapping.lookup(value);
+      Value root = source;
+      while (auto view = root.getDefiningOp<plan::ViewOp>())
+        root = view.getInput();
+      if (root != target && llvm::is_contained(carried, root)) {
+        Value between = createAllocLike(loc, value);
+        plan::CopyOp::create(builder, loc, source, between);
+        source = between;
+      }
+      sources.push_back(source);
+    }
+    for (auto [source, target] : llvm::zip(sources, carried))
+      if (source != target)
+        plan::CopyOp::create(builder, loc, source, target);
   }
 
   /// The sizes of a returned value, in the new function.
@@ -294,6 +434,12 @@ private:
     auto type = cast<RankedTensorType>(value.getType());
     if (type.hasStaticShape())
       return sizes;
+    if (Value like = sizesLike.lookup(value))
+      return sizesOf(like, user);
+    if (auto branch = value.getDefiningOp<scf::IfOp>())
+      return sizesOf(branch.thenYield().getOperand(
+                         cast<OpResult>(value).getResultNumber()),
+                     user);
     unsigned number = cast<BlockArgument>(value).getArgNumber();
     auto dims = function.getArgAttrOfType<ArrayAttr>(number, "tenon.dims");
     for (int64_t dim = 0; dim < type.getRank(); ++dim) {
@@ -302,14 +448,27 @@ private:
       auto name = dims && dim < static_cast<int64_t>(dims.size())
                       ? dyn_cast<StringAttr>(dims[dim])
                       : StringAttr();
-      Value size = name ? symbols.lookup(name.getValue()) : Value();
-      if (!size)
+      if (!name)
         return user->emitOpError("returns argument ")
                << number << ", whose dimension " << dim
                << " is named after no symbol of the function";
-      sizes.push_back(size);
+      sizes.push_back(symbolNamed(name));
     }
     return sizes;
+  }
+
+  /// A symbol that nothing else reads may be gone, though an argument names it.
+  Value symbolNamed(StringAttr name) {
+    Value &symbol = symbols[name.getValue()];
+    if (!symbol) {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(&function.getBody().back());
+      symbol = plan::SymbolOp::create(
+          builder, function.getLoc(), builder.getIndexType(), name,
+          builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(INT64_MAX),
+          IntegerAttr());
+    }
+    return symbol;
   }
 
   SmallVector<Value> mapped(ValueRange values) {
@@ -324,7 +483,11 @@ private:
   IRMapping mapping;
   SmallVector<Value> outputs;
   DenseMap<Value, Value> destinations; ///< A region's result -> its output.
-  DenseSet<size_t> claimed; ///< Outputs that are some result's buffer.
+  /// What is carried by a loop, and a value of the same sizes before it.
+  DenseMap<Value, Value> sizesLike;
+  Operation *outermost = nullptr; ///< Loop or branch being converted.
+  bool failedInside = false;      ///< A size was not found.
+  DenseSet<size_t> claimed;       ///< Outputs that are some result's buffer.
   llvm::StringMap<Value> symbols;
 };
 

@@ -68,8 +68,7 @@ public:
       os << "assume " << expressionText(assume.getLhs())
          << " == " << expressionText(assume.getRhs()) << "\n";
     int64_t number = 0;
-    for (auto launch : ops<plan::LaunchOp>())
-      describeLaunch(launch, number++);
+    main.walk([&](plan::LaunchOp launch) { describeLaunch(launch, number++); });
     describeTotal();
     describeTarget();
     os << "weights " << weightBytes() << "\n";
@@ -164,12 +163,12 @@ private:
   /// Bytes of the weights section: the end of the last one.
   int64_t weightBytes() {
     int64_t end = 0;
-    for (auto weight : ops<plan::WeightOp>()) {
+    main.walk([&](plan::WeightOp weight) {
       auto type = cast<MemRefType>(weight.getBuffer().getType());
       int64_t bytes =
           type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
       end = std::max<int64_t>(end, weight.getPosition() + bytes);
-    }
+    });
     return end;
   }
 

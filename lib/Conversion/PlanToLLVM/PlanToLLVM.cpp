@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
@@ -107,7 +108,7 @@ public:
       } else if (isa_and_nonnull<arith::ArithDialect>(op.getDialect())) {
         if (failed(cloneArith(op)))
           return failure();
-      } else if (!isa<func::ReturnOp>(op) &&
+      } else if (!isa<func::ReturnOp, scf::IfOp, scf::WhileOp>(op) &&
                  !isa_and_nonnull<plan::PlanDialect>(op.getDialect())) {
         return op.emitOpError("cannot become part of the host's code");
       }
@@ -208,9 +209,6 @@ public:
   llvm::StringMap<Value> named;
   DenseMap<Operation *, Value> offsets;
 
-private:
-  Type converted(Type type) { return type.isIndex() ? i64 : type; }
-
   LogicalResult cloneArith(Operation &op) {
     if (op.getNumRegions())
       return op.emitOpError("cannot become part of the host's code");
@@ -241,6 +239,9 @@ private:
     map.map(op.getResults(), b.create(state)->getResults());
     return success();
   }
+
+private:
+  Type converted(Type type) { return type.isIndex() ? i64 : type; }
 };
 
 struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
@@ -306,13 +307,13 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     Location loc = host.loc;
     Value frame = host.function.getArgument(0);
     int64_t mostBuffers = 1, mostSizes = 1;
-    for (auto launch : main.getBody().front().getOps<plan::LaunchOp>()) {
+    main.walk([&](plan::LaunchOp launch) {
       int64_t sizes = launch.getIndices().size();
       for (Value buffer : launch.getBuffers())
         sizes += cast<MemRefType>(buffer.getType()).getNumDynamicDims();
       mostBuffers = std::max<int64_t>(mostBuffers, launch.getBuffers().size());
       mostSizes = std::max(mostSizes, sizes);
-    }
+    });
     // A launch has ended when run_grid returns, so all share two arrays.
     Value buffers = LLVM::AllocaOp::create(b, loc, pointer, pointer,
                                            host.constant(mostBuffers));
@@ -326,7 +327,7 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     Value arena = host.load(pointer, frame, 2);
     Value weights = host.load(pointer, frame, 3);
     Value runGrid = host.load(pointer, frame, 5);
-    int64_t input = 0, output = 0, launchNumber = 0, constantNumber = 0;
+    int64_t input = 0, output = 0;
     for (BlockArgument argument : main.getArguments()) {
       bool isOutput = main.getArgAttr(argument.getArgNumber(),
                                       "tenon.output") != Attribute();
@@ -336,7 +337,33 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     auto type = LLVM::LLVMFunctionType::get(
         LLVM::LLVMVoidType::get(&getContext()),
         {pointer, host.i64, pointer, pointer, pointer, host.i64});
-    for (Operation &op : main.getBody().front()) {
+    RunWriter writer{*this,   host,    main,    frame, arena,
+                     weights, runGrid, buffers, sizes, type};
+    if (failed(writer.write(main.getBody().front())))
+      return failure();
+    LLVM::ReturnOp::create(b, loc, ValueRange());
+    return success();
+  }
+
+  /// The ops of a run, block by block.
+  struct RunWriter {
+    ConvertPlanToLLVM &pass;
+    HostBuilder &host;
+    func::FuncOp main;
+    Value frame, arena, weights, runGrid, buffers, sizes;
+    LLVM::LLVMFunctionType runGridType;
+    int64_t launchNumber = 0, constantNumber = 0;
+
+    LogicalResult write(Block &block) {
+      for (Operation &op : block)
+        if (failed(write(op)))
+          return failure();
+      return success();
+    }
+
+    LogicalResult write(Operation &op) {
+      OpBuilder &b = host.b;
+      Location loc = host.loc;
       if (auto alloc = dyn_cast<plan::AllocOp>(op)) {
         host.map.map(alloc.getBuffer(),
                      host.offset(arena, host.offsets.at(alloc)));
@@ -350,10 +377,10 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
         if (failed(bytes))
           return failure();
         std::string name = "constant_" + std::to_string(constantNumber++);
-        createBytes(main, name, *bytes, 64, LLVM::Linkage::Internal);
+        pass.createBytes(main, name, *bytes, 64, LLVM::Linkage::Internal);
         host.map.map(
             constant.getBuffer(),
-            LLVM::AddressOfOp::create(b, loc, pointer, name).getResult());
+            LLVM::AddressOfOp::create(b, loc, host.pointer, name).getResult());
       } else if (auto copy = dyn_cast<plan::CopyOp>(op)) {
         FailureOr<Value> length = host.bytes(copy.getSource());
         if (failed(length))
@@ -361,29 +388,100 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
         LLVM::MemcpyOp::create(b, loc, host.map.lookup(copy.getTarget()),
                                host.map.lookup(copy.getSource()), *length,
                                /*isVolatile=*/false);
+      } else if (auto read = dyn_cast<plan::ReadOp>(op)) {
+        host.map.map(read.getValue(), load(read));
       } else if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
-        int64_t number = 0;
-        for (auto [i, buffer] : llvm::enumerate(launch.getBuffers())) {
-          host.store(host.map.lookup(buffer), buffers, i);
-          FailureOr<SmallVector<Value>> dynamic = host.dynamicSizes(buffer);
-          if (failed(dynamic))
-            return failure();
-          for (Value size : *dynamic)
-            host.store(size, sizes, number++);
-        }
-        for (Value index : launch.getIndices())
-          host.store(host.map.lookup(index), sizes, number++);
-        Value kernel =
-            LLVM::AddressOfOp::create(b, loc, pointer, launch.getKernel());
-        LLVM::CallOp::create(
-            b, loc, type,
-            ValueRange{runGrid, frame, host.constant(launchNumber++), kernel,
-                       buffers, sizes, host.map.lookup(launch.getGrid())});
+        return writeLaunch(launch);
+      } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
+        return writeIf(branch);
+      } else if (auto loop = dyn_cast<scf::WhileOp>(op)) {
+        return writeWhile(loop);
+      } else if (isa<arith::ArithDialect>(op.getDialect()) &&
+                 op.getParentOp() != main) {
+        // Sizes were evaluated before; what is left decides in a body.
+        return host.cloneArith(op);
       }
+      return success();
     }
-    LLVM::ReturnOp::create(b, loc, ValueRange());
-    return success();
-  }
+
+    /// An i1 lies in memory as a byte.
+    Value load(plan::ReadOp read) {
+      OpBuilder &b = host.b;
+      Type type = read.getType();
+      Value address = host.map.lookup(read.getBuffer());
+      if (!type.isInteger(1))
+        return LLVM::LoadOp::create(b, host.loc, type, address);
+      Value byte = LLVM::LoadOp::create(b, host.loc, b.getI8Type(), address);
+      Value zero = LLVM::ConstantOp::create(b, host.loc, b.getI8Type(),
+                                            b.getI8IntegerAttr(0));
+      return LLVM::ICmpOp::create(b, host.loc, LLVM::ICmpPredicate::ne, byte,
+                                  zero);
+    }
+
+    LogicalResult writeLaunch(plan::LaunchOp launch) {
+      OpBuilder &b = host.b;
+      int64_t number = 0;
+      for (auto [i, buffer] : llvm::enumerate(launch.getBuffers())) {
+        host.store(host.map.lookup(buffer), buffers, i);
+        FailureOr<SmallVector<Value>> dynamic = host.dynamicSizes(buffer);
+        if (failed(dynamic))
+          return failure();
+        for (Value size : *dynamic)
+          host.store(size, sizes, number++);
+      }
+      for (Value index : launch.getIndices())
+        host.store(host.map.lookup(index), sizes, number++);
+      Value kernel = LLVM::AddressOfOp::create(b, host.loc, host.pointer,
+                                               launch.getKernel());
+      LLVM::CallOp::create(
+          b, host.loc, runGridType,
+          ValueRange{runGrid, frame, host.constant(launchNumber++), kernel,
+                     buffers, sizes, host.map.lookup(launch.getGrid())});
+      return success();
+    }
+
+    Block *addBlock() {
+      auto *block = new Block;
+      host.function.getBody().push_back(block);
+      return block;
+    }
+
+    /// Ends the current block with a jump and goes on in `next`.
+    void jump(Block *target, Block *next) {
+      LLVM::BrOp::create(host.b, host.loc, ValueRange(), target);
+      host.b.setInsertionPointToEnd(next);
+    }
+
+    LogicalResult writeIf(scf::IfOp branch) {
+      Block *then = addBlock(), *otherwise = addBlock(), *end = addBlock();
+      LLVM::CondBrOp::create(host.b, host.loc,
+                             host.map.lookup(branch.getCondition()), then,
+                             otherwise);
+      host.b.setInsertionPointToEnd(then);
+      if (failed(write(*branch.thenBlock())))
+        return failure();
+      jump(end, otherwise);
+      if (branch.elseBlock() && failed(write(*branch.elseBlock())))
+        return failure();
+      jump(end, end);
+      return success();
+    }
+
+    LogicalResult writeWhile(scf::WhileOp loop) {
+      Block *before = addBlock(), *after = addBlock(), *end = addBlock();
+      jump(before, before);
+      if (failed(write(*loop.getBeforeBody())))
+        return failure();
+      LLVM::CondBrOp::create(
+          host.b, host.loc,
+          host.map.lookup(loop.getConditionOp().getCondition()), after, end);
+      host.b.setInsertionPointToEnd(after);
+      if (failed(write(*loop.getAfterBody())))
+        return failure();
+      jump(before, end);
+      return success();
+    }
+  };
 
   LLVM::GlobalOp createBytes(func::FuncOp main, StringRef name, StringRef bytes,
                              int64_t alignment, LLVM::Linkage linkage) {

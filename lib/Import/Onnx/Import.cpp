@@ -1,97 +1,48 @@
 // The model: its inputs become arguments of @main, its nodes graph ops in the
 // order they are written, its functions are inlined.
 #include "tenon/Import/Onnx/Import.h"
-#include "ImportContext.h"
-#include "Initializers.h"
+#include "Importer.h"
 #include "Payloads.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Verifier.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
 
 namespace tenon {
-namespace {
 
-constexpr int64_t oldestOpset = 7;
+/// The oldest opset that is imported.
+static constexpr int64_t oldestOpset = 7;
 /// Functions may call functions; none may call itself.
-constexpr unsigned deepestCall = 16;
-
-using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
-
-/// The names that nodes of one graph or function body can refer to.
-struct Scope {
-  /// A null value belongs to a node that could not be imported.
-  llvm::StringMap<Value> values;
-  /// Inputs of a function that its call leaves out.
-  llvm::StringSet<> omitted;
-  llvm::StringMap<int64_t> opsets;
-  /// What anything reads, results of the graph or function included.
-  llvm::StringSet<> used;
-  std::string prefix;
-  const CallAttributes *callAttributes = nullptr;
-  unsigned depth = 0;
-};
+static constexpr unsigned deepestCall = 16;
 
 /// "ai.onnx" is the other name of the default domain.
-StringRef canonicalDomain(StringRef domain) {
+static StringRef canonicalDomain(StringRef domain) {
   return domain == "ai.onnx" ? "" : domain;
 }
 
-class Importer {
-public:
-  Importer(MLIRContext *context, const onnx::ModelProto &model,
-           StringRef folder, Location loc)
-      : builder(context), model(model), loc(loc),
-        initializers(folder, problems) {
-    for (ArrayRef<OpHandler> family :
-         {contractionHandlers(), dataHandlers(), elementwiseHandlers(),
-          reductionHandlers(), shapeHandlers()})
-      for (const OpHandler &handler : family)
-        handlers[operatorKey("", handler.opType)] = &handler;
-    for (const OpHandler &handler : microsoftHandlers())
-      handlers[operatorKey("com.microsoft", handler.opType)] = &handler;
-    for (const onnx::FunctionProto &function : model.functions())
-      functions[operatorKey(function.domain(), function.name())] = &function;
-    for (const onnx::TensorProto &tensor : model.graph().initializer())
-      tensors[tensor.name()] = &tensor;
-  }
+static std::string operatorKey(StringRef domain, StringRef name) {
+  return (canonicalDomain(domain) + ":" + name).str();
+}
 
-  OwningOpRef<ModuleOp> run();
-  const Problems &getProblems() const { return problems; }
-
-private:
-  static std::string operatorKey(StringRef domain, StringRef name) {
-    return (canonicalDomain(domain) + ":" + name).str();
-  }
-  InFlightDiagnostic invalid() {
-    problems.invalid = true;
-    return emitError(loc);
-  }
-  LogicalResult importInputs(func::FuncOp function, Scope &scope);
-  void importNodes(const Nodes &nodes, Scope &scope);
-  void importNode(const onnx::NodeProto &node, Scope &scope);
-  void verifyOps(Operation *before);
-  void importCall(const onnx::NodeProto &node, StringRef name,
-                  const onnx::FunctionProto &function, Scope &scope);
-  FailureOr<Value> lookUp(Location at, const std::string &name, Scope &scope);
-  void nameOps(Block *block, Operation *before, StringRef name);
-  std::string uniqueName(StringRef name);
-
-  OpBuilder builder;
-  const onnx::ModelProto &model;
-  Location loc;
-  Problems problems;
-  Initializers initializers;
-  llvm::StringMap<const OpHandler *> handlers;
-  llvm::StringMap<const onnx::FunctionProto *> functions;
-  llvm::StringMap<const onnx::TensorProto *> tensors;
-  llvm::StringMap<unsigned> names;
-  unsigned nodesSeen = 0;
-};
+Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
+                   StringRef folder, Location loc)
+    : builder(context), model(model), loc(loc), initializers(folder, problems) {
+  for (ArrayRef<OpHandler> family :
+       {contractionHandlers(), dataHandlers(), elementwiseHandlers(),
+        reductionHandlers(), shapeHandlers()})
+    for (const OpHandler &handler : family)
+      handlers[operatorKey("", handler.opType)] = &handler;
+  for (const OpHandler &handler : microsoftHandlers())
+    handlers[operatorKey("com.microsoft", handler.opType)] = &handler;
+  for (const onnx::FunctionProto &function : model.functions())
+    functions[operatorKey(function.domain(), function.name())] = &function;
+  for (const onnx::TensorProto &tensor : model.graph().initializer())
+    tensors[tensor.name()] = &tensor;
+}
 
 std::string Importer::uniqueName(StringRef name) {
   std::string unique = name.str();
@@ -178,6 +129,9 @@ FailureOr<Value> Importer::lookUp(Location at, const std::string &name,
                          : FailureOr<Value>(failure());
   if (scope.depth == 0)
     if (const onnx::TensorProto *tensor = tensors.lookup(name)) {
+      OpBuilder::InsertionGuard guard(builder);
+      if (outermost)
+        builder.restoreInsertionPoint(*outermost);
       FailureOr<Value> value = initializers.emit(
           builder, NameLoc::get(builder.getStringAttr(name)), *tensor);
       scope.values[name] = succeeded(value) ? *value : Value();
@@ -267,6 +221,11 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
           functions.lookup(operatorKey(domain, node.op_type())))
     return importCall(node, name, *function, scope);
 
+  if (domain.empty() && node.op_type() == "If")
+    return importIf(node, name, scope);
+  if (domain.empty() && node.op_type() == "Loop")
+    return importLoop(node, name, scope);
+
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
   int64_t opset = scope.opsets.lookup(domain);
   const OpHandler *handler =
@@ -312,10 +271,22 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
   verifyOps(before);
 }
 
-void Importer::importNodes(const Nodes &nodes, Scope &scope) {
-  for (const onnx::NodeProto &node : nodes)
+/// Everything that nodes read, those of their graphs included.
+static void collectUses(const Nodes &nodes, llvm::StringSet<> &used) {
+  for (const onnx::NodeProto &node : nodes) {
     for (const std::string &input : node.input())
-      scope.used.insert(input);
+      used.insert(input);
+    for (const onnx::AttributeProto &attribute : node.attribute())
+      if (attribute.has_g()) {
+        collectUses(attribute.g().node(), used);
+        for (const onnx::ValueInfoProto &output : attribute.g().output())
+          used.insert(output.name());
+      }
+  }
+}
+
+void Importer::importNodes(const Nodes &nodes, Scope &scope) {
+  collectUses(nodes, scope.used);
   for (const onnx::NodeProto &node : nodes)
     importNode(node, scope);
 }
@@ -367,12 +338,10 @@ OwningOpRef<ModuleOp> Importer::run() {
   return module;
 }
 
-} // namespace
-
 OwningOpRef<ModuleOp> importOnnx(MLIRContext *context, StringRef path,
                                  bool &unsupported) {
   context->loadDialect<arith::ArithDialect, func::FuncDialect,
-                       graph::GraphDialect>();
+                       graph::GraphDialect, scf::SCFDialect>();
   unsupported = false;
   auto loc = NameLoc::get(StringAttr::get(context, path));
   auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,

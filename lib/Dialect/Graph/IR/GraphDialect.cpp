@@ -1,4 +1,5 @@
 // Registers the ops of every family.
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 
 using namespace mlir;
@@ -32,6 +33,9 @@ void GraphDialect::initialize() {
 Operation *GraphDialect::materializeConstant(OpBuilder &builder,
                                              Attribute value, Type type,
                                              Location loc) {
+  // What graph.read folds to.
+  if (isa<IntegerType>(type))
+    return arith::ConstantOp::materialize(builder, value, type, loc);
   auto elements = dyn_cast<ElementsAttr>(value);
   if (!elements || elements.getType() != type)
     return nullptr;

@@ -141,3 +141,18 @@ LogicalResult SliceOp::verify() {
     return emitOpError("has a step of 0");
   return success();
 }
+
+OpFoldResult ReadOp::fold(FoldAdaptor adaptor) {
+  auto elements = dyn_cast_if_present<DenseElementsAttr>(adaptor.getInput());
+  return elements && elements.isSplat() ? elements.getSplatValue<Attribute>()
+                                        : Attribute();
+}
+
+LogicalResult ReadOp::verify() {
+  auto type = cast<RankedTensorType>(getInput().getType());
+  if (type.getNumElements() != 1 ||
+      type.getElementType() != getValue().getType())
+    return emitOpError("reads one ")
+           << getValue().getType() << ", but its input is " << type;
+  return success();
+}

@@ -20,10 +20,10 @@ struct CountFactsPass : impl::CountFactsPassBase<CountFactsPass> {
       std::optional<KernelFacts> facts;
       if (!region.getSchedule())
         facts = analysis.get(region);
-      if (!facts) {
-        allKnown = false;
+      // How often a loop runs, or a branch, is not known.
+      allKnown &= facts && region->getParentOp() == getOperation();
+      if (!facts)
         return;
-      }
       write(region, *facts);
       total.flops = total.flops + facts->flops;
       total.readBytes = total.readBytes + facts->readBytes;

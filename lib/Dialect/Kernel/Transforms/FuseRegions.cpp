@@ -350,7 +350,9 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
       getOperation()->walk([&](RegionOp consumer) {
         for (unsigned i = 0; i < consumer.getInputs().size(); ++i) {
           auto producer = consumer.getInputs()[i].getDefiningOp<RegionOp>();
-          if (producer && fuse(producer, consumer, i)) {
+          // A loop must not compute anew what stands before it.
+          if (producer && producer->getBlock() == consumer->getBlock() &&
+              fuse(producer, consumer, i)) {
             changed = true;
             return WalkResult::interrupt();
           }

@@ -18,9 +18,12 @@ def Graph_Dialect : Dialect {
     integer tensor. Simplify folds the last two away: after it every size is an
     expression of `arith` ops over symbols.
 
+    Control flow is `scf.if` and `scf.while` on tensors, decided by `graph.read`.
+
     Element types are those of ONNX with MLIR's names: `f32`, `f16`, `bf16`,
     `f64`, `i1` (bool), `i8`…`i64` (signed), `ui8`…`ui64` (unsigned).
   }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
   let hasConstantMaterializer = 1;
 }
 

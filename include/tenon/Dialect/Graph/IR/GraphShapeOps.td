@@ -229,4 +229,23 @@ def Graph_SliceOp : Graph_Op<"slice", [Pure, AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
+def Graph_ReadOp : Graph_Op<"read", [Pure]> {
+  let summary = "The only element of a tensor, for the host to decide by";
+  let description = [{
+    The condition of `scf.if` and `scf.while`. In a plan the host waits for the
+    element before it goes on.
+
+    Example:
+
+    ```mlir
+    %0 = graph.read %keep : tensor<i1> -> i1
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input);
+  let results = (outs AnySignlessInteger:$value);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($value)";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
 #endif // TENON_DIALECT_GRAPH_IR_GRAPHSHAPEOPS_TD

@@ -111,6 +111,20 @@ def Kernel_ViewOp : Kernel_Op<"view", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Kernel_ReadOp : Kernel_Op<"read", [Pure]> {
+  let summary = "The only element of a tensor, for the host; as graph.read";
+  let description = [{
+    Example:
+
+    ```mlir
+    %0 = kernel.read %keep : tensor<i1> -> i1
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input);
+  let results = (outs AnySignlessInteger:$value);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($value)";
+}
+
 def Kernel_RegionOp : Kernel_Op<"region", [
     IsolatedFromAbove, SingleBlock, RecursiveMemoryEffects, AttrSizedOperandSegments]> {
   let summary = "A computation that runs as one launch";

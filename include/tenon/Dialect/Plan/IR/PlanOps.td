@@ -160,6 +160,22 @@ def Plan_LaunchOp : Plan_Op<"launch", [
   }];
 }
 
+def Plan_ReadOp : Plan_Op<"read"> {
+  let summary = "Brings the only element of a buffer to the host";
+  let description = [{
+    The launches that write the buffer are done when it is read.
+
+    Example:
+
+    ```mlir
+    %0 = plan.read %keep : memref<i1> -> i1
+    ```
+  }];
+  let arguments = (ins Arg<AnyMemRef, "", [MemRead]>:$buffer);
+  let results = (outs AnySignlessInteger:$value);
+  let assemblyFormat = "$buffer attr-dict `:` type($buffer) `->` type($value)";
+}
+
 def Plan_CopyOp : Plan_Op<"copy"> {
   let summary = "Copies a buffer's bytes into another of the same size";
   let description = [{

@@ -1,0 +1,248 @@
+// ONNX If and Loop: scf on tensors, with one scalar read for each decision.
+#include "Importer.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace tenon {
+
+static const onnx::GraphProto *findGraph(const onnx::NodeProto &node,
+                                         StringRef attribute) {
+  for (const onnx::AttributeProto &candidate : node.attribute())
+    if (candidate.name() == attribute.str() && candidate.has_g())
+      return &candidate.g();
+  return nullptr;
+}
+
+Value Importer::makeScalar(Type type, int64_t value) {
+  auto tensor = RankedTensorType::get({}, type);
+  return graph::ConstantOp::create(
+      builder, builder.getUnknownLoc(), tensor,
+      DenseElementsAttr::get(tensor, builder.getIntegerAttr(type, value)));
+}
+
+void Importer::setResults(const onnx::NodeProto &node, ValueRange results,
+                          Scope &scope) {
+  for (auto [i, output] : llvm::enumerate(node.output()))
+    if (!output.empty())
+      scope.values[output] = i < results.size() ? results[i] : Value();
+}
+
+FailureOr<SmallVector<Value>>
+Importer::importGraph(const onnx::GraphProto &graph, StringRef name,
+                      Region &region, TypeRange types, Scope &outer) {
+  Scope scope = outer; // a graph may read any value around it
+  scope.prefix = (name + "/").str();
+  Block *block = new Block();
+  region.push_back(block);
+  for (auto [i, type] : llvm::enumerate(types))
+    scope.values[graph.input(i).name()] = block->addArgument(type, loc);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.restoreInsertionPoint(*outermost);
+    for (const onnx::TensorProto &tensor : graph.initializer()) {
+      FailureOr<Value> value = initializers.emit(
+          builder, NameLoc::get(builder.getStringAttr(tensor.name())), tensor);
+      scope.values[tensor.name()] = succeeded(value) ? *value : Value();
+    }
+    outermost = builder.saveInsertionPoint();
+  }
+  builder.setInsertionPointToEnd(block);
+  for (const onnx::ValueInfoProto &output : graph.output())
+    scope.used.insert(output.name());
+  importNodes(graph.node(), scope);
+  SmallVector<Value> results;
+  for (const onnx::ValueInfoProto &output : graph.output()) {
+    FailureOr<Value> value = lookUp(loc, output.name(), scope);
+    if (failed(value))
+      return failure();
+    results.push_back(*value);
+  }
+  return results;
+}
+
+/// If(condition)  ->  scf.if (graph.read condition)
+void Importer::importIf(const onnx::NodeProto &node, StringRef name,
+                        Scope &scope) {
+  auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
+  auto refuse = [&](bool unsupported) {
+    (unsupported ? problems.unsupported : problems.invalid) = true;
+    return emitError(nodeLoc) << "node '" << name << "' (If): ";
+  };
+  const onnx::GraphProto *graphs[] = {findGraph(node, "then_branch"),
+                                      findGraph(node, "else_branch")};
+  if (!graphs[0] || !graphs[1] || node.input_size() != 1) {
+    refuse(false) << "needs one condition, then_branch and else_branch";
+    return setResults(node, {}, scope);
+  }
+  FailureOr<Value> condition = lookUp(nodeLoc, node.input(0), scope);
+  if (failed(condition))
+    return setResults(node, {}, scope);
+  OpBuilder::InsertPoint here = builder.saveInsertionPoint();
+  bool isOutermost = !outermost;
+  if (isOutermost)
+    outermost = here;
+  Region regions[2];
+  SmallVector<SmallVector<Value>> results;
+  for (int i = 0; i < 2; ++i) {
+    auto values = importGraph(*graphs[i], name, regions[i], {}, scope);
+    if (succeeded(values)) {
+      scf::YieldOp::create(builder, nodeLoc, *values);
+      results.push_back(*values);
+    }
+  }
+  builder.restoreInsertionPoint(isOutermost ? *outermost : here);
+  if (isOutermost)
+    outermost.reset();
+  if (results.size() != 2)
+    return setResults(node, {}, scope);
+  if (results[0].size() != results[1].size()) {
+    refuse(false) << "gives " << results[0].size() << " values in one branch, "
+                  << results[1].size() << " in the other";
+    return setResults(node, {}, scope);
+  }
+  for (auto [lhs, rhs] : llvm::zip(results[0], results[1]))
+    if (lhs.getType() != rhs.getType()) {
+      refuse(true) << "gives " << lhs.getType() << " in one branch, "
+                   << rhs.getType() << " in the other, which is unsupported";
+      return setResults(node, {}, scope);
+    }
+  Value decision =
+      graph::ReadOp::create(builder, nodeLoc, builder.getI1Type(), *condition);
+  OperationState state(nodeLoc, scf::IfOp::getOperationName());
+  state.addOperands(decision);
+  state.addTypes(ValueRange(results[0]).getTypes());
+  for (Region &region : regions)
+    state.addRegion()->takeBody(region);
+  setResults(node, builder.create(state)->getResults(), scope);
+}
+
+/// Loop(trips, condition, carried...)  ->  scf.while over (keep, iteration,
+/// carried...), where keep = iteration < trips && condition
+void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
+                          Scope &scope) {
+  auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
+  auto refuse = [&](bool unsupported) {
+    (unsupported ? problems.unsupported : problems.invalid) = true;
+    setResults(node, {}, scope);
+    return emitError(nodeLoc) << "node '" << name << "' (Loop): ";
+  };
+  const onnx::GraphProto *graph = findGraph(node, "body");
+  int carriedCount = std::max(node.input_size() - 2, 0);
+  if (!graph || graph->input_size() != carriedCount + 2 ||
+      graph->output_size() < carriedCount + 1) {
+    refuse(false) << "needs a body that takes the iteration, the condition and "
+                  << carriedCount << " values and gives as many back";
+    return;
+  }
+  if (graph->output_size() != carriedCount + 1) {
+    refuse(true) << "scan outputs are unsupported";
+    return;
+  }
+  Value trips, condition;
+  SmallVector<Value> carried;
+  for (int i = 0; i < node.input_size(); ++i) {
+    if (node.input(i).empty())
+      continue;
+    FailureOr<Value> value = lookUp(nodeLoc, node.input(i), scope);
+    if (failed(value))
+      return setResults(node, {}, scope);
+    if (i == 0)
+      trips = *value;
+    else if (i == 1)
+      condition = *value;
+    else
+      carried.push_back(*value);
+  }
+  if (!trips && !condition) {
+    refuse(false) << "has neither a trip count nor a condition and never ends";
+    return;
+  }
+  Type i1 = builder.getI1Type(), i64 = builder.getI64Type();
+  auto flag = RankedTensorType::get({}, i1),
+       count = RankedTensorType::get({}, i64);
+  auto scalar = [&](Value value, RankedTensorType type) -> Value {
+    if (!value || value.getType() == type)
+      return value;
+    return graph::ReshapeOp::create(builder, nodeLoc, type, value, ValueRange(),
+                                    ArrayRef<int64_t>{}, /*allow_zero=*/false);
+  };
+  trips = scalar(trips, count);
+  condition = scalar(condition, flag);
+  auto keepGoing = [&](Value iteration, Value condition) -> Value {
+    Value below = trips ? Value(graph::LessOp::create(builder, nodeLoc, flag,
+                                                      iteration, trips))
+                        : Value();
+    if (!below || !condition)
+      return below ? below : condition;
+    return graph::AndOp::create(builder, nodeLoc, flag, below, condition);
+  };
+  Value first = makeScalar(i64, 0), always = makeScalar(i1, 1);
+  SmallVector<Value> inits{keepGoing(first, condition), first};
+  llvm::append_range(inits, carried);
+
+  OpBuilder::InsertPoint here = builder.saveInsertionPoint();
+  bool isOutermost = !outermost;
+  if (isOutermost)
+    outermost = here;
+  Region before, after;
+  // before: (keep, iteration, carried) decides and hands the rest on.
+  Block *decide = new Block();
+  before.push_back(decide);
+  for (Value init : inits)
+    decide->addArgument(init.getType(), nodeLoc);
+  builder.setInsertionPointToEnd(decide);
+  Value keep =
+      graph::ReadOp::create(builder, nodeLoc, i1, decide->getArgument(0));
+  scf::ConditionOp::create(builder, nodeLoc, keep,
+                           decide->getArguments().drop_front());
+  // after: (iteration, carried); the body's condition is true in it.
+  Block *body = new Block();
+  after.push_back(body);
+  for (Value init : ArrayRef(inits).drop_front())
+    body->addArgument(init.getType(), nodeLoc);
+  Region nested;
+  SmallVector<Type> types{count, flag};
+  llvm::append_range(types, ValueRange(carried).getTypes());
+  auto results = importGraph(*graph, name, nested, types, scope);
+  if (failed(results)) {
+    builder.restoreInsertionPoint(isOutermost ? *outermost : here);
+    if (isOutermost)
+      outermost.reset();
+    return setResults(node, {}, scope);
+  }
+  Block &inner = nested.front();
+  SmallVector<Value> arguments{body->getArgument(0), always};
+  llvm::append_range(arguments, body->getArguments().drop_front());
+  for (auto [from, to] : llvm::zip(inner.getArguments(), arguments)) {
+    from.replaceAllUsesWith(to);
+    for (Value &result : *results)
+      if (result == from)
+        result = to;
+  }
+  body->getOperations().splice(body->end(), inner.getOperations());
+  builder.setInsertionPointToEnd(body);
+  Value next = graph::AddOp::create(builder, nodeLoc, count,
+                                    body->getArgument(0), makeScalar(i64, 1));
+  SmallVector<Value> yields{keepGoing(next, scalar((*results)[0], flag)), next};
+  yields.append(results->begin() + 1, results->end());
+  scf::YieldOp::create(builder, nodeLoc, yields);
+  builder.restoreInsertionPoint(isOutermost ? *outermost : here);
+  if (isOutermost)
+    outermost.reset();
+  for (auto [init, yield] : llvm::zip(inits, yields))
+    if (init.getType() != yield.getType()) {
+      refuse(true) << "carries a value of " << init.getType()
+                   << " that its body turns into one of " << yield.getType()
+                   << ", which is unsupported";
+      return;
+    }
+  OperationState state(nodeLoc, scf::WhileOp::getOperationName());
+  state.addOperands(inits);
+  state.addTypes(ValueRange(inits).drop_front().getTypes());
+  state.addRegion()->takeBody(before);
+  state.addRegion()->takeBody(after);
+  setResults(node, builder.create(state)->getResults().drop_front(), scope);
+}
+
+} // namespace tenon

@@ -1,0 +1,153 @@
+"""ONNX If and Loop, against onnxruntime (onnx's own evaluator runs no Loop without a condition)."""
+import numpy as np
+import onnx
+import pytest
+from conftest import compile_model, reference, tenon
+from onnx import TensorProto, helper
+
+F, I, B = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+
+
+def info(name, kind, shape):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def save(path, nodes, inputs, outputs, initializers=()):
+    graph = helper.make_graph(nodes, "g", inputs, outputs, list(initializers))
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def check(model, folder, *feeds):
+    """Runs the model compiled, with one and with two threads, and by onnxruntime."""
+    import tenon as package
+    artifact = compile_model(model, folder / "model.so", "--dump-phases", folder / "dump")
+    for feed in feeds:
+        want = reference(model, feed)
+        for threads in (1, 2):
+            got = package.Session(artifact, threads=threads).run(feed)
+            for found, expected in zip(got, want):
+                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    whole = artifact.read_bytes()
+    for dump in sorted((folder / "dump").glob("*.mlir")):
+        assert compile_model(dump, folder / "part.so").read_bytes() == whole, dump.name
+
+
+def floats(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def constant(name, values):
+    return onnx.numpy_helper.from_array(np.asarray(values), name)
+
+
+def test_if_with_captured_values_and_sizes(tmp_path):
+    weight = constant("w", floats(8, 300))
+    then = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["p"]), helper.make_node("Relu", ["p"], ["a"])],
+                             "then", [], [info("a", F, None)])
+    other = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["q"]), helper.make_node("Neg", ["q"], ["b"])],
+                              "else", [], [info("b", F, None)])
+    model = save(tmp_path / "if.onnx",
+                 [helper.make_node("If", ["c"], ["r"], then_branch=then, else_branch=other, name="choice"),
+                  helper.make_node("Add", ["r", "r"], ["y"])],
+                 [info("c", B, []), info("x", F, ["n", 8])], [info("y", F, ["n", 300])], [weight])
+    check(model, tmp_path, *({"c": np.array(c), "x": floats(n, 8, seed=n)} for c in (True, False) for n in (1, 7, 130)))
+
+
+def test_nested_if(tmp_path):
+    def branch(value, name):
+        return helper.make_graph([helper.make_node("Mul", ["x", value], [name])], name, [], [info(name, F, None)])
+    inner = helper.make_graph([helper.make_node("If", ["d"], ["i"], then_branch=branch("two", "t2"),
+                                                else_branch=branch("three", "t3"))], "inner", [], [info("i", F, None)])
+    model = save(tmp_path / "nested.onnx",
+                 [helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=branch("five", "t5"))],
+                 [info("c", B, []), info("d", B, []), info("x", F, ["n"])], [info("y", F, ["n"])],
+                 [constant(name, np.float32(value)) for name, value in (("two", 2), ("three", 3), ("five", 5))])
+    check(model, tmp_path, *({"c": np.array(c), "d": np.array(d), "x": floats(5)}
+                             for c in (True, False) for d in (True, False)))
+
+
+def test_if_on_a_constant_disappears(tmp_path):
+    branches = {f"{name}_branch": helper.make_graph([helper.make_node(op, ["x"], [op])], name, [], [info(op, F, None)])
+                for name, op in (("then", "Relu"), ("else", "Neg"))}
+    model = save(tmp_path / "known.onnx", [helper.make_node("If", ["c"], ["y"], **branches)], [info("x", F, ["n"])],
+                 [info("y", F, ["n"])], [constant("c", True)])
+    check(model, tmp_path, {"x": floats(9)})
+    assert "scf.if" not in (tmp_path / "dump/2-simplify.mlir").read_text()
+
+
+def loop_body(nodes, carried, shape, extra=()):
+    """A body that hands its condition on."""
+    return helper.make_graph([helper.make_node("Identity", ["go"], ["go_on"])] + nodes, "body",
+                             [info("i", I, []), info("go", B, []), info(carried, F, shape)],
+                             [info("go_on", B, []), info(f"{carried}_next", F, shape), *extra])
+
+
+@pytest.mark.parametrize("constant_trips", [True, False])
+def test_loop_multiplies_by_a_captured_weight(tmp_path, constant_trips):
+    # v <- relu(v w) + i, a product in every iteration
+    body = loop_body([helper.make_node("MatMul", ["v", "w"], ["p"]), helper.make_node("Relu", ["p"], ["q"]),
+                      helper.make_node("Cast", ["i"], ["f"], to=F), helper.make_node("Add", ["q", "f"], ["v_next"])],
+                     "v", ["n", 16])
+    inputs = [info("x", F, ["n", 16])] + ([] if constant_trips else [info("trips", I, [])])
+    weights = [constant("w", floats(16, 16) / 4)] + ([constant("trips", np.int64(5))] if constant_trips else [])
+    model = save(tmp_path / "loop.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)], inputs,
+                 [info("y", F, ["n", 16])], weights)
+    feeds = [{"x": floats(n, 16)} for n in (1, 33)]
+    if not constant_trips:
+        feeds = [dict(feed, trips=np.array(trips)) for feed in feeds for trips in (0, 1, 6)]
+    check(model, tmp_path, *feeds)
+
+
+def test_loop_ends_by_its_condition(tmp_path):
+    # Doubles until the sum reaches a bound.
+    body = helper.make_graph([helper.make_node("Add", ["v", "v"], ["v_next"]),
+                              helper.make_node("ReduceSum", ["v_next"], ["sum"], keepdims=0),
+                              helper.make_node("Less", ["sum", "bound"], ["go_on"])], "body",
+                             [info("i", I, []), info("go", B, []), info("v", F, ["n"])],
+                             [info("go_on", B, []), info("v_next", F, ["n"])])
+    model = save(tmp_path / "while.onnx", [helper.make_node("Loop", ["", "start", "x"], ["y"], body=body)],
+                 [info("start", B, []), info("x", F, ["n"]), info("bound", F, [])], [info("y", F, ["n"])])
+    check(model, tmp_path, *({"start": np.array(start), "x": np.ones(4, np.float32), "bound": np.array(bound, np.float32)}
+                             for start, bound in ((True, 100), (True, 1), (False, 100))))
+
+
+def test_carried_values_change_places(tmp_path):
+    body = helper.make_graph([helper.make_node("Identity", ["go"], ["go_on"]),
+                              helper.make_node("Identity", ["b"], ["a_next"]),
+                              helper.make_node("Identity", ["a"], ["b_next"])], "body",
+                             [info("i", I, []), info("go", B, []), info("a", F, ["n"]), info("b", F, ["n"])],
+                             [info("go_on", B, []), info("a_next", F, ["n"]), info("b_next", F, ["n"])])
+    model = save(tmp_path / "swap.onnx", [helper.make_node("Loop", ["trips", "", "x", "z"], ["p", "q"], body=body)],
+                 [info("trips", I, []), info("x", F, ["n"]), info("z", F, ["n"])],
+                 [info("p", F, ["n"]), info("q", F, ["n"])])
+    check(model, tmp_path, *({"trips": np.array(t), "x": floats(6), "z": floats(6, seed=1)} for t in (0, 1, 2, 3)))
+
+
+def test_if_inside_a_loop(tmp_path):
+    # Adds in even iterations, doubles in odd ones.
+    then = helper.make_graph([helper.make_node("Add", ["v", "x"], ["t"])], "then", [], [info("t", F, None)])
+    other = helper.make_graph([helper.make_node("Add", ["v", "v"], ["e"])], "else", [], [info("e", F, None)])
+    body = loop_body([helper.make_node("Div", ["i", "two"], ["half"]), helper.make_node("Mul", ["half", "two"], ["even"]),
+                      helper.make_node("Equal", ["even", "i"], ["is_even"]),
+                      helper.make_node("If", ["is_even"], ["v_next"], then_branch=then, else_branch=other)], "v", ["n"])
+    model = save(tmp_path / "both.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)],
+                 [info("trips", I, []), info("x", F, ["n"])], [info("y", F, ["n"])], [constant("two", np.int64(2))])
+    check(model, tmp_path, *({"trips": np.array(t), "x": floats(3)} for t in (0, 1, 4, 5)))
+
+
+def test_what_is_unsupported_is_said(tmp_path):
+    scan = loop_body([helper.make_node("Neg", ["v"], ["v_next"]), helper.make_node("Abs", ["v"], ["out"])], "v", ["n"],
+                     [info("out", F, ["n"])])
+    model = save(tmp_path / "scan.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y", "s"], body=scan, name="l")],
+                 [info("trips", I, []), info("x", F, ["n"])], [info("y", F, ["n"]), info("s", F, ["t", "n"])])
+    result = tenon("check", model)
+    assert result.returncode == 3
+    assert "node 'l' (Loop): scan outputs are unsupported" in result.stdout
+
+    endless = loop_body([helper.make_node("Neg", ["v"], ["v_next"])], "v", ["n"])
+    model = save(tmp_path / "endless.onnx", [helper.make_node("Loop", ["", "", "x"], ["y"], body=endless, name="l")],
+                 [info("x", F, ["n"])], [info("y", F, ["n"])])
+    result = tenon("check", model)
+    assert result.returncode == 1
+    assert "never ends" in result.stdout
