@@ -6,6 +6,6 @@
 """
 from ._compiler import compile, info
 from ._error import Error
-from ._session import Launch, Session, Value
+from ._session import Launch, Module, Session, Value
 
-__all__ = ["Error", "Launch", "Session", "Value", "compile", "info"]
+__all__ = ["Error", "Launch", "Module", "Session", "Value", "compile", "info"]

@@ -52,22 +52,38 @@ def _as_array(value):
     return np.asarray(value)
 
 
+class Module:
+    """A loaded artifact: code and weights, which any number of sessions share."""
+
+    def __init__(self, artifact):
+        self._module = None
+        self._library = _library.load()
+        module = ctypes.c_void_p()
+        _library.check(self._library.tn_module_load(
+            str(artifact).encode(), ctypes.byref(module)))
+        self._module = module
+
+    def __del__(self):
+        if getattr(self, "_module", None):
+            self._library.tn_module_release(self._module)
+
+
 class Session:
     """A model that is ready to run.
 
-    Options: `threads` (0: one per core), `profile` (time every launch),
-    `check_memory` (fill memory with NaN before each run). Sessions are
-    independent; one session runs one call of `run` at a time.
+    `artifact` is a path or a Module. Options: `threads` (0: one per core),
+    `profile` (time every launch), `check_memory` (fill memory with NaN before
+    each run). Sessions are independent; one session runs one call of `run` at a
+    time.
     """
 
     def __init__(self, artifact, threads=0, profile=False, check_memory=False):
-        self._module = self._session = None
+        self._session = None
+        self._owner = artifact if isinstance(artifact, Module) else Module(artifact)
+        self._module = module = self._owner._module
         self._library = library = _library.load()
         self._lock = threading.Lock()
-        module, session = ctypes.c_void_p(), ctypes.c_void_p()
-        path = str(artifact).encode()
-        _library.check(library.tn_module_load(path, ctypes.byref(module)))
-        self._module = module
+        session = ctypes.c_void_p()
         options = _library.SessionOptions(threads, profile, check_memory)
         _library.check(library.tn_session_create(
             module, ctypes.byref(options), ctypes.byref(session)))
@@ -80,8 +96,6 @@ class Session:
     def __del__(self):
         if getattr(self, "_session", None):
             self._library.tn_session_release(self._session)
-        if getattr(self, "_module", None):
-            self._library.tn_module_release(self._module)
 
     def _values(self, kind):
         def ask(what, *numbers):
