@@ -5,6 +5,7 @@
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Dialect/Plan/Transforms/Passes.h"
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 using namespace mlir;
@@ -85,24 +86,60 @@ FailureOr<int64_t> bytesAtHint(AllocOp alloc, HintedSizes &sizes) {
   return bytes;
 }
 
-/// From the first to the last op that uses the buffer or a view of it.
-Slice lifetimeOf(AllocOp alloc, const DenseMap<Operation *, int64_t> &steps) {
-  int64_t at = steps.lookup(alloc);
-  Slice slice{at, at, 0};
-  bool used = false;
+/// Numbers ops in the order they are written; an op with bodies goes on until
+/// the last op in them.
+class Steps {
+public:
+  explicit Steps(Block &block) { number(block); }
+
+  int64_t first(Operation *op) const { return spans.lookup(op).first; }
+  int64_t last(Operation *op) const { return spans.lookup(op).second; }
+
+private:
+  void number(Block &block) {
+    for (Operation &op : block) {
+      int64_t begin = next++;
+      for (Region &region : op.getRegions())
+        for (Block &nested : region)
+          number(nested);
+      spans[&op] = {begin, next - 1};
+    }
+  }
+
+  DenseMap<Operation *, std::pair<int64_t, int64_t>> spans;
+  int64_t next = 0;
+};
+
+/// The ops that use the buffer or a view of it.
+SmallVector<Operation *> usersOf(AllocOp alloc) {
+  SmallVector<Operation *> users;
   SmallVector<Value> buffers = {alloc.getBuffer()};
   while (!buffers.empty())
-    for (Operation *user : buffers.pop_back_val().getUsers()) {
-      if (auto view = dyn_cast<ViewOp>(user)) {
+    for (Operation *user : buffers.pop_back_val().getUsers())
+      if (auto view = dyn_cast<ViewOp>(user))
         buffers.push_back(view.getOutput());
-        continue;
-      }
-      int64_t step =
-          steps.lookup(alloc->getBlock()->findAncestorOpInBlock(*user));
-      slice.first = used ? std::min(slice.first, step) : step;
-      slice.last = used ? std::max(slice.last, step) : step;
-      used = true;
-    }
+      else
+        users.push_back(user);
+  return users;
+}
+
+/// From the first to the last use, in the innermost block around all of them:
+/// what only one iteration uses ends with it, and what a loop shares with ops
+/// outside it is alive for all iterations.
+Slice lifetimeOf(AllocOp alloc, const Steps &steps) {
+  SmallVector<Operation *> users = usersOf(alloc);
+  if (users.empty())
+    return {steps.first(alloc), steps.last(alloc), 0};
+  Block *around = users.front()->getBlock();
+  for (Operation *user : users)
+    while (!around->findAncestorOpInBlock(*user))
+      around = around->getParentOp()->getBlock();
+  Slice slice{std::numeric_limits<int64_t>::max(), 0, 0};
+  for (Operation *user : users) {
+    Operation *op = around->findAncestorOpInBlock(*user);
+    slice.first = std::min(slice.first, steps.first(op));
+    slice.last = std::max(slice.last, steps.last(op));
+  }
   return slice;
 }
 
@@ -119,9 +156,7 @@ LogicalResult assignOffsets(func::FuncOp function) {
   if (nested.wasInterrupted())
     return failure();
 
-  DenseMap<Operation *, int64_t> steps;
-  for (Operation &op : function.front())
-    steps[&op] = steps.size();
+  Steps steps(function.front());
   HintedSizes sizes;
   SmallVector<Slice> slices;
   for (AllocOp alloc : allocs) {

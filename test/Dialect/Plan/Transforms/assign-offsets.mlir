@@ -45,6 +45,56 @@ func.func @clamped() {
   return
 }
 
+// The branches share their place; what both of them write has its own.
+// CHECK-LABEL: func.func @branches
+// CHECK-SAME:    tenon.arena_hint_bytes = 192 : i64, tenon.arena_lower_bound = 192 : i64
+func.func @branches(%c: i1) {
+  %n = plan.symbol "n" range 1 to 512 hint 16
+  %result = plan.alloc sizes(%n) : memref<?xf32>
+  %0 = plan.alloc sizes(%n) : memref<?xf32>
+  %1 = plan.alloc sizes(%n) : memref<?xf32>
+  %2 = plan.alloc sizes(%n) : memref<?xf32>
+  %3 = plan.alloc sizes(%n) : memref<?xf32>
+  scf.if %c {
+    plan.launch @copy grid(%n) buffers(%0, %1 : memref<?xf32>, memref<?xf32>) indices()
+    plan.copy %1, %result : memref<?xf32>, memref<?xf32>
+  } else {
+    plan.launch @copy grid(%n) buffers(%2, %3 : memref<?xf32>, memref<?xf32>) indices()
+    plan.copy %3, %result : memref<?xf32>, memref<?xf32>
+  }
+  return
+}
+
+// The carried value and what the loop reads from before it live through every
+// iteration; the three in a chain of the body share two places.
+// CHECK-LABEL: func.func @loop
+// CHECK-SAME:    tenon.arena_hint_bytes = 256 : i64, tenon.arena_lower_bound = 256 : i64
+// CHECK:         %[[CARRIED:.*]] = plan.alloc {{[0-9]}} below [{{[0-9, ]*}}] sizes(%{{.*}}) {tenon.alive = array<i64: [[FIRST:[0-9]+]], [[LAST:[0-9]+]]>}
+// CHECK-NEXT:    plan.alloc {{.*}} {tenon.alive = array<i64: {{[0-9]+}}, [[LAST]]>}
+// CHECK-NOT:     tenon.alive = array<i64: {{[0-9]+}}, [[LAST]]>
+// CHECK:         scf.while
+func.func @loop(%input: memref<?xf32>) {
+  %n = plan.symbol "n" range 1 to 512 hint 16
+  %carried = plan.alloc sizes(%n) : memref<?xf32>
+  %before = plan.alloc sizes(%n) : memref<?xf32>
+  %0 = plan.alloc sizes(%n) : memref<?xf32>
+  %1 = plan.alloc sizes(%n) : memref<?xf32>
+  %2 = plan.alloc sizes(%n) : memref<?xf32>
+  plan.launch @copy grid(%n) buffers(%input, %before : memref<?xf32>, memref<?xf32>) indices()
+  plan.copy %input, %carried : memref<?xf32>, memref<?xf32>
+  scf.while : () -> () {
+    %keep = arith.constant true
+    scf.condition(%keep)
+  } do {
+    plan.launch @copy grid(%n) buffers(%before, %0 : memref<?xf32>, memref<?xf32>) indices()
+    plan.launch @copy grid(%n) buffers(%0, %1 : memref<?xf32>, memref<?xf32>) indices()
+    plan.launch @copy grid(%n) buffers(%1, %2 : memref<?xf32>, memref<?xf32>) indices()
+    plan.copy %2, %carried : memref<?xf32>, memref<?xf32>
+    scf.yield
+  }
+  return
+}
+
 // CHECK-LABEL: func.func @kernel
 // CHECK-NOT:     arena
 func.func @kernel(%begin: index, %end: index) attributes {tenon.kernel} {

@@ -11,6 +11,12 @@ def AssignOffsetsPass : Pass<"plan-assign-offsets", "::mlir::ModuleOp"> {
     what holds for all sizes: which of the slices alive at one time lie below
     which. Buffers so never overlap, whatever the sizes are.
 
+    A buffer lives from its first to its last use. One that only ops in one body
+    use lives in each iteration anew, so the bodies of a branch share their place;
+    one that is also used outside a loop lives as long as the loop runs. What the
+    next iteration reads must therefore be used outside the loop too, as the copy
+    that starts a carried value does.
+
     `tenon.arena_hint_bytes` is the height of the arena at the hinted sizes and
     `tenon.arena_lower_bound` the most bytes alive at one time, which no packing
     is below.
