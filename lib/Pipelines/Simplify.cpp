@@ -21,8 +21,12 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   // attention looks for its scale factors.
   pm.addPass(graph::createRecognizeNormPass());
   pm.addPass(graph::createRecognizeGeluPass());
+  pm.addNestedPass<func::FuncOp>(graph::createShareEqualOpsPass());
+  pm.addNestedPass<func::FuncOp>(graph::createRecognizeRotaryPass());
+  pm.addNestedPass<func::FuncOp>(graph::createUnflattenTransposePass());
   pm.addPass(graph::createFoldTransposeIntoMatmulPass());
   pm.addPass(graph::createRecognizeAttentionPass());
+  pm.addNestedPass<func::FuncOp>(graph::createRecognizeGroupedHeadsPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

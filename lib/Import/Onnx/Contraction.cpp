@@ -150,10 +150,13 @@ LogicalResult importAttention(ImportContext &ctx) {
        queryType.getDimSize(2), typeOf(value).getDimSize(3)},
       queryType.getElementType());
   Builder &builder = ctx.builder;
+  // A row that sees no key gives zeros: so says the op since ONNX 1.23, of
+  // opset 23 too, and so does onnxruntime. Rows of padding must not become NaN,
+  // which would spread through the values of the next layer.
   Value result = graph::AttentionOp::create(
       ctx.builder, ctx.loc, type, query, key, value, ctx.getOperand(3),
       builder.getF32FloatAttr(scale),
-      causal ? builder.getUnitAttr() : UnitAttr(), UnitAttr());
+      causal ? builder.getUnitAttr() : UnitAttr(), builder.getUnitAttr());
   if (flat)
     result = ctx.joinHeads(result);
   (void)ctx.setResult(key, 1);

@@ -131,10 +131,36 @@ struct FoldSameCast : OpRewritePattern<CastOp> {
   }
 };
 
+/// x · 1, x / 1, x and true  ->  x
+struct FoldNeutralOperand : RewritePattern {
+  FoldNeutralOperand(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa<MulOp, DivOp, AndOp>(op))
+      return rewriter.notifyMatchFailure(op, "has no neutral operand");
+    for (unsigned kept : {0, 1}) {
+      Value value = op->getOperand(kept), neutral = op->getOperand(1 - kept);
+      auto type = cast<RankedTensorType>(neutral.getType());
+      // One element of no higher rank leaves the sizes alone.
+      if ((kept == 1 && isa<DivOp>(op)) || getScalar(neutral) != 1.0 ||
+          type.getNumElements() != 1 ||
+          type.getRank() > cast<RankedTensorType>(value.getType()).getRank() ||
+          value.getType() != op->getResult(0).getType())
+        continue;
+      rewriter.replaceOp(op, value);
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "has no neutral operand");
+  }
+};
+
 struct FoldConstantsPass : impl::FoldConstantsPassBase<FoldConstantsPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldElementwise, FoldSquare, FoldSameCast>(&getContext());
+    patterns.add<FoldElementwise, FoldNeutralOperand, FoldSquare, FoldSameCast>(
+        &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

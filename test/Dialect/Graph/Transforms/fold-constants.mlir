@@ -28,3 +28,27 @@ func.func @exponent_at_run_time(%x: tensor<4xf32>, %y: tensor<f32>) -> tensor<4x
   %0 = graph.pow %x, %y : tensor<4xf32>, tensor<f32> -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// CHECK-LABEL: func @neutral
+// CHECK-SAME:    %[[X:.*]]: tensor<?x8xf32>, %[[P:.*]]: tensor<?xi1>
+// CHECK:         return %[[X]], %[[X]], %[[P]]
+func.func @neutral(%x: tensor<?x8xf32>, %p: tensor<?xi1>) -> (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?xi1>) {
+  %one = graph.constant dense<1.0> : tensor<1xf32>
+  %true = graph.constant dense<true> : tensor<i1>
+  %0 = graph.mul %one, %x : tensor<1xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  %1 = graph.div %x, %one : tensor<?x8xf32>, tensor<1xf32> -> tensor<?x8xf32>
+  %2 = graph.and %true, %p : tensor<i1>, tensor<?xi1> -> tensor<?xi1>
+  return %0, %1, %2 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?xi1>
+}
+
+// 1 / x is no x; ones that may repeat x are kept.
+// CHECK-LABEL: func @not_neutral
+// CHECK:         graph.div
+// CHECK:         graph.mul
+func.func @not_neutral(%x: tensor<?xf32>, %y: tensor<?x?xf32>) -> (tensor<?xf32>, tensor<?x?xf32>) {
+  %one = graph.constant dense<1.0> : tensor<f32>
+  %ones = graph.constant dense<1.0> : tensor<4x1xf32>
+  %0 = graph.div %one, %x : tensor<f32>, tensor<?xf32> -> tensor<?xf32>
+  %1 = graph.mul %y, %ones : tensor<?x?xf32>, tensor<4x1xf32> -> tensor<?x?xf32>
+  return %0, %1 : tensor<?xf32>, tensor<?x?xf32>
+}

@@ -8,7 +8,8 @@ def FoldConstantsPass : Pass<"graph-fold-constants"> {
   let description = [{
     Folds elementwise ops on constants whose elements are all equal, such as the
     scale factors that exporters compute from sizes, turns squares written as
-    powers into products, and drops casts to the type a value has.
+    powers into products, and drops casts to the type a value has and ops with a
+    neutral operand: x · 1, x / 1 and, of booleans, x and true.
 
     Before:
 
@@ -224,6 +225,109 @@ def RecognizeNormPass : Pass<"graph-recognize-norm"> {
 
     ```mlir
     %5 = graph.norm rms %x scale %w axis 1 epsilon 9.99999974E-6 : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+}
+
+def RecognizeGroupedHeadsPass : Pass<"graph-recognize-grouped-heads", "::mlir::func::FuncOp"> {
+  let summary = "Let graph.attention read heads of keys and values that queries share";
+  let description = [{
+    Exporters repeat each head of keys and values for the heads of the query that
+    read it; `graph.attention` does without the copies.
+
+    Before:
+
+    ```mlir
+    %k1 = graph.reshape %k to [%b, 3, 1, %t, 64] {allow_zero} : tensor<?x3x?x64xf32> -> tensor<?x3x1x?x64xf32>
+    %k2 = graph.broadcast %k1 to [%b, 3, 3, %t, 64] : tensor<?x3x1x?x64xf32> -> tensor<?x3x3x?x64xf32>
+    %k3 = graph.reshape %k2 to [%b, 9, %t, 64] {allow_zero} : tensor<?x3x3x?x64xf32> -> tensor<?x9x?x64xf32>
+    %v1 = graph.reshape %v to [%b, 3, 1, %t, 64] {allow_zero} : tensor<?x3x?x64xf32> -> tensor<?x3x1x?x64xf32>
+    %v2 = graph.broadcast %v1 to [%b, 3, 3, %t, 64] : tensor<?x3x1x?x64xf32> -> tensor<?x3x3x?x64xf32>
+    %v3 = graph.reshape %v2 to [%b, 9, %t, 64] {allow_zero} : tensor<?x3x3x?x64xf32> -> tensor<?x9x?x64xf32>
+    %o = graph.attention %q, %k3, %v3 scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x9x?x64xf32>, tensor<?x9x?x64xf32>) -> tensor<?x9x?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %o = graph.attention %q, %k, %v scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>) -> tensor<?x9x?x64xf32>
+    ```
+  }];
+}
+
+def RecognizeRotaryPass : Pass<"graph-recognize-rotary", "::mlir::func::FuncOp"> {
+  let summary = "Turn rotary embedding by halves, written out, into graph.rotary";
+  let description = [{
+    The tables of cosines and sines must be made of two equal halves, as
+    exporters make them; they become half as wide.
+
+    Before:
+
+    ```mlir
+    %f2 = graph.concat %f, %f axis 3 : (tensor<?x1x?x32xf32>, tensor<?x1x?x32xf32>) -> tensor<?x1x?x64xf32>
+    %c = graph.cos %f2 : tensor<?x1x?x64xf32> -> tensor<?x1x?x64xf32>
+    %s = graph.sin %f2 : tensor<?x1x?x64xf32> -> tensor<?x1x?x64xf32>
+    %0 = graph.mul %x, %c : tensor<?x9x?x64xf32>, tensor<?x1x?x64xf32> -> tensor<?x9x?x64xf32>
+    %1 = graph.slice %x from [0, 0, 0, 0] to [%b, 9, %n, 32] step [1, 1, 1, 1] : tensor<?x9x?x64xf32> -> tensor<?x9x?x32xf32>
+    %2 = graph.slice %x from [0, 0, 0, 32] to [%b, 9, %n, 64] step [1, 1, 1, 1] : tensor<?x9x?x64xf32> -> tensor<?x9x?x32xf32>
+    %3 = graph.neg %2 : tensor<?x9x?x32xf32> -> tensor<?x9x?x32xf32>
+    %4 = graph.concat %3, %1 axis 3 : (tensor<?x9x?x32xf32>, tensor<?x9x?x32xf32>) -> tensor<?x9x?x64xf32>
+    %5 = graph.mul %4, %s : tensor<?x9x?x64xf32>, tensor<?x1x?x64xf32> -> tensor<?x9x?x64xf32>
+    %6 = graph.add %0, %5 : tensor<?x9x?x64xf32>, tensor<?x9x?x64xf32> -> tensor<?x9x?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %c = graph.cos %f : tensor<?x1x?x32xf32> -> tensor<?x1x?x32xf32>
+    %s = graph.sin %f : tensor<?x1x?x32xf32> -> tensor<?x1x?x32xf32>
+    %6 = graph.rotary %x, %c, %s : tensor<?x9x?x64xf32>, tensor<?x1x?x32xf32>, tensor<?x1x?x32xf32> -> tensor<?x9x?x64xf32>
+    ```
+  }];
+}
+
+def ShareEqualOpsPass : Pass<"graph-share-equal-ops", "::mlir::func::FuncOp"> {
+  let summary = "Compute once what nodes of different names compute alike";
+  let description = [{
+    As CSE, which keeps ops apart whose `tenon.id` differs: exporters write the
+    same table of cosines once for each layer. The first op stays. Runs before
+    compress, so no other attribute tells two ops apart.
+
+    Before:
+
+    ```mlir
+    %0 = graph.cos %x {tenon.id = "layer0"} : tensor<?xf32> -> tensor<?xf32>
+    %1 = graph.cos %x {tenon.id = "layer1"} : tensor<?xf32> -> tensor<?xf32>
+    %2 = graph.add %0, %1 : tensor<?xf32>, tensor<?xf32> -> tensor<?xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = graph.cos %x {tenon.id = "layer0"} : tensor<?xf32> -> tensor<?xf32>
+    %2 = graph.add %0, %0 : tensor<?xf32>, tensor<?xf32> -> tensor<?xf32>
+    ```
+  }];
+}
+
+def UnflattenTransposePass : Pass<"graph-unflatten-transpose", "::mlir::func::FuncOp"> {
+  let summary = "Drop reshapes that merge dimensions around a transpose";
+  let description = [{
+    PyTorch's decomposition of attention merges batch and heads before it
+    transposes the keys, and splits them behind.
+
+    Before:
+
+    ```mlir
+    %0 = graph.reshape %x to [%bh, %t, 64] {allow_zero} : tensor<?x12x?x64xf32> -> tensor<?x?x64xf32>
+    %1 = graph.transpose %0 [0, 2, 1] : tensor<?x?x64xf32> -> tensor<?x64x?xf32>
+    %2 = graph.reshape %1 to [%b, 12, 64, %t] {allow_zero} : tensor<?x64x?xf32> -> tensor<?x12x64x?xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %2 = graph.transpose %x [0, 1, 3, 2] : tensor<?x12x?x64xf32> -> tensor<?x12x64x?xf32>
     ```
   }];
 }
