@@ -179,7 +179,7 @@ private:
   }
 
   /// Are all operands f32, contiguous or constant along `dim`, and is all of
-  /// the body elementwise?
+  /// the body elementwise and the same for all of a row's coordinates?
   bool canVectorize(unsigned dim) {
     if (!reduced.empty())
       return false;
@@ -201,6 +201,8 @@ private:
     return llvm::all_of(*body, [&](Operation &op) {
       if (!llvm::all_of(op.getOperands(), isLocal))
         return false;
+      if (auto index = dyn_cast<linalg::IndexOp>(op))
+        return index.getDim() != dim;
       return isa<linalg::YieldOp, arith::ConstantOp>(op) ||
              (OpTrait::hasElementwiseMappableTraits(&op) &&
               op.getNumResults() == 1 && op.getNumRegions() == 0);
@@ -226,11 +228,11 @@ private:
         inputs.push_back(t.broadcast(
             memref::LoadOp::create(t.b, t.loc, buffer, access(map)), lanes));
     }
-    auto none = [](Value) -> Value {
-      llvm_unreachable("canVectorize lets a body see only its arguments and "
-                       "constants");
+    // canVectorize lets a body see its arguments, constants and coordinates.
+    auto coordinate = [&](Value value) -> Value {
+      return coordinates[value.getDefiningOp<linalg::IndexOp>().getDim()];
     };
-    Value result = cloneOnVectors(t, nest.main, inputs, none, lanes);
+    Value result = cloneOnVectors(t, nest.main, inputs, coordinate, lanes);
     vector::StoreOp::create(t.b, t.loc, result, output, access(outputMap()));
   }
 

@@ -29,7 +29,7 @@ Value cloneOnVectors(TileBuilder &t, linalg::GenericOp generic,
       }
   };
   for (Operation &op : generic.getBody()->without_terminator()) {
-    if (isa<arith::ConstantOp>(op))
+    if (isa<arith::ConstantOp, linalg::IndexOp>(op))
       continue;
     mapOuter(op);
     Operation *clone = t.b.clone(op, map);

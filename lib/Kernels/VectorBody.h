@@ -13,7 +13,7 @@ mlir::TypedAttr constantScalar(mlir::Value value);
 
 /// What the body of `generic` yields for vectors of `lanes` in place of its
 /// inputs' elements. Constants become splats; `outer` gives the scalar of any
-/// other value from outside the body.
+/// other value from outside the body and of a `linalg.index` in it.
 mlir::Value cloneOnVectors(TileBuilder &t, mlir::linalg::GenericOp generic,
                            mlir::ValueRange inputs,
                            llvm::function_ref<mlir::Value(mlir::Value)> outer,

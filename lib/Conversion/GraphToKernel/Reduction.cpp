@@ -1,4 +1,5 @@
-// Reductions become linalg; softmax and norms become anchors; rotary extracts.
+// Reductions become linalg; softmax and norms become anchors; rotary is
+// elementwise on pairs.
 #include "GraphToKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -172,79 +173,90 @@ static Value convertNorm(GraphToKernel &state, graph::NormOp op) {
   return collapses ? state.createView(op, result, type, sizes) : result;
 }
 
+/// Both elements of a pair are read by maps, not by look-ups, so that loops run
+/// on vectors: the last dimension is viewed as two, one of which is the place
+/// in the pair. A transpose that keeps the last dimension is read through.
 static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
   auto type = cast<RankedTensorType>(op.getType());
-  SmallVector<Value> inputs;
-  for (Value operand : op->getOperands())
-    inputs.push_back(state.get(operand));
-  int64_t rank = type.getRank(), half = type.getShape().back() / 2;
-  Sizes sizes = state.sizesOf(inputs[0]);
-  for (Value table : llvm::drop_begin(inputs)) {
-    auto tableType = cast<RankedTensorType>(table.getType());
-    Sizes tableSizes = state.sizesOf(table);
-    int64_t dims = tableType.getRank();
-    for (int64_t dim = 0; dim < dims - 1; ++dim) {
-      bool isBatch = dims == 3 && rank == 4 && dim == 0;
-      if (tableType.getDimSize(dim) != 1)
-        state.assumeEqual(op.getLoc(), sizes[isBatch ? 0 : dim + rank - dims],
-                          tableSizes[dim]);
+  Location loc = op.getLoc();
+  int64_t rank = type.getRank(), last = rank - 1;
+  Sizes sizes = state.sizesOf(state.get(op.getInput()));
+  Value source = op.getInput();
+  SmallVector<int64_t> permutation =
+      llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  if (auto transpose = source.getDefiningOp<graph::TransposeOp>())
+    if (transpose.getPermutation().back() == last) {
+      source = transpose.getInput();
+      permutation.assign(transpose.getPermutation().begin(),
+                         transpose.getPermutation().end());
     }
+
+  int64_t half = type.getShape().back() / 2;
+  unsigned place = op.getInterleaved() ? rank : last;
+  unsigned pair = op.getInterleaved() ? last : rank;
+  auto splitLast = [&](Sizes whole) {
+    whole.back() = state.index(op.getInterleaved() ? half : 2);
+    whole.push_back(state.index(op.getInterleaved() ? 2 : half));
+    return whole;
+  };
+  Value input = state.get(source);
+  Value split = state.createView(op, input, splitLast(state.sizesOf(input)));
+
+  Builder &b = state.builder;
+  SmallVector<AffineExpr> exprs(rank);
+  for (auto [dim, from] : llvm::enumerate(permutation))
+    exprs[from] = b.getAffineDimExpr(dim);
+  exprs.resize(rank + 1);
+  exprs[pair] = b.getAffineDimExpr(pair);
+  SmallVector<AffineMap> maps;
+  for (int64_t number : {0, 1}) {
+    exprs[place] = b.getAffineConstantExpr(number);
+    maps.push_back(AffineMap::get(rank + 1, 0, exprs, b.getContext()));
   }
-  return state.createGeneric(
-      op, "rotary", type, state.sizesOf(inputs[0]), {}, {}, inputs, {},
+  SmallVector<Value> elements{split, split};
+  for (Value operand : {op.getCosine(), op.getSine()}) {
+    Value table = state.get(operand);
+    auto tableType = cast<RankedTensorType>(table.getType());
+    int64_t dims = tableType.getRank();
+    SmallVector<AffineExpr> from;
+    for (int64_t dim = 0; dim < dims - 1; ++dim) {
+      // Rank 3 stands for batch×S×D/2: the heads have no dimension.
+      int64_t loop = dims == 3 && dim == 0 ? 0 : dim + rank - dims;
+      bool single = tableType.getDimSize(dim) == 1;
+      from.push_back(single ? b.getAffineConstantExpr(0)
+                            : b.getAffineDimExpr(loop));
+      if (!single)
+        state.assumeEqual(loc, sizes[loop], state.sizesOf(table)[dim]);
+    }
+    from.push_back(b.getAffineDimExpr(pair));
+    maps.push_back(AffineMap::get(rank + 1, 0, from, b.getContext()));
+    elements.push_back(table);
+  }
+  Sizes outSizes = splitLast(sizes);
+  SmallVector<int64_t> shape(type.getShape().drop_back());
+  shape.push_back(op.getInterleaved() ? half : 2);
+  shape.push_back(op.getInterleaved() ? 2 : half);
+  Value result = state.createGeneric(
+      op, "rotary", RankedTensorType::get(shape, type.getElementType()),
+      outSizes, elements, maps, {}, {},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
-        Location loc = op.getLoc();
-        auto constant = [&](int64_t value) -> Value {
-          return arith::ConstantIndexOp::create(b, loc, value);
-        };
-        SmallVector<Value> at;
-        for (int64_t dim = 0; dim < rank; ++dim)
-          at.push_back(linalg::IndexOp::create(b, loc, dim));
-        Value last = at.back(), pair, isFirst, first, second;
-        if (op.getInterleaved()) {
-          Value two = constant(2);
-          pair = arith::DivUIOp::create(b, loc, last, two);
-          first = arith::MulIOp::create(b, loc, pair, two);
-          second = arith::AddIOp::create(b, loc, first, constant(1));
-        } else {
-          Value upper = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge,
-                                              last, constant(half));
-          Value shifted = arith::SubIOp::create(b, loc, last, constant(half));
-          first = pair = arith::SelectOp::create(b, loc, upper, shifted, last);
-          second = arith::AddIOp::create(b, loc, pair, constant(half));
-        }
-        isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, last,
-                                        first);
-        auto element = [&](Value position) -> Value {
-          at.back() = position;
-          return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
-        };
-        auto angle = [&](Value table) -> Value {
-          auto tableType = cast<RankedTensorType>(table.getType());
-          // Rank 3 stands for batch×S×D/2: the heads have no dimension.
-          int64_t dims = tableType.getRank();
-          SmallVector<Value> from;
-          for (int64_t dim = 0; dim < dims; ++dim) {
-            int64_t loop = dim + rank - dims;
-            if (dims == 3 && rank == 4 && dim == 0)
-              loop = 0;
-            from.push_back(dim == dims - 1                  ? pair
-                           : tableType.getDimSize(dim) == 1 ? constant(0)
-                                                            : at[loop]);
-          }
-          return tensor::ExtractOp::create(b, loc, table, from);
-        };
-        Value x = element(first), y = element(second);
-        Value cosine = angle(scalars.tensors[1]);
-        Value sine = angle(scalars.tensors[2]);
+        auto [first, second, cosine, sine] =
+            std::tuple(scalars.elements[0], scalars.elements[1],
+                       scalars.elements[2], scalars.elements[3]);
         auto mul = [&](Value lhs, Value rhs) -> Value {
           return arith::MulFOp::create(b, loc, lhs, rhs);
         };
-        Value low = arith::SubFOp::create(b, loc, mul(x, cosine), mul(y, sine));
-        Value high =
-            arith::AddFOp::create(b, loc, mul(x, sine), mul(y, cosine));
+        Value low = arith::SubFOp::create(b, loc, mul(first, cosine),
+                                          mul(second, sine));
+        Value high = arith::AddFOp::create(b, loc, mul(first, sine),
+                                           mul(second, cosine));
+        Value isFirst =
+            arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                  linalg::IndexOp::create(b, loc, place),
+                                  arith::ConstantIndexOp::create(b, loc, 0));
         return arith::SelectOp::create(b, loc, isFirst, low, high);
       });
+  return state.createView(op, result, type, sizes);
 }
 
 FailureOr<bool> GraphToKernel::convertReduction(Operation *op) {

@@ -55,10 +55,34 @@ func.func @norm_two_dimensions(%x: tensor<?x2x4xf32> {tenon.dims = ["n", 2, 4]},
 
 // -----
 
+// The halves of a head are a dimension, read where the transpose in front reads.
+// CHECK: #[[FIRST:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d2, d1, 0, d4)>
+// CHECK: #[[SECOND:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d2, d1, 1, d4)>
+// CHECK: #[[TABLE:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (0, d2, d4)>
 // CHECK-LABEL: func @rotary
-// CHECK: kernel.region "rotary"
-// CHECK-COUNT-4: tensor.extract
-func.func @rotary(%x: tensor<1x3x?x64xf32> {tenon.dims = [1, 3, "s", 64]}, %c: tensor<1x?x32xf32> {tenon.dims = [1, "s", 32]}, %s: tensor<1x?x32xf32> {tenon.dims = [1, "s", 32]}) -> tensor<1x3x?x64xf32> {
-  %0 = graph.rotary %x, %c, %s : tensor<1x3x?x64xf32>, tensor<1x?x32xf32>, tensor<1x?x32xf32> -> tensor<1x3x?x64xf32>
+// CHECK: %[[SPLIT:.*]] = kernel.view %{{.*}} -> tensor<1x?x3x2x32xf32>
+// CHECK: %[[PAIRS:.*]] = kernel.region "rotary" inputs(%[[SPLIT]],
+// CHECK: linalg.generic {indexing_maps = [#[[FIRST]], #[[SECOND]], #[[TABLE]], #[[TABLE]],
+// CHECK: linalg.index 3
+// CHECK: kernel.view %[[PAIRS]]{{.*}} -> tensor<1x3x?x64xf32>
+func.func @rotary(%x: tensor<1x?x3x64xf32> {tenon.dims = [1, "s", 3, 64]}, %c: tensor<1x?x32xf32> {tenon.dims = [1, "s", 32]}, %s: tensor<1x?x32xf32> {tenon.dims = [1, "s", 32]}) -> tensor<1x3x?x64xf32> {
+  %t = graph.transpose %x [0, 2, 1, 3] : tensor<1x?x3x64xf32> -> tensor<1x3x?x64xf32>
+  %0 = graph.rotary %t, %c, %s : tensor<1x3x?x64xf32>, tensor<1x?x32xf32>, tensor<1x?x32xf32> -> tensor<1x3x?x64xf32>
   return %0 : tensor<1x3x?x64xf32>
+}
+
+// -----
+
+// A pair lies side by side; the transpose moves it, so it runs by itself.
+// CHECK: #[[FIRST:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d1, d2, d3, 0)>
+// CHECK: #[[TABLE:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, 0, d2, d3)>
+// CHECK-LABEL: func @rotary_interleaved
+// CHECK: kernel.region "transpose"
+// CHECK: kernel.view %{{.*}} -> tensor<2x3x?x32x2xf32>
+// CHECK: kernel.region "rotary"
+// CHECK: linalg.index 4
+func.func @rotary_interleaved(%x: tensor<2x3x64x?xf32> {tenon.dims = [2, 3, 64, "s"]}, %c: tensor<2x1x?x32xf32> {tenon.dims = [2, 1, "s", 32]}, %s: tensor<2x1x?x32xf32> {tenon.dims = [2, 1, "s", 32]}) -> tensor<2x3x?x64xf32> {
+  %t = graph.transpose %x [0, 1, 3, 2] : tensor<2x3x64x?xf32> -> tensor<2x3x?x64xf32>
+  %0 = graph.rotary interleaved %t, %c, %s : tensor<2x3x?x64xf32>, tensor<2x1x?x32xf32>, tensor<2x1x?x32xf32> -> tensor<2x3x?x64xf32>
+  return %0 : tensor<2x3x?x64xf32>
 }

@@ -112,3 +112,57 @@ func.func @reads_its_result(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   }
   return %0 : tensor<4x8xf32>
 }
+
+// -----
+
+// A coordinate that is the same along a row is spread over the lanes.
+// CHECK-LABEL: func @coordinate_of_the_row
+// CHECK:           kernel.region "select"
+// CHECK:           vector.load {{.*}} vector<8xf32>
+// CHECK:           %[[ROW:.*]] = vector.broadcast %{{.*}} : index to vector<8xindex>
+// CHECK:           arith.cmpi eq, %[[ROW]], %{{.*}} : vector<8xindex>
+// CHECK:           arith.select %{{.*}} : vector<8xi1>, vector<8xf32>
+func.func @coordinate_of_the_row(%x: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  %0 = kernel.region "select" inputs(%x : tensor<4x16xf32>) indices() sizes() -> tensor<4x16xf32> {
+  ^bb0(%in: tensor<4x16xf32>):
+    %e = tensor.empty() : tensor<4x16xf32>
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]}
+        ins(%in : tensor<4x16xf32>) outs(%e : tensor<4x16xf32>) {
+    ^bb0(%a: f32, %o: f32):
+      %c0 = arith.constant 0 : index
+      %i = linalg.index 0 : index
+      %first = arith.cmpi eq, %i, %c0 : index
+      %n = arith.negf %a : f32
+      %s = arith.select %first, %n, %a : f32
+      linalg.yield %s : f32
+    } -> tensor<4x16xf32>
+    kernel.yield %1 : tensor<4x16xf32>
+  }
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+
+// The coordinate along the row differs from lane to lane: no vectors.
+// CHECK-LABEL: func @coordinate_along_the_row
+// CHECK:           kernel.region "select"
+// CHECK-NOT:       vector.load
+// CHECK:           return
+func.func @coordinate_along_the_row(%x: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  %0 = kernel.region "select" inputs(%x : tensor<4x16xf32>) indices() sizes() -> tensor<4x16xf32> {
+  ^bb0(%in: tensor<4x16xf32>):
+    %e = tensor.empty() : tensor<4x16xf32>
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]}
+        ins(%in : tensor<4x16xf32>) outs(%e : tensor<4x16xf32>) {
+    ^bb0(%a: f32, %o: f32):
+      %c0 = arith.constant 0 : index
+      %i = linalg.index 1 : index
+      %first = arith.cmpi eq, %i, %c0 : index
+      %n = arith.negf %a : f32
+      %s = arith.select %first, %n, %a : f32
+      linalg.yield %s : f32
+    } -> tensor<4x16xf32>
+    kernel.yield %1 : tensor<4x16xf32>
+  }
+  return %0 : tensor<4x16xf32>
+}
