@@ -99,6 +99,14 @@ def test_loop_multiplies_by_a_captured_weight(tmp_path, constant_trips):
     check(model, tmp_path, *feeds)
 
 
+def test_loop_without_trips_disappears(tmp_path):
+    body = loop_body([helper.make_node("Neg", ["v"], ["v_next"])], "v", ["n"])
+    model = save(tmp_path / "none.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)],
+                 [info("x", F, ["n"])], [info("y", F, ["n"])], [constant("trips", np.int64(0))])
+    check(model, tmp_path, {"x": floats(3)})
+    assert "scf.while" not in (tmp_path / "dump/2-simplify.mlir").read_text()
+
+
 def test_loop_ends_by_its_condition(tmp_path):
     # Doubles until the sum reaches a bound.
     body = helper.make_graph([helper.make_node("Add", ["v", "v"], ["v_next"]),
