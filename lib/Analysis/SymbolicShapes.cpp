@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "tenon/Analysis/SymbolicIndex.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -39,7 +40,11 @@ SymbolicShapes::SymbolicShapes(func::FuncOp function) {
     if (static_cast<int64_t>(exprs.size()) == type.getRank())
       sizes[argument] = exprs;
   }
-  for (Operation &op : function.getBody().front())
+  visitBlock(function.getBody().front());
+}
+
+void SymbolicShapes::visitBlock(Block &block) {
+  for (Operation &op : block)
     visit(op);
 }
 
@@ -75,6 +80,10 @@ bool SymbolicShapes::isAtLeast(const SymbolicExpr &expr, int64_t bound) const {
 }
 
 void SymbolicShapes::visit(Operation &op) {
+  if (auto branch = dyn_cast<scf::IfOp>(op))
+    return visitIf(branch);
+  if (auto loop = dyn_cast<scf::WhileOp>(op))
+    return visitWhile(loop);
   if (op.getNumResults() != 1)
     return;
   if (op.getResult(0).getType().isIndex())
@@ -96,6 +105,100 @@ void SymbolicShapes::visit(Operation &op) {
     return;
   if (std::optional<SymbolicSizes> elements = inferContents(op))
     contents[op.getResult(0)] = *elements;
+}
+
+//===-- control flow ------------------------------------------------------===//
+
+void SymbolicShapes::visitIf(scf::IfOp branch) {
+  for (Region *region : branch.getRegions())
+    for (Block &block : *region)
+      visitBlock(block);
+  if (branch.getNumResults() == 0)
+    return;
+  for (auto [result, lhs, rhs] :
+       llvm::zip(branch.getResults(), branch.thenYield().getOperands(),
+                 branch.elseYield().getOperands())) {
+    const SymbolicSizes *left = getSizes(lhs), *right = getSizes(rhs);
+    if (left && right && *left == *right)
+      sizes[result] = SymbolicSizes(*left);
+  }
+}
+
+/// Takes every carried value to keep the sizes it starts with, and where the
+/// body shows otherwise starts anew without that.
+void SymbolicShapes::visitWhile(scf::WhileOp loop) {
+  auto copySizes = [&](Value from, Value to) {
+    if (const SymbolicSizes *known = getSizes(from))
+      sizes[to] = SymbolicSizes(*known);
+  };
+  size_t assumptionsBefore = assumptions.size();
+  llvm::SmallBitVector keeps(loop.getInits().size(), true);
+  for (bool isConsistent = false; !isConsistent;) {
+    forgetBodies(loop);
+    assumptions.resize(assumptionsBefore);
+    for (unsigned i : keeps.set_bits())
+      copySizes(loop.getInits()[i], loop.getBeforeArguments()[i]);
+    visitBlock(*loop.getBeforeBody());
+    for (auto [value, argument] :
+         llvm::zip(loop.getConditionOp().getArgs(), loop.getAfterArguments()))
+      copySizes(value, argument);
+    visitBlock(*loop.getAfterBody());
+    isConsistent = true;
+    for (unsigned i : keeps.set_bits()) {
+      const SymbolicSizes *first = getSizes(loop.getBeforeArguments()[i]);
+      const SymbolicSizes *next = getSizes(loop.getYieldOp().getOperand(i));
+      if (first && next && *first == *next)
+        continue;
+      isConsistent = false;
+      keeps.reset(i);
+    }
+  }
+  for (auto [value, result] :
+       llvm::zip(loop.getConditionOp().getArgs(), loop.getResults()))
+    copySizes(value, result);
+}
+
+void SymbolicShapes::forgetBodies(Operation *op) {
+  auto forget = [&](Value value) {
+    sizes.erase(value);
+    contents.erase(value);
+    indices.erase(value);
+  };
+  for (Region &region : op->getRegions())
+    for (Block &block : region) {
+      llvm::for_each(block.getArguments(), forget);
+      for (Operation &nested : block) {
+        llvm::for_each(nested.getResults(), forget);
+        forgetBodies(&nested);
+      }
+    }
+}
+
+LogicalResult verifyControlSizes(func::FuncOp function) {
+  SymbolicShapes shapes(function);
+  bool allKnown = true;
+  auto require = [&](Operation *op, Value value, StringRef what) {
+    if (!isa<RankedTensorType>(value.getType()) || shapes.getSizes(value))
+      return;
+    allKnown = false;
+    op->emitError() << what << " a tensor of type " << value.getType()
+                    << " whose sizes may differ from one "
+                    << (isa<scf::IfOp>(op) ? "branch" : "iteration")
+                    << " to the other, which is unsupported";
+  };
+  function.walk([&](Operation *op) {
+    if (isa<scf::IfOp>(op)) {
+      for (Value result : op->getResults())
+        require(op, result, "gives");
+    } else if (auto loop = dyn_cast<scf::WhileOp>(op)) {
+      for (Value argument : loop.getBeforeArguments())
+        require(op, argument, "carries");
+      for (Value value : loop.getConditionOp().getArgs())
+        if (!llvm::is_contained(loop.getBeforeArguments(), value))
+          require(op, value, "carries");
+    }
+  });
+  return success(allKnown);
 }
 
 //===-- indices -----------------------------------------------------------===//

@@ -4,6 +4,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
+#include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Compiler/SymbolSizes.h"
 #include "tenon/Import/Onnx/Import.h"
 #include "tenon/Pipelines/Pipelines.h"
@@ -82,6 +83,13 @@ bool hasOnlySupportedTypes(ModuleOp module) {
         }
   });
   return supported;
+}
+
+bool hasOnlyFixedSizes(ModuleOp module) {
+  bool areFixed = true;
+  for (auto function : module.getOps<func::FuncOp>())
+    areFixed &= succeeded(verifyControlSizes(function));
+  return areFixed;
 }
 
 class Compilation {
@@ -243,7 +251,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     if (status != CompileStatus::Success)
       return status;
     // Only now: casts to other types may have been shape arithmetic.
-    if (phase.name == "simplify" && !hasOnlySupportedTypes(*module))
+    if (phase.name == "simplify" &&
+        (!hasOnlySupportedTypes(*module) || !hasOnlyFixedSizes(*module)))
       return CompileStatus::Unsupported;
     FailureOr<bool> last = finish(phase.name, outputPath);
     if (failed(last))

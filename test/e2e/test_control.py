@@ -99,6 +99,14 @@ def test_loop_multiplies_by_a_captured_weight(tmp_path, constant_trips):
     check(model, tmp_path, *feeds)
 
 
+def test_loop_without_trips_disappears(tmp_path):
+    body = loop_body([helper.make_node("Neg", ["v"], ["v_next"])], "v", ["n"])
+    model = save(tmp_path / "none.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)],
+                 [info("x", F, ["n"])], [info("y", F, ["n"])], [constant("trips", np.int64(0))])
+    check(model, tmp_path, {"x": floats(3)})
+    assert "scf.while" not in (tmp_path / "dump/2-simplify.mlir").read_text()
+
+
 def test_loop_ends_by_its_condition(tmp_path):
     # Doubles until the sum reaches a bound.
     body = helper.make_graph([helper.make_node("Add", ["v", "v"], ["v_next"]),
@@ -134,6 +142,36 @@ def test_if_inside_a_loop(tmp_path):
     model = save(tmp_path / "both.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)],
                  [info("trips", I, []), info("x", F, ["n"])], [info("y", F, ["n"])], [constant("two", np.int64(2))])
     check(model, tmp_path, *({"trips": np.array(t), "x": floats(3)} for t in (0, 1, 4, 5)))
+
+
+def test_shape_arithmetic_inside_a_loop(tmp_path):
+    body = loop_body([helper.make_node("Shape", ["v"], ["s"]), helper.make_node("Gather", ["s", "first"], ["b"]),
+                      helper.make_node("Concat", ["b", "rest"], ["to"], axis=0),
+                      helper.make_node("Reshape", ["v", "to"], ["r"]), helper.make_node("MatMul", ["r", "w"], ["p"]),
+                      helper.make_node("Reshape", ["p", "s"], ["q"]), helper.make_node("Tanh", ["q"], ["v_next"])],
+                     "v", None)
+    model = save(tmp_path / "shapes.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)],
+                 [info("trips", I, []), info("x", F, ["b", "s", 4])], [info("y", F, ["b", "s", 4])],
+                 [constant("first", np.array([0])), constant("rest", np.array([-1, 4])), constant("w", floats(4, 4))])
+    check(model, tmp_path, *({"trips": np.array(t), "x": floats(2, 3, 4)} for t in (0, 3)))
+
+
+def test_values_that_change_their_size_are_refused(tmp_path):
+    body = loop_body([helper.make_node("Concat", ["v", "x"], ["v_next"], axis=0)], "v", None)
+    model = save(tmp_path / "grow.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body, name="l")],
+                 [info("trips", I, []), info("x", F, ["n"])], [info("y", F, ["m"])])
+    result = tenon("compile", model, "-o", tmp_path / "grow.so")
+    assert result.returncode == 3 and not (tmp_path / "grow.so").exists()
+    assert "node 'l': carries a tensor of type 'tensor<?xf32>' whose sizes may differ" in result.stderr
+
+    then = helper.make_graph([helper.make_node("Concat", ["x", "x"], ["a"], axis=0)], "then", [], [info("a", F, None)])
+    other = helper.make_graph([helper.make_node("Neg", ["x"], ["b"])], "else", [], [info("b", F, None)])
+    model = save(tmp_path / "differ.onnx", [helper.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other,
+                                                             name="choice")],
+                 [info("c", B, []), info("x", F, ["n"])], [info("y", F, ["m"])])
+    result = tenon("compile", model, "-o", tmp_path / "differ.so")
+    assert result.returncode == 3
+    assert "node 'choice': gives a tensor of type 'tensor<?xf32>' whose sizes may differ" in result.stderr
 
 
 def test_what_is_unsupported_is_said(tmp_path):

@@ -4,6 +4,7 @@
 #define TENON_ANALYSIS_SYMBOLICSHAPES_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpDefinition.h"
 #include "tenon/Analysis/SymbolicExpr.h"
@@ -15,7 +16,8 @@ namespace tenon {
 using SymbolicSizes = llvm::SmallVector<SymbolicExpr>;
 
 /// Computed once, by a walk over the function's body; a change of the IR makes
-/// it stale.
+/// it stale. What a branch gives has sizes where both bodies agree on them, and
+/// what a loop carries where every iteration keeps them.
 class SymbolicShapes {
 public:
   explicit SymbolicShapes(mlir::func::FuncOp function);
@@ -39,7 +41,11 @@ public:
   }
 
 private:
+  void visitBlock(mlir::Block &block);
   void visit(mlir::Operation &op);
+  void visitIf(mlir::scf::IfOp branch);
+  void visitWhile(mlir::scf::WhileOp loop);
+  void forgetBodies(mlir::Operation *op);
   void visitShape(mlir::Operation &op);
   void visitContents(mlir::Operation &op);
   void visitIndex(mlir::Operation &op);
@@ -53,6 +59,10 @@ private:
   std::map<std::string, int64_t> least; ///< of each symbol
   llvm::SmallVector<std::pair<SymbolicExpr, SymbolicExpr>> assumptions;
 };
+
+/// Reports each branch that gives, and each loop that carries, a tensor whose
+/// sizes are not the same on all ways and known beforehand.
+mlir::LogicalResult verifyControlSizes(mlir::func::FuncOp function);
 
 /// Builds expressions as arith ops on index, each once, where `builder` stands
 /// when the materializer is made: behind the symbols at a function's start.

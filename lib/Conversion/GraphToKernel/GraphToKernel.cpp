@@ -7,6 +7,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Conversion/Passes.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -339,6 +340,9 @@ struct ConvertGraphToKernelPass
   }
 
   LogicalResult convertFunction(func::FuncOp function) {
+    // A buffer has one size, whatever is decided while the model runs.
+    if (failed(verifyControlSizes(function)))
+      return failure();
     Block &block = function.getBody().front();
     OpBuilder builder(&block, block.begin());
     GraphToKernel state(builder);

@@ -1,5 +1,6 @@
 // Computes small constants when compiling. See Passes.td.
 #include "Matching.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
@@ -156,11 +157,31 @@ struct FoldNeutralOperand : RewritePattern {
   }
 };
 
+/// while (k = false, v = x) { condition (read k), v }  ->  x
+struct FoldLoopWithoutTrips : OpRewritePattern<scf::WhileOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(scf::WhileOp loop,
+                                PatternRewriter &rewriter) const override {
+    scf::ConditionOp condition = loop.getConditionOp();
+    auto read = condition.getCondition().getDefiningOp<ReadOp>();
+    auto keep = read ? dyn_cast<BlockArgument>(read.getInput()) : nullptr;
+    if (!keep || keep.getOwner() != loop.getBeforeBody())
+      return rewriter.notifyMatchFailure(loop, "is not decided by its start");
+    if (getScalar(loop.getInits()[keep.getArgNumber()]) != 0.0)
+      return rewriter.notifyMatchFailure(loop, "may have a first iteration");
+    rewriter.inlineBlockBefore(loop.getBeforeBody(), loop, loop.getInits());
+    rewriter.replaceOp(loop, condition.getArgs());
+    rewriter.eraseOp(condition);
+    return success();
+  }
+};
+
 struct FoldConstantsPass : impl::FoldConstantsPassBase<FoldConstantsPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldElementwise, FoldNeutralOperand, FoldSquare, FoldSameCast>(
-        &getContext());
+    patterns.add<FoldElementwise, FoldLoopWithoutTrips, FoldNeutralOperand,
+                 FoldSameCast, FoldSquare>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -23,8 +23,8 @@ public:
   void run() {
     // Collected first: folding adds ops at the function's start.
     SmallVector<Operation *> ops;
-    for (Operation &op : function.getBody().front())
-      ops.push_back(&op);
+    function.walk<WalkOrder::PreOrder>(
+        [&](Operation *op) { ops.push_back(op); });
     for (Operation *op : ops)
       fold(op);
     foldAssumptions();
@@ -54,7 +54,7 @@ private:
   /// A small integer tensor of known contents  ->  constant or from_indices
   bool foldContents(Operation *op) {
     const SymbolicSizes *contents = shapes.getContents(op->getResult(0));
-    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
     if (!contents || isa<ConstantOp, FromIndicesOp>(op) || op->use_empty())
       return false;
     SmallVector<int64_t> sizes;
@@ -103,6 +103,13 @@ private:
     const SymbolicSizes *before = shapes.getSizes(input);
     const SymbolicSizes *after = shapes.getSizes(op->getResult(0));
     if (!before || !after || *before != *after)
+      return false;
+    // Loops and branches want the very type they have: not before types know
+    // the sizes.
+    if (input.getType() != op->getResult(0).getType() &&
+        llvm::any_of(op->getUsers(), [](Operation *user) {
+          return isa<scf::SCFDialect>(user->getDialect());
+        }))
       return false;
     op->getResult(0).replaceAllUsesWith(input);
     return true;

@@ -15,9 +15,16 @@ struct InferShapesPass : impl::InferShapesPassBase<InferShapesPass> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     SymbolicShapes shapes(function);
-    for (Operation &op : function.getBody().front())
-      for (Value result : op.getResults())
-        refine(result, shapes);
+    DenseSet<Value> fixed = valuesWithFixedType(shapes);
+    function.walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (op == function)
+        return;
+      for (Region &region : op->getRegions())
+        for (Value argument : region.getArguments())
+          refine(argument, shapes, fixed);
+      for (Value result : op->getResults())
+        refine(result, shapes, fixed);
+    });
     Operation *terminator = function.getBody().front().getTerminator();
     function.setType(FunctionType::get(
         &getContext(), function.getBody().front().getArgumentTypes(),
@@ -25,10 +32,54 @@ struct InferShapesPass : impl::InferShapesPassBase<InferShapesPass> {
   }
 
 private:
-  static void refine(Value value, const SymbolicShapes &shapes) {
+  using Group = SmallVector<Value, 3>;
+
+  /// Values that go in and out of bodies through one place and so have one
+  /// type.
+  SmallVector<Group> groupsOfOneType() {
+    SmallVector<Group> groups;
+    getOperation().walk([&](Operation *op) {
+      if (auto branch = dyn_cast<scf::IfOp>(op)) {
+        for (OpResult result : branch.getResults()) {
+          unsigned i = result.getResultNumber();
+          groups.push_back({result, branch.thenYield().getOperand(i),
+                            branch.elseYield().getOperand(i)});
+        }
+      } else if (auto loop = dyn_cast<scf::WhileOp>(op)) {
+        for (auto [argument, init, next] :
+             llvm::zip(loop.getBeforeArguments(), loop.getInits(),
+                       loop.getYieldOp().getOperands()))
+          groups.push_back({argument, init, next});
+        for (auto [result, argument, value] :
+             llvm::zip(loop.getResults(), loop.getAfterArguments(),
+                       loop.getConditionOp().getArgs()))
+          groups.push_back({result, argument, value});
+      }
+    });
+    return groups;
+  }
+
+  /// The function's arguments, and where the sizes in a group may differ, all
+  /// of it.
+  DenseSet<Value> valuesWithFixedType(const SymbolicShapes &shapes) {
+    SmallVector<Group> groups = groupsOfOneType();
+    DenseSet<Value> fixed(llvm::from_range, getOperation().getArguments());
+    for (bool changed = true; changed;) {
+      size_t before = fixed.size();
+      for (const Group &group : groups)
+        if (!shapes.getSizes(group.front()) ||
+            llvm::any_of(group, [&](Value v) { return fixed.contains(v); }))
+          fixed.insert(group.begin(), group.end());
+      changed = fixed.size() != before;
+    }
+    return fixed;
+  }
+
+  static void refine(Value value, const SymbolicShapes &shapes,
+                     const DenseSet<Value> &fixed) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
     const SymbolicSizes *sizes = type ? shapes.getSizes(value) : nullptr;
-    if (!sizes)
+    if (!sizes || fixed.contains(value))
       return;
     SmallVector<int64_t> refined;
     for (const SymbolicExpr &size : *sizes)

@@ -52,3 +52,37 @@ func.func @not_neutral(%x: tensor<?xf32>, %y: tensor<?x?xf32>) -> (tensor<?xf32>
   %1 = graph.mul %y, %ones : tensor<?x?xf32>, tensor<4x1xf32> -> tensor<?x?xf32>
   return %0, %1 : tensor<?xf32>, tensor<?x?xf32>
 }
+
+// CHECK-LABEL: func @no_trip
+// CHECK-SAME:    %[[X:.*]]: tensor<4xf32>
+// CHECK-NOT:     scf.while
+// CHECK:         return %[[X]]
+func.func @no_trip(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %no = graph.constant dense<false> : tensor<i1>
+  %0 = scf.while (%k = %no, %v = %x) : (tensor<i1>, tensor<4xf32>) -> tensor<4xf32> {
+    %d = graph.read %k : tensor<i1> -> i1
+    scf.condition(%d) %v : tensor<4xf32>
+  } do {
+  ^bb0(%v: tensor<4xf32>):
+    %1 = graph.neg %v : tensor<4xf32> -> tensor<4xf32>
+    scf.yield %no, %1 : tensor<i1>, tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
+}
+
+// The first iteration runs, whatever comes then.
+// CHECK-LABEL: func @one_trip
+// CHECK:         scf.while
+func.func @one_trip(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %yes = graph.constant dense<true> : tensor<i1>
+  %no = graph.constant dense<false> : tensor<i1>
+  %0 = scf.while (%k = %yes, %v = %x) : (tensor<i1>, tensor<4xf32>) -> tensor<4xf32> {
+    %d = graph.read %k : tensor<i1> -> i1
+    scf.condition(%d) %v : tensor<4xf32>
+  } do {
+  ^bb0(%v: tensor<4xf32>):
+    %1 = graph.neg %v : tensor<4xf32> -> tensor<4xf32>
+    scf.yield %no, %1 : tensor<i1>, tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
+}

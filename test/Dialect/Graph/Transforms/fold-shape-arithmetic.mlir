@@ -42,3 +42,46 @@ func.func @from_data(%x: tensor<1xi64> {tenon.dims = [1]}, %v: tensor<?xf32> {te
   %y = graph.slice %v from [0] to [%0] step [1] : tensor<?xf32> -> tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// A body's shape arithmetic is folded as well: what the loop carries keeps its
+// sizes.
+// CHECK-LABEL: func @shape_in_a_loop
+// CHECK:         %[[N:.*]] = graph.symbol "n"
+// CHECK:         scf.while
+// CHECK-NOT:     graph.dim
+// CHECK:         graph.reshape %{{.*}} to [%[[N]], 4, 2]
+func.func @shape_in_a_loop(%keep: tensor<i1>, %x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x8xf32> {
+  %n = graph.symbol "n" range 0 to 9223372036854775807
+  %0 = scf.while (%k = %keep, %v = %x) : (tensor<i1>, tensor<?x8xf32>) -> tensor<?x8xf32> {
+    %d = graph.read %k : tensor<i1> -> i1
+    scf.condition(%d) %v : tensor<?x8xf32>
+  } do {
+  ^bb0(%v: tensor<?x8xf32>):
+    %size = graph.dim %v, 0 : tensor<?x8xf32>
+    %1 = graph.reshape %v to [%size, 4, 2] : tensor<?x8xf32> -> tensor<?x4x2xf32>
+    %2 = graph.neg %1 : tensor<?x4x2xf32> -> tensor<?x4x2xf32>
+    %3 = graph.reshape %2 to [%size, 8] : tensor<?x4x2xf32> -> tensor<?x8xf32>
+    scf.yield %keep, %3 : tensor<i1>, tensor<?x8xf32>
+  }
+  return %0 : tensor<?x8xf32>
+}
+
+// Where it grows, its size is read in each iteration.
+// CHECK-LABEL: func @growing
+// CHECK:         } do {
+// CHECK:           graph.dim
+func.func @growing(%keep: tensor<i1>, %x: tensor<?xf32> {tenon.dims = ["n"]}) -> tensor<?xf32> {
+  %n = graph.symbol "n" range 0 to 9223372036854775807
+  %0 = scf.while (%k = %keep, %v = %x) : (tensor<i1>, tensor<?xf32>) -> tensor<?xf32> {
+    %d = graph.read %k : tensor<i1> -> i1
+    scf.condition(%d) %v : tensor<?xf32>
+  } do {
+  ^bb0(%v: tensor<?xf32>):
+    %size = graph.dim %v, 0 : tensor<?xf32>
+    %1 = graph.reshape %v to [%size, 1] : tensor<?xf32> -> tensor<?x1xf32>
+    %2 = graph.concat %1, %1 axis 0 : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+    %3 = graph.reshape %2 to [-1] : tensor<?x1xf32> -> tensor<?xf32>
+    scf.yield %keep, %3 : tensor<i1>, tensor<?xf32>
+  }
+  return %0 : tensor<?xf32>
+}

@@ -8,8 +8,9 @@ def FoldConstantsPass : Pass<"graph-fold-constants"> {
   let description = [{
     Folds elementwise ops on constants whose elements are all equal, such as the
     scale factors that exporters compute from sizes, turns squares written as
-    powers into products, and drops casts to the type a value has and ops with a
-    neutral operand: x · 1, x / 1 and, of booleans, x and true.
+    powers into products, and drops casts to the type a value has, loops that
+    have no first iteration, and ops with a neutral operand: x · 1, x / 1 and, of
+    booleans, x and true.
 
     Before:
 
