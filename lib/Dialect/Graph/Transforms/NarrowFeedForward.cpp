@@ -82,11 +82,6 @@ SmallVector<int64_t> strongestChannels(ArrayRef<float> up, ArrayRef<float> down,
   return order;
 }
 
-ArrayRef<char> bytesOf(const std::vector<float> &values) {
-  return {reinterpret_cast<const char *>(values.data()),
-          values.size() * sizeof(float)};
-}
-
 struct NarrowFeedForwardPass
     : impl::NarrowFeedForwardPassBase<NarrowFeedForwardPass> {
   void runOnOperation() override {

@@ -33,11 +33,6 @@ Quantized quantize(ArrayRef<float> matrix, int64_t columns) {
   return result;
 }
 
-template <typename T> ArrayRef<char> bytesOf(const std::vector<T> &values) {
-  return {reinterpret_cast<const char *>(values.data()),
-          values.size() * sizeof(T)};
-}
-
 struct QuantizeWeightsPass
     : impl::QuantizeWeightsPassBase<QuantizeWeightsPass> {
   void runOnOperation() override {
