@@ -182,7 +182,7 @@ LogicalResult verifyControlSizes(func::FuncOp function) {
       return;
     allKnown = false;
     op->emitError() << what << " a tensor of type " << value.getType()
-                    << " whose sizes may differ from one "
+                    << " whose sizes depend on data or differ from one "
                     << (isa<scf::IfOp>(op) ? "branch" : "iteration")
                     << " to the other, which is unsupported";
   };

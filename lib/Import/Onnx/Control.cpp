@@ -1,6 +1,9 @@
 // ONNX If and Loop: scf on tensors, with one scalar read for each decision.
 #include "Importer.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 
@@ -117,6 +120,92 @@ void Importer::importIf(const onnx::NodeProto &node, StringRef name,
   setResults(node, builder.create(state)->getResults(), scope);
 }
 
+static bool isTrue(Value flag) {
+  DenseElementsAttr value;
+  return matchPattern(flag, m_Constant(&value)) && value.isSplat() &&
+         value.getSplatValue<bool>();
+}
+
+/// The values of one iteration outside the loop, for their sizes alone: where
+/// these do not depend on data, nothing computes the values in the end.
+static IRMapping cloneFirstIteration(OpBuilder &builder, Block *body,
+                                     ValueRange inits) {
+  IRMapping first;
+  first.map(body->getArguments(), inits);
+  for (Operation &op : *body)
+    builder.clone(op, first)->walk(
+        [](Operation *clone) { clone->removeAttr("tenon.id"); });
+  return first;
+}
+
+/// A scan output  ->  a carried value of trips × the element's sizes, of which
+/// each iteration writes its row:  where(iota == iteration, element, carried)
+void Importer::addScans(Location loc, Value trips, OpBuilder::InsertPoint here,
+                        Block *body, ArrayRef<Value> elements,
+                        SmallVectorImpl<Value> &inits,
+                        SmallVectorImpl<Value> &yields) {
+  if (elements.empty())
+    return;
+  Type i1 = builder.getI1Type(), i64 = builder.getI64Type();
+  auto typeOf = [](Value value) {
+    return cast<RankedTensorType>(value.getType());
+  };
+  builder.restoreInsertionPoint(here);
+  IRMapping first;
+  if (!llvm::all_of(elements,
+                    [&](Value e) { return typeOf(e).hasStaticShape(); }))
+    first = cloneFirstIteration(builder, body, ArrayRef(inits).drop_front());
+  DenseIntElementsAttr constant;
+  int64_t count = ShapedType::kDynamic;
+  Value size;
+  if (matchPattern(trips, m_Constant(&constant))) {
+    count = std::max<int64_t>(0, constant.getSplatValue<int64_t>());
+    size = arith::ConstantIndexOp::create(builder, loc, count);
+  } else {
+    size = graph::ExtractOp::create(builder, loc, builder.getIndexType(), trips,
+                                    /*position=*/0);
+  }
+  for (Value element : elements) {
+    RankedTensorType type = typeOf(element);
+    SmallVector<int64_t> fixed{count};
+    llvm::append_range(fixed, type.getShape());
+    auto whole = RankedTensorType::get(fixed, type.getElementType());
+    builder.restoreInsertionPoint(here);
+    SmallVector<Value> dynamic;
+    if (whole.isDynamicDim(0))
+      dynamic.push_back(size);
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      if (type.isDynamicDim(dim))
+        dynamic.push_back(
+            graph::DimOp::create(builder, loc, builder.getIndexType(),
+                                 first.lookupOrDefault(element), dim));
+    auto scalar = RankedTensorType::get({}, type.getElementType());
+    Value zero = graph::ConstantOp::create(
+        builder, loc, scalar,
+        DenseElementsAttr::get(scalar,
+                               builder.getZeroAttr(type.getElementType())));
+    inits.push_back(
+        graph::BroadcastOp::create(builder, loc, whole, zero, dynamic, fixed));
+
+    Value carried = body->addArgument(whole, loc);
+    builder.setInsertionPointToEnd(body);
+    Value start = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value rows = graph::IotaOp::create(
+        builder, loc, RankedTensorType::get({count}, i64), start, 1, size);
+    Value isRow =
+        graph::EqualOp::create(builder, loc, RankedTensorType::get({count}, i1),
+                               rows, body->getArgument(0));
+    SmallVector<int64_t> column(whole.getRank(), 1);
+    column.front() = count;
+    isRow = graph::ReshapeOp::create(
+        builder, loc, RankedTensorType::get(column, i1), isRow,
+        whole.isDynamicDim(0) ? ValueRange(size) : ValueRange(), column,
+        /*allow_zero=*/true);
+    yields.push_back(
+        graph::WhereOp::create(builder, loc, whole, isRow, element, carried));
+  }
+}
+
 /// Loop(trips, condition, carried...)  ->  scf.while over (keep, iteration,
 /// carried...), where keep = iteration < trips && condition
 void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
@@ -135,10 +224,7 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
                   << carriedCount << " values and gives as many back";
     return;
   }
-  if (graph->output_size() != carriedCount + 1) {
-    refuse(true) << "scan outputs are unsupported";
-    return;
-  }
+  bool hasScans = graph->output_size() != carriedCount + 1;
   Value trips, condition;
   SmallVector<Value> carried;
   for (int i = 0; i < node.input_size(); ++i) {
@@ -169,6 +255,11 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   };
   trips = scalar(trips, count);
   condition = scalar(condition, flag);
+  if (hasScans && (!trips || (condition && !isTrue(condition)))) {
+    refuse(true) << "has scan outputs, which need a trip count and no "
+                    "condition that may end the loop before";
+    return;
+  }
   auto keepGoing = [&](Value iteration, Value condition) -> Value {
     Value below = trips ? Value(graph::LessOp::create(builder, nodeLoc, flag,
                                                       iteration, trips))
@@ -185,17 +276,12 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   bool isOutermost = !outermost;
   if (isOutermost)
     outermost = here;
+  auto leave = [&] {
+    builder.restoreInsertionPoint(isOutermost ? *outermost : here);
+    if (isOutermost)
+      outermost.reset();
+  };
   Region before, after;
-  // before: (keep, iteration, carried) decides and hands the rest on.
-  Block *decide = new Block();
-  before.push_back(decide);
-  for (Value init : inits)
-    decide->addArgument(init.getType(), nodeLoc);
-  builder.setInsertionPointToEnd(decide);
-  Value keep =
-      graph::ReadOp::create(builder, nodeLoc, i1, decide->getArgument(0));
-  scf::ConditionOp::create(builder, nodeLoc, keep,
-                           decide->getArguments().drop_front());
   // after: (iteration, carried); the body's condition is true in it.
   Block *body = new Block();
   after.push_back(body);
@@ -206,9 +292,7 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   llvm::append_range(types, ValueRange(carried).getTypes());
   auto results = importGraph(*graph, name, nested, types, scope);
   if (failed(results)) {
-    builder.restoreInsertionPoint(isOutermost ? *outermost : here);
-    if (isOutermost)
-      outermost.reset();
+    leave();
     return setResults(node, {}, scope);
   }
   Block &inner = nested.front();
@@ -224,12 +308,31 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   builder.setInsertionPointToEnd(body);
   Value next = graph::AddOp::create(builder, nodeLoc, count,
                                     body->getArgument(0), makeScalar(i64, 1));
-  SmallVector<Value> yields{keepGoing(next, scalar((*results)[0], flag)), next};
-  yields.append(results->begin() + 1, results->end());
+  Value goOn = scalar((*results)[0], flag);
+  if (hasScans && !isTrue(goOn)) {
+    leave();
+    refuse(true) << "has scan outputs, which need a body that gives a "
+                    "condition of true";
+    return;
+  }
+  SmallVector<Value> yields{keepGoing(next, goOn), next};
+  auto scans = results->begin() + 1 + carriedCount;
+  yields.append(results->begin() + 1, scans);
+  addScans(nodeLoc, trips, here, body, ArrayRef(scans, results->end()), inits,
+           yields);
+  builder.setInsertionPointToEnd(body);
   scf::YieldOp::create(builder, nodeLoc, yields);
-  builder.restoreInsertionPoint(isOutermost ? *outermost : here);
-  if (isOutermost)
-    outermost.reset();
+  // before: (keep, iteration, carried) decides and hands the rest on.
+  Block *decide = new Block();
+  before.push_back(decide);
+  for (Value init : inits)
+    decide->addArgument(init.getType(), nodeLoc);
+  builder.setInsertionPointToEnd(decide);
+  Value keep =
+      graph::ReadOp::create(builder, nodeLoc, i1, decide->getArgument(0));
+  scf::ConditionOp::create(builder, nodeLoc, keep,
+                           decide->getArguments().drop_front());
+  leave();
   for (auto [init, yield] : llvm::zip(inits, yields))
     if (init.getType() != yield.getType()) {
       refuse(true) << "carries a value of " << init.getType()
