@@ -27,6 +27,7 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(graph::createFoldTransposeIntoMatmulPass());
   pm.addPass(graph::createRecognizeAttentionPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeGroupedHeadsPass());
+  pm.addNestedPass<func::FuncOp>(graph::createRecognizeCausalMaskPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

@@ -120,6 +120,31 @@ def RecognizeAttentionPass : Pass<"graph-recognize-attention"> {
   }];
 }
 
+def RecognizeCausalMaskPass : Pass<"graph-recognize-causal-mask", "::mlir::func::FuncOp"> {
+  let summary = "Turn the part of a mask that hides later keys into `causal`";
+  let description = [{
+    Of boolean masks only, computed from positions: what is left of the mask may
+    be as small as one row, and attention does not visit keys that no query of a
+    block sees.
+
+    Before:
+
+    ```mlir
+    %i = graph.iota %c0 step 1 size %n : tensor<?xi64>
+    %q = graph.reshape %i to [%n, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+    %keep = graph.less_equal %i, %q : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+    %both = graph.and %keep, %padding : tensor<?x?xi1>, tensor<?x1x1x?xi1> -> tensor<?x1x?x?xi1>
+    %o = graph.attention %query, %key, %value mask %both scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x1x?x?xi1>) -> tensor<?x12x?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %o = graph.attention causal %query, %key, %value mask %padding scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x1x1x?xi1>) -> tensor<?x12x?x64xf32>
+    ```
+  }];
+}
+
 def RecognizeGeluPass : Pass<"graph-recognize-gelu"> {
   let summary = "Turn GELU written out, with erf or tanh, into graph.gelu";
   let description = [{
