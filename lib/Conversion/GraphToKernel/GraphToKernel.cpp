@@ -311,8 +311,7 @@ LogicalResult GraphToKernel::convertBlock(Block &block) {
       Operation *around = outermostOp();
       bool waits =
           around && llvm::any_of(op->getOperands(), [&](Value operand) {
-            return around->isProperAncestor(
-                operand.getParentBlock()->getParentOp());
+            return around->isAncestor(operand.getParentBlock()->getParentOp());
           });
       if (waits && op->getResult(0).getType().isIndex())
         return op->emitOpError("computes with a value that is known only when "
