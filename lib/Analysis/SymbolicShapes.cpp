@@ -183,11 +183,12 @@ LogicalResult verifyControlSizes(func::FuncOp function) {
     allKnown = false;
     op->emitError() << what << " a tensor of type " << value.getType()
                     << " whose sizes depend on data or differ from one "
-                    << (isa<scf::IfOp>(op) ? "branch" : "iteration")
+                    << (isa<scf::WhileOp>(op) ? "iteration" : "branch")
                     << " to the other, which is unsupported";
   };
   function.walk([&](Operation *op) {
-    if (isa<scf::IfOp>(op)) {
+    // A branch without ops is a select.
+    if (isa<scf::IfOp, arith::SelectOp>(op)) {
       for (Value result : op->getResults())
         require(op, result, "gives");
     } else if (auto loop = dyn_cast<scf::WhileOp>(op)) {
@@ -450,6 +451,13 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
           return std::nullopt;
         result->back() = value->back();
         return result;
+      })
+      .Case([&](arith::SelectOp select) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *lhs = of(select.getTrueValue());
+        const SymbolicSizes *rhs = of(select.getFalseValue());
+        if (!lhs || !rhs || *lhs != *rhs)
+          return std::nullopt;
+        return *lhs;
       })
       .Case([&](ReduceOp reduce) -> std::optional<SymbolicSizes> {
         std::optional<SymbolicSizes> result = same(reduce.getInput());

@@ -67,6 +67,49 @@ def test_nested_if(tmp_path):
                              for c in (True, False) for d in (True, False)))
 
 
+def test_branches_that_only_choose(tmp_path):
+    # Canonicalization makes one condition of two, and selects of branches without ops.
+    def branch(op, value, name):
+        return helper.make_graph([helper.make_node(op, [value], [name])], name, [], [info(name, F, None)])
+    inner = helper.make_graph([helper.make_node("If", ["d"], ["i"], then_branch=branch("Neg", "x", "t1"),
+                                                else_branch=branch("Identity", "x", "e1"))], "inner", [], [info("i", F, None)])
+    model = save(tmp_path / "choose.onnx",
+                 [helper.make_node("If", ["d"], ["w"], then_branch=branch("Identity", "w1", "t2"),
+                                   else_branch=branch("Identity", "w2", "e2")),
+                  helper.make_node("If", ["c"], ["v"], then_branch=inner, else_branch=branch("Identity", "x", "e3")),
+                  helper.make_node("MatMul", ["v", "w"], ["y"])],
+                 [info("c", B, []), info("d", B, []), info("x", F, ["n", 64])], [info("y", F, ["n", 96])],
+                 [constant("w1", floats(64, 96)), constant("w2", floats(64, 96, seed=1))])
+    check(model, tmp_path, *({"c": np.array(c), "d": np.array(d), "x": floats(5, 64)}
+                             for c in (True, False) for d in (True, False)))
+
+
+def test_a_choice_inside_a_loop(tmp_path):
+    def choose(value):
+        return helper.make_graph([helper.make_node("Identity", [value], [f"{value}_"])], value, [], [info(f"{value}_", F, None)])
+    body = loop_body([helper.make_node("Equal", ["i", "two"], ["is_two"]), helper.make_node("Neg", ["v"], ["minus"]),
+                      helper.make_node("Abs", ["v"], ["plus"]),
+                      helper.make_node("If", ["is_two"], ["s"], then_branch=choose("minus"), else_branch=choose("plus")),
+                      helper.make_node("Add", ["s", "x"], ["v_next"])], "v", ["n"])
+    model = save(tmp_path / "choice.onnx", [helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)],
+                 [info("trips", I, []), info("x", F, ["n"])], [info("y", F, ["n"])], [constant("two", np.int64(2))])
+    check(model, tmp_path, *({"trips": np.array(t), "x": floats(5)} for t in (0, 2, 3, 5)))
+
+
+def test_profile_sums_the_launches_of_a_loop(tmp_path):
+    import tenon as package
+    body = loop_body([helper.make_node("Tanh", ["v"], ["v_next"])], "v", ["n"])
+    model = save(tmp_path / "loop.onnx",
+                 [helper.make_node("Loop", ["trips", "", "x"], ["u"], body=body, name="l"),
+                  helper.make_node("Exp", ["u"], ["y"], name="last")],
+                 [info("trips", I, []), info("x", F, ["n"])], [info("y", F, ["n"])])
+    session = package.Session(compile_model(model, tmp_path / "model.so"), profile=True)
+    session.run({"trips": np.array(5), "x": floats(3)})
+    calls = {node: launch.calls for launch in session.profile for node in launch.nodes}
+    assert [number for node, number in calls.items() if node.startswith("l/Tanh")] == [5]
+    assert calls["last"] == 1
+
+
 def test_if_on_a_constant_disappears(tmp_path):
     branches = {f"{name}_branch": helper.make_graph([helper.make_node(op, ["x"], [op])], name, [], [info(op, F, None)])
                 for name, op in (("then", "Relu"), ("else", "Neg"))}

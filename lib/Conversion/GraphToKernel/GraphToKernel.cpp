@@ -307,19 +307,25 @@ LogicalResult GraphToKernel::convertBlock(Block &block) {
         return failure();
       kept.insert(op);
     } else {
-      // Arithmetic on sizes stays.
-      AtFunctionLevel guard(*this);
-      Operation *clone = builder.clone(*op);
-      remap(clone);
-      Operation *around = clone->getNextNode();
-      for (Value operand : clone->getOperands())
-        if (around && isa<scf::IfOp, scf::WhileOp>(around) &&
-            around->isProperAncestor(operand.getParentBlock()->getParentOp()))
-          return op->emitOpError(
-              "computes with a value that is known only when "
-              "a loop or branch runs");
-      for (auto [from, to] : llvm::zip(op->getResults(), clone->getResults()))
-        replace(from, to, {});
+      remap(op);
+      Operation *around = outermostOp();
+      bool waits =
+          around && llvm::any_of(op->getOperands(), [&](Value operand) {
+            return around->isAncestor(operand.getParentBlock()->getParentOp());
+          });
+      if (waits && op->getResult(0).getType().isIndex())
+        return op->emitOpError("computes with a value that is known only when "
+                               "a loop or branch runs");
+      // Arithmetic on sizes stands before all bodies, what decides stays.
+      if (around && !waits)
+        op->moveBefore(around);
+      kept.insert(op);
+      auto select = dyn_cast<arith::SelectOp>(op);
+      for (Value result : op->getResults())
+        replace(result, result,
+                select && isa<RankedTensorType>(result.getType())
+                    ? sizesOf(select.getTrueValue())
+                    : Sizes());
     }
   }
   remap(block.getTerminator());

@@ -182,6 +182,9 @@ private:
               kernel::WeightOp, kernel::ViewOp, kernel::ReadOp, func::ReturnOp,
               scf::YieldOp, scf::ConditionOp>(op))
         continue;
+      if (auto select = dyn_cast<arith::SelectOp>(op);
+          select && select.getCondition().getType().isInteger(1))
+        continue;
       bool onSizes =
           isa<arith::ArithDialect>(op.getDialect()) &&
           llvm::none_of(op.getResultTypes(), llvm::IsaPred<ShapedType>);
@@ -280,6 +283,7 @@ private:
         })
         .Case([&](kernel::RegionOp region) { convertRegion(region); })
         .Case([&](scf::IfOp branch) { convertIf(branch); })
+        .Case([&](arith::SelectOp select) { convertSelect(select); })
         .Case([&](scf::WhileOp loop) { convertWhile(loop); })
         .Default([&](Operation *other) { builder.clone(*other, mapping); });
   }
@@ -361,6 +365,27 @@ private:
       outermost = nullptr;
   }
 
+  /// select c, a, b on tensors, which a branch without ops has become  ->  a
+  /// branch with copies
+  void convertSelect(arith::SelectOp select) {
+    if (!isa<RankedTensorType>(select.getType())) {
+      builder.clone(*select, mapping);
+      return;
+    }
+    Location loc = select.getLoc();
+    Value target = createAllocLike(loc, select.getTrueValue());
+    auto branch =
+        scf::IfOp::create(builder, loc, mapping.lookup(select.getCondition()),
+                          /*withElseRegion=*/true);
+    for (auto [region, value] :
+         llvm::zip(branch->getRegions(), select->getOperands().drop_front())) {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(&region.front());
+      plan::CopyOp::create(builder, loc, mapping.lookup(value), target);
+    }
+    mapping.map(select.getResult(), target);
+  }
+
   /// while (v = init) { condition c, v } do { yield next }  becomes  a buffer
   /// for v, copies into it, and a loop without values
   void convertWhile(scf::WhileOp loop) {
@@ -436,6 +461,8 @@ private:
       return sizes;
     if (Value like = sizesLike.lookup(value))
       return sizesOf(like, user);
+    if (auto select = value.getDefiningOp<arith::SelectOp>())
+      return sizesOf(select.getTrueValue(), user);
     if (auto branch = value.getDefiningOp<scf::IfOp>())
       return sizesOf(branch.thenYield().getOperand(
                          cast<OpResult>(value).getResultNumber()),

@@ -106,7 +106,11 @@ public:
         LLVM::ReturnOp::create(b, loc, constant(assumption));
         b.setInsertionPointToEnd(holds);
       } else if (isa_and_nonnull<arith::ArithDialect>(op.getDialect())) {
-        if (failed(cloneArith(op)))
+        // What is computed from plan.read is no size, and has to wait for it.
+        if (llvm::all_of(
+                op.getOperands(),
+                [&](Value operand) { return map.contains(operand); }) &&
+            failed(cloneArith(op)))
           return failure();
       } else if (!isa<func::ReturnOp, scf::IfOp, scf::WhileOp>(op) &&
                  !isa_and_nonnull<plan::PlanDialect>(op.getDialect())) {
@@ -397,8 +401,8 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
       } else if (auto loop = dyn_cast<scf::WhileOp>(op)) {
         return writeWhile(loop);
       } else if (isa<arith::ArithDialect>(op.getDialect()) &&
-                 op.getParentOp() != main) {
-        // Sizes were evaluated before; what is left decides in a body.
+                 !host.map.contains(op.getResult(0))) {
+        // Sizes were evaluated before; what is left decides.
         return host.cloneArith(op);
       }
       return success();

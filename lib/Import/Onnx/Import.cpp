@@ -148,11 +148,16 @@ FailureOr<Value> Importer::lookUp(Location at, const std::string &name,
 /// none, so that equal ones stay equal.
 void Importer::nameOps(Block *block, Operation *before, StringRef name) {
   auto begin = before ? std::next(before->getIterator()) : block->begin();
-  for (Operation &op : llvm::reverse(llvm::make_range(begin, block->end())))
-    if (isa<graph::GraphDialect>(op.getDialect()) && op.getNumResults() == 1 &&
-        isa<RankedTensorType>(op.getResult(0).getType()) &&
+  auto nameUnnamed = [&](Operation *op) {
+    if (isa<graph::GraphDialect>(op->getDialect()) &&
+        op->getNumResults() == 1 &&
+        isa<RankedTensorType>(op->getResult(0).getType()) &&
+        !op->hasAttr("tenon.id") &&
         !isa<graph::ConstantOp, graph::FromIndicesOp, graph::WeightOp>(op))
-      op.setAttr("tenon.id", builder.getStringAttr(uniqueName(name)));
+      op->setAttr("tenon.id", builder.getStringAttr(uniqueName(name)));
+  };
+  for (Operation &op : llvm::reverse(llvm::make_range(begin, block->end())))
+    op.walk(nameUnnamed);
 }
 
 /// Now rather than at the end, so that a contradiction is reported beside what
@@ -221,10 +226,13 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
           functions.lookup(operatorKey(domain, node.op_type())))
     return importCall(node, name, *function, scope);
 
-  if (domain.empty() && node.op_type() == "If")
-    return importIf(node, name, scope);
-  if (domain.empty() && node.op_type() == "Loop")
-    return importLoop(node, name, scope);
+  Operation *before =
+      builder.getBlock()->empty() ? nullptr : &builder.getBlock()->back();
+  bool isIf = domain.empty() && node.op_type() == "If";
+  if (isIf || (domain.empty() && node.op_type() == "Loop")) {
+    isIf ? importIf(node, name, scope) : importLoop(node, name, scope);
+    return nameOps(builder.getBlock(), before, name);
+  }
 
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
   int64_t opset = scope.opsets.lookup(domain);
@@ -243,8 +251,6 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
 
   SmallVector<Value> operands;
   bool complete = true;
-  Operation *before =
-      builder.getBlock()->empty() ? nullptr : &builder.getBlock()->back();
   for (const std::string &input : node.input()) {
     operands.emplace_back();
     if (input.empty() || scope.omitted.contains(input))

@@ -43,3 +43,26 @@ func.func @loop(%keep: tensor<i1>, %x: tensor<?xf32> {tenon.dims = ["n"]}) -> te
   }
   return %0#1 : tensor<?xf32>
 }
+
+// What is decided in a body stays there, between its regions.
+// CHECK-LABEL: func.func @choice_in_a_loop
+// CHECK:         } do {
+// CHECK:           %[[A:.*]] = kernel.region "neg"
+// CHECK:           %[[D:.*]] = kernel.read
+// CHECK:           %[[S:.*]] = arith.select %[[D]], %[[A]], %{{.*}} : tensor<?xf32>
+// CHECK:           scf.yield %{{.*}}, %[[S]]
+func.func @choice_in_a_loop(%keep: tensor<i1>, %x: tensor<?xf32> {tenon.dims = ["n"]}) -> tensor<?xf32> {
+  %n = graph.symbol "n" range 0 to 100
+  %0 = scf.while (%k = %keep, %v = %x) : (tensor<i1>, tensor<?xf32>) -> tensor<?xf32> {
+    %d = graph.read %k : tensor<i1> -> i1
+    scf.condition(%d) %v : tensor<?xf32>
+  } do {
+  ^bb0(%v: tensor<?xf32>):
+    %1 = graph.neg %v : tensor<?xf32> -> tensor<?xf32>
+    %2 = graph.not %keep : tensor<i1> -> tensor<i1>
+    %d = graph.read %2 : tensor<i1> -> i1
+    %3 = arith.select %d, %1, %v : tensor<?xf32>
+    scf.yield %2, %3 : tensor<i1>, tensor<?xf32>
+  }
+  return %0 : tensor<?xf32>
+}

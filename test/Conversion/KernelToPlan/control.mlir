@@ -45,3 +45,18 @@ func.func @swap(%keep: tensor<i1>, %x: tensor<4xf32>, %y: tensor<4xf32>) -> tens
   }
   return %0#0 : tensor<4xf32>
 }
+
+// A branch without ops is a select; it becomes a branch again.
+// CHECK-LABEL: func.func @select
+// CHECK-SAME:    %[[X:arg1]]: memref<?xf32>{{.*}}%[[Y:arg2]]: memref<?xf32>
+// CHECK:         %[[R:.*]] = plan.alloc sizes(%{{.*}}) : memref<?xf32>
+// CHECK:         scf.if %{{.*}} {
+// CHECK-NEXT:      plan.copy %[[X]], %[[R]]
+// CHECK-NEXT:    } else {
+// CHECK-NEXT:      plan.copy %[[Y]], %[[R]]
+func.func @select(%c: tensor<i1>, %x: tensor<?xf32> {tenon.dims = ["n"]}, %y: tensor<?xf32> {tenon.dims = ["n"]}) -> tensor<?xf32> {
+  %n = kernel.symbol "n" range 0 to 100
+  %d = kernel.read %c : tensor<i1> -> i1
+  %0 = arith.select %d, %x, %y : tensor<?xf32>
+  return %0 : tensor<?xf32>
+}

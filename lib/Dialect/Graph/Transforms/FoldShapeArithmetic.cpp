@@ -108,7 +108,8 @@ private:
     // the sizes.
     if (input.getType() != op->getResult(0).getType() &&
         llvm::any_of(op->getUsers(), [](Operation *user) {
-          return isa<scf::SCFDialect>(user->getDialect());
+          return isa<scf::SCFDialect>(user->getDialect()) ||
+                 isa<arith::SelectOp>(user);
         }))
       return false;
     op->getResult(0).replaceAllUsesWith(input);

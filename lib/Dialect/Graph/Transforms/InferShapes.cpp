@@ -1,4 +1,5 @@
 // Writes constant sizes into the types of tensors. See Passes.td.
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
@@ -45,6 +46,9 @@ private:
           groups.push_back({result, branch.thenYield().getOperand(i),
                             branch.elseYield().getOperand(i)});
         }
+      } else if (auto select = dyn_cast<arith::SelectOp>(op)) {
+        groups.push_back({select.getResult(), select.getTrueValue(),
+                          select.getFalseValue()});
       } else if (auto loop = dyn_cast<scf::WhileOp>(op)) {
         for (auto [argument, init, next] :
              llvm::zip(loop.getBeforeArguments(), loop.getInits(),
