@@ -8,7 +8,7 @@
 #include "tenon/Compiler/SymbolSizes.h"
 #include "tenon/Import/Onnx/Import.h"
 #include "tenon/Pipelines/Pipelines.h"
-#include "tenon/Target/CPU/Emit.h"
+#include "tenon/Target/Registry.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -214,9 +214,10 @@ FailureOr<bool> Compilation::finish(StringRef phase, StringRef outputPath) {
 
 CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
                                StringRef outputPath) {
-  llvm::Expected<TargetFacts> facts = readTargetFacts(options.target);
-  if (!facts) {
-    emitError(UnknownLoc::get(context)) << llvm::toString(facts.takeError());
+  llvm::Expected<TargetChoice> choice =
+      chooseTarget(allTargets(), options.target);
+  if (!choice) {
+    emitError(UnknownLoc::get(context)) << llvm::toString(choice.takeError());
     return CompileStatus::Error;
   }
   StringRef done = "import";
@@ -268,7 +269,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
   CompileStatus status = timed("emit", report, [&] {
     EmitOptions emit{options.emit, folder ? folder.str() : ".",
                      options.programRuntime};
-    return failed(emitArtifact(*module, *facts, emit, outputPath))
+    return failed(
+               choice->target->emit(*module, choice->facts, emit, outputPath))
                ? CompileStatus::Error
                : CompileStatus::Success;
   });

@@ -20,17 +20,39 @@
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Dialect/Plan/Transforms/Passes.h"
 #include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/Registry.h"
 
 using namespace mlir;
 
 void tenon::registerAllDialects(DialectRegistry &registry) {
   registerAllExtensions(registry);
+  registerTargets(registry);
   registry
       .insert<graph::GraphDialect, kernel::KernelDialect, plan::PlanDialect>();
   registry.insert<affine::AffineDialect, arith::ArithDialect, func::FuncDialect,
                   linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
                   memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
                   vector::VectorDialect>();
+}
+
+/// Makes a phase a pipeline of tenon-opt.
+static void registerPhase(const tenon::Phase &phase) {
+  registerPassPipeline(
+      ("tenon-" + phase.name).str(), phase.summary,
+      [&phase](OpPassManager &pm, StringRef text,
+               function_ref<LogicalResult(const Twine &)> fail) {
+        tenon::PhaseOptions options;
+        if (failed(options.parseFromString(text)))
+          return failure();
+        auto choice = tenon::chooseTarget(tenon::allTargets(), options.target);
+        if (!choice)
+          return fail(llvm::toString(choice.takeError()));
+        buildPhase(pm, phase, options);
+        return success();
+      },
+      [](function_ref<void(const mlir::detail::PassOptions &)> show) {
+        show(tenon::PhaseOptions());
+      });
 }
 
 void tenon::registerAllPasses() {
@@ -41,9 +63,5 @@ void tenon::registerAllPasses() {
   registerConversionPasses();
   registerPipelinesPasses();
   for (const Phase &phase : getPhases())
-    PassPipelineRegistration<PhaseOptions>(
-        ("tenon-" + phase.name).str(), phase.summary,
-        [&phase](OpPassManager &pm, const PhaseOptions &options) {
-          buildPhase(pm, phase, options);
-        });
+    registerPhase(phase);
 }

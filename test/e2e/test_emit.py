@@ -107,7 +107,7 @@ def test_text_kinds(net, tmp_path, kind, word):
 def test_unknown_kind_is_refused_with_the_list(net, tmp_path):
     result = tenon("compile", net, "-o", tmp_path / "net.so", "--emit=dll")
     assert result.returncode == 1
-    assert "--emit dll: expected one of so, exe, header" in result.stderr
+    assert "--emit dll: target cpu writes one of so, exe, header" in result.stderr
 
 
 def test_failure_leaves_no_file(net, tmp_path):

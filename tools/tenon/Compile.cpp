@@ -2,7 +2,7 @@
 #include "Compilation.h"
 #include "Subcommands.h"
 #include "tenon/Pipelines/Pipelines.h"
-#include "tenon/Target/CPU/Emit.h"
+#include "tenon/Target/Registry.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
@@ -34,6 +34,10 @@ static cl::list<std::string>
     dims("dim", cl::value_desc("NAME=N|NAME=A..B|NAME~N"),
          cl::desc("Fix a size, bound it, or name the one to be fast at"),
          cl::sub(command));
+static cl::opt<std::string>
+    target("target", cl::init("cpu"), cl::value_desc("NAME"),
+           cl::desc("cpu (default), or another machine that code is made for"),
+           cl::sub(command));
 static cl::opt<std::string>
     cpu("cpu", cl::init("native"), cl::value_desc("NAME"),
         cl::desc("native (default), or a name or facts file as "
@@ -97,20 +101,47 @@ static bool writeReport(llvm::ArrayRef<tenon::PhaseReport> phases) {
   return true;
 }
 
-/// Target, sizes and recipe. What is given beside a recipe overrides it. Says
-/// what is wrong.
-static bool readDecisions(tenon::CompilerOptions &options) {
+/// The target that --target, --cpu or the recipe ask for, in this order, and
+/// what the compiler calls it; or null, when what is wrong has been said.
+static const tenon::Target *readTarget(const std::string &fromRecipe,
+                                       std::string &name) {
+  StringRef first = tenon::allTargets().front()->name();
+  std::string from = "--target " + target;
+  if (target.getNumOccurrences() && target != first) {
+    if (cpu.getNumOccurrences()) {
+      fail("--cpu " + cpu + ": is for target " + first + ", not " + target);
+      return nullptr;
+    }
+    name = target;
+  } else if (cpu.getNumOccurrences() || target.getNumOccurrences() ||
+             fromRecipe.empty()) {
+    if (!parseTarget(cpu, name))
+      return nullptr;
+  } else {
+    name = fromRecipe;
+    from = "target of the recipe";
+  }
+  auto choice = tenon::chooseTarget(tenon::allTargets(), name);
+  if (!choice) {
+    fail(from + ": " + llvm::toString(choice.takeError()));
+    return nullptr;
+  }
+  return choice->target;
+}
+
+/// Target, sizes and recipe. What is given beside a recipe overrides it. Null,
+/// when what is wrong has been said.
+static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
   if (!recipePath.empty()) {
     llvm::Expected<tenon::Recipe> recipe = tenon::readRecipe(recipePath);
     if (!recipe) {
       fail(llvm::toString(recipe.takeError()));
-      return false;
+      return nullptr;
     }
     options.recipe = *recipe;
   }
-  bool fromRecipe = !cpu.getNumOccurrences() && !options.recipe.target.empty();
-  if (!parseTarget(fromRecipe ? options.recipe.target : cpu, options.target))
-    return false;
+  const tenon::Target *chosen =
+      readTarget(options.recipe.target, options.target);
   std::vector<std::string> texts = options.recipe.sizes;
   if (dims.getNumOccurrences())
     texts = dims;
@@ -118,11 +149,11 @@ static bool readDecisions(tenon::CompilerOptions &options) {
     std::optional<tenon::SymbolSize> size = tenon::SymbolSize::parse(text);
     if (!size) {
       fail("--dim " + text + ": expected NAME=N, NAME=A..B or NAME~N");
-      return false;
+      return nullptr;
     }
     options.sizes.push_back(*size);
   }
-  return true;
+  return chosen;
 }
 
 int runCompile(int argc, char **argv) {
@@ -133,16 +164,17 @@ int runCompile(int argc, char **argv) {
       "example: tenon compile minilm/model.onnx -o minilm.so "
       "--dim sequence~128\n");
   tenon::CompilerOptions options;
-  if (!readDecisions(options))
+  const tenon::Target *chosen = readDecisions(options);
+  if (!chosen)
     return 1;
   bool known = stopAfter.empty() || stopAfter == "import";
   for (const tenon::Phase &phase : tenon::getPhases())
     known |= phase.name == stopAfter;
   if (!known)
     return fail("--stop-after " + stopAfter + ": there is no such phase");
-  if (!llvm::is_contained(tenon::emitKinds(), emitKind))
-    return fail("--emit " + emitKind + ": expected one of " +
-                llvm::join(tenon::emitKinds(), ", "));
+  if (!llvm::is_contained(chosen->emitKinds(), emitKind))
+    return fail("--emit " + emitKind + ": target " + chosen->name() +
+                " writes one of " + llvm::join(chosen->emitKinds(), ", "));
   options.stopAfter = stopAfter;
   options.dumpFolder = dumpPhases;
   options.emit = emitKind;

@@ -23,11 +23,11 @@ struct SymbolSize {
 };
 
 struct CompilerOptions {
-  std::string target = "x86-64-v4"; ///< a name or a facts file
+  std::string target = "x86-64-v4"; ///< a target, a machine, or a facts file
   std::vector<SymbolSize> sizes;
   std::string stopAfter;   ///< a phase's name, or empty
   std::string dumpFolder;  ///< gets N-PHASE.mlir after each phase, unless empty
-  std::string emit = "so"; ///< one of emitKinds()
+  std::string emit = "so"; ///< one of the target's emitKinds()
   Recipe recipe;           ///< its nodes; target and sizes are those above
   std::string programRuntime; ///< tenon-program.o, for emit = "exe"
 };

@@ -1,22 +1,10 @@
-// A family of kernels: which regions it takes, and how it schedules them.
+// The families of kernels that come with Tenon.
 #ifndef TENON_KERNELS_FAMILY_H
 #define TENON_KERNELS_FAMILY_H
 
-#include "tenon/Dialect/Kernel/IR/KernelOps.h"
-#include "tenon/Target/Interface/TargetFacts.h"
+#include "tenon/Target/Interface/KernelFamily.h"
 
 namespace tenon {
-
-struct KernelFamily {
-  llvm::StringRef name;
-  /// Is this region, in its first form, one of the family's?
-  bool (*matches)(kernel::RegionOp region);
-  /// Replaces the region by one in the second form (with schedule and grid; see
-  /// kernel.region). Emits a diagnostic on failure.
-  llvm::LogicalResult (*schedule)(kernel::RegionOp region,
-                                  const TargetFacts &facts,
-                                  mlir::RewriterBase &rewriter);
-};
 
 /// Each is one file in lib/Kernels. The first that matches wins.
 KernelFamily contractFamily();  ///< kernel.contract: lib/Kernels/Contract.cpp

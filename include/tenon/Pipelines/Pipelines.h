@@ -12,10 +12,11 @@ namespace tenon {
 #define GEN_PASS_REGISTRATION
 #include "tenon/Pipelines/Passes.h.inc"
 
+/// Whoever builds a phase has made sure that there is such a target.
 struct PhaseOptions : mlir::PassPipelineOptions<PhaseOptions> {
   Option<std::string> target{
       *this, "target", llvm::cl::init("x86-64-v4"),
-      llvm::cl::desc("Facts that schedules are chosen by: a name or a facts "
+      llvm::cl::desc("What code is made for: a target, a machine, or a facts "
                      "file")};
 };
 

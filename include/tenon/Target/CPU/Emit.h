@@ -2,8 +2,7 @@
 #ifndef TENON_TARGET_CPU_EMIT_H
 #define TENON_TARGET_CPU_EMIT_H
 
-#include "mlir/IR/BuiltinOps.h"
-#include "tenon/Target/Interface/TargetFacts.h"
+#include "tenon/Target/Interface/Target.h"
 
 namespace mlir {
 class OpPassManager;
@@ -11,6 +10,9 @@ class RewritePatternSet;
 } // namespace mlir
 
 namespace tenon {
+
+/// x86 processors: threads and vectors.
+const Target &cpuTarget();
 
 /// plan -> llvm dialect.
 void buildCpuLoweringPipeline(mlir::OpPassManager &pm);
@@ -26,12 +28,6 @@ void populateVectorMathPatterns(mlir::RewritePatternSet &patterns);
 /// itself, as text), "obj" and "asm" with the weights in a file
 /// beside, OUTPUT.weights; "llvm", "mlir".
 llvm::ArrayRef<llvm::StringLiteral> emitKinds();
-
-struct EmitOptions {
-  std::string kind = "so";
-  std::string modelFolder = "."; ///< that weights' file names are relative to
-  std::string programRuntime;    ///< tenon-program.o, for "exe"
-};
 
 /// Lowers a plan and writes it to `outputPath`. The file appears whole or not
 /// at all. Emits a diagnostic on failure.

@@ -7,7 +7,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "tenon/Dialect/Kernel/Transforms/Passes.h"
-#include "tenon/Kernels/Family.h"
+#include "tenon/Target/Interface/Target.h"
 
 using namespace mlir;
 
@@ -22,9 +22,11 @@ struct ScheduleRegionsPass
   using ScheduleRegionsPassBase::ScheduleRegionsPassBase;
 
   void runOnOperation() override {
-    llvm::Expected<TargetFacts> facts = readTargetFacts(target);
-    if (!facts) {
-      getOperation()->emitError(llvm::toString(facts.takeError()));
+    auto *dialect = getContext().getLoadedDialect<KernelDialect>();
+    auto *table = dialect->getRegisteredInterface<TargetTable>();
+    llvm::Expected<TargetChoice> choice = chooseTarget(table->targets, target);
+    if (!choice) {
+      getOperation()->emitError(llvm::toString(choice.takeError()));
       return signalPassFailure();
     }
     SmallVector<RegionOp> regions;
@@ -34,19 +36,20 @@ struct ScheduleRegionsPass
     });
     IRRewriter rewriter(&getContext());
     for (RegionOp region : regions)
-      if (failed(schedule(region, *facts, rewriter)))
+      if (failed(schedule(region, *choice, rewriter)))
         return signalPassFailure();
   }
 
 private:
-  static LogicalResult schedule(RegionOp region, const TargetFacts &facts,
+  static LogicalResult schedule(RegionOp region, const TargetChoice &choice,
                                 RewriterBase &rewriter) {
-    for (const KernelFamily &family : cpuFamilies())
+    ArrayRef<KernelFamily> families = choice.target->families();
+    for (const KernelFamily &family : families)
       if (family.matches(region))
-        return family.schedule(region, facts, rewriter);
+        return family.schedule(region, choice.facts, rewriter);
     InFlightDiagnostic error =
         region.emitOpError("is taken by none of the kernel families ");
-    llvm::interleaveComma(cpuFamilies(), error,
+    llvm::interleaveComma(families, error,
                           [&](const KernelFamily &f) { error << f.name; });
     return error;
   }

@@ -100,7 +100,7 @@ def ScheduleRegionsPass : Pass<"kernel-schedule-regions", "::mlir::ModuleOp"> {
     memrefs; see `kernel.region`.
   }];
   let options = [Option<"target", "target", "std::string", "\"x86-64-v4\"",
-                        "Facts to schedule for: a name or a facts file">];
+                        "What to schedule for: a target, a machine, or a facts file">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

@@ -1,0 +1,23 @@
+// A family of kernels: which regions it takes, and how it schedules them.
+#ifndef TENON_TARGET_INTERFACE_KERNELFAMILY_H
+#define TENON_TARGET_INTERFACE_KERNELFAMILY_H
+
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "tenon/Target/Interface/TargetFacts.h"
+
+namespace tenon {
+
+struct KernelFamily {
+  llvm::StringRef name;
+  /// Is this region, in its first form, one of the family's?
+  bool (*matches)(kernel::RegionOp region);
+  /// Replaces the region by one in the second form (with schedule and grid; see
+  /// kernel.region). Emits a diagnostic on failure.
+  llvm::LogicalResult (*schedule)(kernel::RegionOp region,
+                                  const TargetFacts &facts,
+                                  mlir::RewriterBase &rewriter);
+};
+
+} // namespace tenon
+
+#endif // TENON_TARGET_INTERFACE_KERNELFAMILY_H
