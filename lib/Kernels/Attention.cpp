@@ -1,9 +1,9 @@
 // Schedules kernel.attention: blocks of queries against blocks of keys with an
 // online softmax (arXiv:1805.02867, arXiv:2205.14135), on register tiles.
+#include "AttentionRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "tenon/Kernels/Family.h"
 #include <limits>
 
@@ -17,81 +17,6 @@ static constexpr int64_t keyBlock = 64;
 /// Up to this many queries cost less than transposing the keys.
 static constexpr int64_t fewQueries = 3;
 
-/// Largest head size: its scratch is on the stack.
-static constexpr int64_t largestHead = 512;
-
-static AttentionOp findAttention(RegionOp region) {
-  for (Operation &op : region.getBody().front())
-    if (auto attention = dyn_cast<AttentionOp>(op))
-      return attention;
-  return nullptr;
-}
-
-static LogicalResult check(RegionOp region, AttentionOp op) {
-  for (Operation &other : region.getBody().front())
-    if (&other != op &&
-        !isa<YieldOp, tensor::EmptyOp, tensor::DimOp, arith::ConstantOp>(other))
-      return other.emitOpError("cannot stand beside a kernel.attention");
-  Operation *yield = region.getBody().front().getTerminator();
-  if (region.getNumResults() != 1 || yield->getOperand(0) != op.getOutput())
-    return region.emitOpError("has ")
-           << region.getNumResults() << " results, but attention yields one";
-  for (Value value : {op.getQuery(), op.getKey(), op.getValue()}) {
-    auto type = cast<RankedTensorType>(value.getType());
-    if (type.getRank() != 4 || !type.getElementType().isF32() ||
-        !isa<BlockArgument>(value))
-      return op.emitOpError("needs inputs of its region of rank 4 and type "
-                            "f32, but found ")
-             << type;
-  }
-  if (op.getMask()) {
-    auto type = cast<RankedTensorType>(op.getMask().getType());
-    if (type.getRank() > 4 || !isa<BlockArgument>(op.getMask()) ||
-        !(type.getElementType().isF32() || type.getElementType().isInteger(1)))
-      return op.emitOpError("needs a mask of f32 or i1, of rank at most 4, "
-                            "from its region's inputs, but found ")
-             << type;
-  }
-  auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {
-    int64_t size =
-        cast<RankedTensorType>(value.getType()).getDimSize(layout[3]);
-    if (ShapedType::isDynamic(size) || size > largestHead)
-      return op.emitOpError("needs a static head size of at most ")
-             << largestHead << ", but found " << value.getType();
-    return success();
-  };
-  if (failed(checkHead(op.getQuery(), op.getQueryLayout())))
-    return failure();
-  return checkHead(op.getValue(), op.getValueLayout());
-}
-
-namespace {
-
-/// A rank-4 operand read in logical order (batch, heads, sequence, size).
-struct Heads {
-  Value flat;
-  SmallVector<Value> sizes, strides;
-
-  FlatMatrix at(TileBuilder &t, Value batch, Value head, Value row) const {
-    Value offset = t.add(t.mul(batch, strides[0]), t.mul(head, strides[1]));
-    return {flat, t.add(offset, t.mul(row, strides[2])), strides[2],
-            strides[3]};
-  }
-};
-
-} // namespace
-
-static Heads readHeads(TileBuilder &t, Value memref, ArrayRef<int64_t> layout) {
-  SmallVector<Value> sizes = t.sizes(memref), strides = t.strides(sizes);
-  Heads result;
-  result.flat = t.flatten(memref);
-  for (int64_t dim : layout) {
-    result.sizes.push_back(sizes[dim]);
-    result.strides.push_back(strides[dim]);
-  }
-  return result;
-}
-
 /// Is the size dimension the last one stored?
 static bool isContiguous(ArrayRef<int64_t> layout) { return layout[3] == 3; }
 
@@ -102,7 +27,7 @@ struct AttentionBody {
   TileBuilder &t;
   AttentionOp op;
   int64_t lanes, queryBlock;
-  Heads query, key, value, output;
+  AttentionHeads query, key, value, output;
   Value mask; // or null
   Value scores, keys, values, sums, largest, totals;
   int64_t head, paddedValue; // E, and E rounded up to panels
@@ -371,7 +296,7 @@ static LogicalResult scheduleAttention(RegionOp region,
                                        const TargetFacts &facts,
                                        RewriterBase &rewriter) {
   AttentionOp op = findAttention(region);
-  if (failed(check(region, op)))
+  if (failed(checkAttention(region, op)))
     return failure();
   int64_t lanes = facts.vectorBytes / 4;
   int64_t queryBlock = 8 * TileBuilder::tileRows(lanes);

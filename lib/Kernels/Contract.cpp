@@ -1,10 +1,9 @@
 // Schedules kernel.contract with an elementwise epilogue: panels of 32 columns,
 // register tiles over them, and the epilogue on rows that are still in L1.
+#include "ContractRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "VectorBody.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 #include "tenon/Kernels/Family.h"
 
@@ -24,123 +23,7 @@ constexpr int64_t blockDepth = 128;
 /// 50 microseconds of one core.
 constexpr int64_t tileWork = 3000000;
 
-struct Contraction {
-  ContractOp op;
-  linalg::GenericOp epilogue; // or null
-  BlockArgument lhs, rhs;
-};
-
 } // namespace
-
-static ContractOp findContract(RegionOp region) {
-  for (Operation &op : region.getBody().front())
-    if (auto contract = dyn_cast<ContractOp>(op))
-      return contract;
-  return nullptr;
-}
-
-/// Reads the body of a region in its first form; says what it cannot take.
-static FailureOr<Contraction> analyze(RegionOp region) {
-  Contraction result{findContract(region), nullptr, {}, {}};
-  result.lhs = dyn_cast<BlockArgument>(result.op.getLhs());
-  result.rhs = dyn_cast<BlockArgument>(result.op.getRhs());
-  if (!result.lhs || !result.rhs)
-    return result.op.emitOpError("must read inputs of its region");
-  auto element = result.op.getOutput().getType();
-  Type type = cast<RankedTensorType>(element).getElementType();
-  for (Value operand : {result.op.getLhs(), result.op.getRhs()}) {
-    Type found = cast<RankedTensorType>(operand.getType()).getElementType();
-    // Packed weights may be bytes, which are widened in registers.
-    bool isWidened = operand == result.op.getRhs() && result.op.getPacked() &&
-                     found.isInteger(8) && type.isF32();
-    if ((found != type && !isWidened) || !type.isIntOrFloat() ||
-        type.isInteger(1))
-      return result.op.emitOpError("multiplies ")
-             << operand.getType() << " into " << element
-             << ", but operands and result must have one element type";
-  }
-  Value last = result.op.getOutput();
-  for (Operation &op : region.getBody().front()) {
-    if (isa<ContractOp, YieldOp, tensor::EmptyOp, tensor::DimOp,
-            arith::ConstantOp>(op))
-      continue;
-    auto generic = dyn_cast<linalg::GenericOp>(op);
-    if (!generic || result.epilogue)
-      return op.emitOpError("cannot stand beside a kernel.contract");
-    result.epilogue = generic;
-    last = generic->getResult(0);
-  }
-  Operation *yield = region.getBody().front().getTerminator();
-  if (region.getNumResults() != 1 || yield->getOperand(0) != last)
-    return region.emitOpError("has ")
-           << region.getNumResults()
-           << " results, but a contract yields one, the last value computed";
-  auto output = cast<RankedTensorType>(last.getType());
-  if (output.getElementType().isInteger(1))
-    return region.emitOpError("cannot write ") << output << " by vectors";
-  if (linalg::GenericOp generic = result.epilogue) {
-    if (generic.getNumDpsInits() != 1 ||
-        generic.getNumParallelLoops() != generic.getNumLoops() ||
-        !generic.getIndexingMapsArray().back().isIdentity() ||
-        !generic.getBody()->getArguments().back().use_empty())
-      return generic.emitOpError(
-          "is no elementwise epilogue of a kernel.contract");
-    for (OpOperand *input : generic.getDpsInputOperands()) {
-      AffineMap map = generic.getMatchingIndexingMap(input);
-      bool readable = input->get() == result.op.getOutput()
-                          ? map.isIdentity()
-                          : isa<BlockArgument>(input->get()) ||
-                                constantScalar(input->get());
-      if (!readable)
-        return generic.emitOpError("reads operand ")
-               << input->getOperandNumber() << " through "
-               << AffineMapAttr::get(map) << ", which an epilogue cannot";
-      for (AffineExpr expr : map.getResults())
-        if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
-          return generic.emitOpError("reads operand ")
-                 << input->getOperandNumber() << " through "
-                 << AffineMapAttr::get(map) << ", which an epilogue cannot";
-    }
-    for (Operation &op : *generic.getBody()) {
-      if (!isa<arith::ConstantOp, linalg::YieldOp>(op) &&
-          !OpTrait::hasElementwiseMappableTraits(&op))
-        return op.emitOpError("cannot run on vectors in an epilogue");
-      for (Value operand : op.getOperands())
-        if (operand.getParentBlock() != generic.getBody() &&
-            !constantScalar(operand) && !isa<BlockArgument>(operand))
-          return op.emitOpError("reads a value outside of its epilogue");
-    }
-  }
-  return result;
-}
-
-/// Offset of the matrix of an operand at `coordinates` of the result's leading
-/// dimensions, which the operand's broadcast to.
-static Value batchOffset(TileBuilder &t, ArrayRef<Value> operandSizes,
-                         ArrayRef<Value> coordinates) {
-  SmallVector<Value> strides = t.strides(operandSizes);
-  size_t leading = operandSizes.size() - 2;
-  Value offset = t.index(0);
-  for (size_t dim = 0; dim < leading; ++dim) {
-    Value coordinate = coordinates[coordinates.size() - leading + dim];
-    Value single = t.equal(operandSizes[dim], t.index(1));
-    Value used = t.b.createOrFold<arith::SelectOp>(t.loc, single, t.index(0),
-                                                   coordinate);
-    offset = t.add(offset, t.mul(used, strides[dim]));
-  }
-  return offset;
-}
-
-/// Sizes of the region's result outside of it.
-static SmallVector<Value> resultSizes(TileBuilder &t, RegionOp region) {
-  SmallVector<Value> result;
-  auto dynamic = region.getSizes().begin();
-  for (int64_t size :
-       cast<RankedTensorType>(region.getResult(0).getType()).getShape())
-    result.push_back(ShapedType::isDynamic(size) ? Value(*dynamic++)
-                                                 : t.index(size));
-  return result;
-}
 
 namespace {
 
@@ -250,7 +133,7 @@ static void finishRow(TileBuilder &t, Contraction contraction,
 
 static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
                                       RewriterBase &rewriter) {
-  FailureOr<Contraction> analyzed = analyze(region);
+  FailureOr<Contraction> analyzed = analyzeContraction(region);
   if (failed(analyzed))
     return failure();
   Contraction contraction = *analyzed;
@@ -288,8 +171,8 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPoint(region);
   TileBuilder outside{rewriter, loc};
-  Value gridSize = buildGrid(outside, resultSizes(outside, region), collapsed,
-                             rowBlock, panelGroup)
+  Value gridSize = buildGrid(outside, getResultSizes(rewriter, region, 0),
+                             collapsed, rowBlock, panelGroup)
                        .total;
   auto schedule = ScheduleAttr::get(region.getContext(), "contract",
                                     {rowBlock, panelGroup}, lanes);

@@ -1,6 +1,7 @@
 // The family that takes whatever is one linalg.generic: loops over its result,
 // in vectors where every operand is contiguous or constant along a row.
 #include "ScheduledRegion.h"
+#include "ThreadBlock.h"
 #include "TileBuilder.h"
 #include "VectorBody.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -105,12 +106,7 @@ public:
   }
 
   void build() {
-    for (auto [dim, kind] : llvm::enumerate(nest.main.getIteratorTypesArray()))
-      (kind == utils::IteratorType::parallel ? parallel : reduced)
-          .push_back(dim);
-    for (unsigned dim = 0; dim < nest.main.getNumLoops(); ++dim)
-      sizes.push_back(sizeOf(dim));
-    coordinates.assign(sizes.size(), t.index(0));
+    collectLoops();
     if (parallel.empty()) {
       t.forEach(region.begin, region.end, 1, [&](Value) { buildElement(); });
     } else if (parallel.size() == 1) {
@@ -134,7 +130,37 @@ public:
     }
   }
 
+  /// The same, one element of the result for each thread of a block.
+  void buildPerThread() {
+    collectLoops();
+    SmallVector<Value> space;
+    for (unsigned dim : parallel)
+      space.push_back(sizes[dim]);
+    Value count = t.product(space);
+    Value thread = ThreadBlock{t}.thread();
+    t.forEach(region.begin, region.end, 1, [&](Value tile) {
+      Value element = t.add(t.mul(tile, t.index(blockThreads)), thread);
+      Value exists = arith::CmpIOp::create(
+          t.b, t.loc, arith::CmpIPredicate::slt, element, count);
+      t.when(exists, [&] {
+        for (auto [dim, value] :
+             llvm::zip(parallel, t.delinearize(element, space)))
+          coordinates[dim] = value;
+        buildElement();
+      });
+    });
+  }
+
 private:
+  void collectLoops() {
+    for (auto [dim, kind] : llvm::enumerate(nest.main.getIteratorTypesArray()))
+      (kind == utils::IteratorType::parallel ? parallel : reduced)
+          .push_back(dim);
+    for (unsigned dim = 0; dim < nest.main.getNumLoops(); ++dim)
+      sizes.push_back(sizeOf(dim));
+    coordinates.assign(sizes.size(), t.index(0));
+  }
+
   Value bufferOf(Value operand) {
     return region.argument(cast<BlockArgument>(operand));
   }
@@ -394,8 +420,30 @@ LogicalResult scheduleLoops(RegionOp region, const TargetFacts &facts,
   return success();
 }
 
+LogicalResult scheduleThreadLoops(RegionOp region, const TargetFacts &,
+                                  RewriterBase &rewriter) {
+  LoopNest nest = *getLoopNest(region);
+  rewriter.setInsertionPoint(region);
+  TileBuilder t{rewriter, region.getLoc()};
+  Value grid =
+      t.ceilDiv(t.product(getResultSizes(rewriter, region, 0)), blockThreads);
+  auto schedule =
+      ScheduleAttr::get(region.getContext(), "thread-loops",
+                        ArrayRef<int64_t>{blockThreads}, blockThreads);
+  ScheduledRegion scheduled =
+      createScheduledRegion(rewriter, region, grid, schedule);
+  LoopsBuilder(region, nest, scheduled, rewriter, /*lanes=*/1).buildPerThread();
+  YieldOp::create(rewriter, region.getLoc(), ValueRange());
+  rewriter.replaceOp(region, scheduled.op);
+  return success();
+}
+
 } // namespace
 
 KernelFamily loopsFamily() { return {"loops", matchesLoops, scheduleLoops}; }
+
+KernelFamily threadLoopsFamily() {
+  return {"thread-loops", matchesLoops, scheduleThreadLoops};
+}
 
 } // namespace tenon

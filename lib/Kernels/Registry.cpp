@@ -10,4 +10,11 @@ llvm::ArrayRef<KernelFamily> cpuFamilies() {
   return families;
 }
 
+llvm::ArrayRef<KernelFamily> gpuFamilies() {
+  static const KernelFamily families[] = {
+      tensorContractFamily(), threadContractFamily(), warpAttentionFamily(),
+      warpRowFamily(), threadLoopsFamily()};
+  return families;
+}
+
 } // namespace tenon

@@ -1,5 +1,6 @@
 // Softmax and norms: each row of the last dimension is read a few times, while
 // it is in the nearest cache, by vectors.
+#include "RowRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -11,9 +12,8 @@ using namespace mlir;
 using namespace tenon::kernel;
 
 namespace tenon {
-namespace {
 
-Operation *getAnchor(RegionOp region) {
+Operation *findRowAnchor(RegionOp region) {
   Block &body = region.getBody().front();
   Operation *anchor = &body.front();
   if (!isa<SoftmaxOp, NormOp>(anchor) || anchor->getNextNode() != &body.back())
@@ -22,7 +22,9 @@ Operation *getAnchor(RegionOp region) {
   return type.getElementType().isF32() && type.getRank() > 0 ? anchor : nullptr;
 }
 
-bool matchesRow(RegionOp region) { return getAnchor(region) != nullptr; }
+namespace {
+
+bool matchesRow(RegionOp region) { return findRowAnchor(region) != nullptr; }
 
 /// Walks one row in vectors; what is left over goes through a mask.
 class RowBuilder {
@@ -182,7 +184,7 @@ void buildNormRow(RowBuilder &r, NormOp op, Value input, Value scale,
 
 LogicalResult scheduleRow(RegionOp region, const TargetFacts &facts,
                           RewriterBase &rewriter) {
-  Operation *anchor = getAnchor(region);
+  Operation *anchor = findRowAnchor(region);
   Location loc = region.getLoc();
   rewriter.setInsertionPoint(region);
   SmallVector<Value> sizes = getResultSizes(rewriter, region, 0);

@@ -1,4 +1,4 @@
-// Clones elementwise bodies on vectors: epilogues of contractions, loops.
+// Clones elementwise bodies: epilogues of contractions, loops.
 #include "VectorBody.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -35,6 +35,28 @@ Value cloneOnVectors(TileBuilder &t, linalg::GenericOp generic,
     Operation *clone = t.b.clone(op, map);
     for (Value result : clone->getResults())
       result.setType(VectorType::get(lanes, result.getType()));
+  }
+  Operation &yield = *generic.getBody()->getTerminator();
+  mapOuter(yield);
+  return map.lookup(yield.getOperand(0));
+}
+
+Value cloneOnScalars(TileBuilder &t, linalg::GenericOp generic,
+                     ValueRange inputs, function_ref<Value(Value)> outer) {
+  IRMapping map;
+  map.map(generic.getBody()->getArguments().drop_back(), inputs);
+  auto mapOuter = [&](Operation &op) {
+    for (Value operand : op.getOperands())
+      if (!map.contains(operand)) {
+        TypedAttr scalar = constantScalar(operand);
+        map.map(operand,
+                scalar ? Value(arith::ConstantOp::create(t.b, t.loc, scalar))
+                       : outer(operand));
+      }
+  };
+  for (Operation &op : generic.getBody()->without_terminator()) {
+    mapOuter(op);
+    t.b.clone(op, map);
   }
   Operation &yield = *generic.getBody()->getTerminator();
   mapOuter(yield);

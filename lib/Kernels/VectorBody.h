@@ -1,4 +1,4 @@
-// An elementwise body, written for scalars, on vectors.
+// An elementwise body, cloned on vectors or on scalars.
 #ifndef TENON_LIB_KERNELS_VECTORBODY_H
 #define TENON_LIB_KERNELS_VECTORBODY_H
 
@@ -18,6 +18,11 @@ mlir::Value cloneOnVectors(TileBuilder &t, mlir::linalg::GenericOp generic,
                            mlir::ValueRange inputs,
                            llvm::function_ref<mlir::Value(mlir::Value)> outer,
                            int64_t lanes);
+
+/// The same for scalars.
+mlir::Value cloneOnScalars(TileBuilder &t, mlir::linalg::GenericOp generic,
+                           mlir::ValueRange inputs,
+                           llvm::function_ref<mlir::Value(mlir::Value)> outer);
 
 } // namespace tenon
 

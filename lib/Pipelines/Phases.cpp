@@ -16,9 +16,11 @@ static const Phase phases[] = {
      buildFusePipeline, "func,scf,kernel,linalg,tensor,arith,math"},
     {"schedule", "Phase 5: give every region loops on memory",
      buildSchedulePipeline,
-     "func,scf,kernel,linalg,tensor,arith,math,vector,affine,memref,llvm"},
+     "func,scf,kernel,linalg,tensor,arith,math,vector,affine,memref,llvm,gpu,"
+     "nvvm"},
     {"plan", "Phase 6: buffers, launches, and places in the arena",
-     buildPlanPipeline, "func,scf,plan,arith,math,memref,vector,affine,llvm"},
+     buildPlanPipeline,
+     "func,scf,plan,arith,math,memref,vector,affine,llvm,gpu,nvvm"},
     {"emit", "Phase 7: host code and kernels as llvm", buildEmitPipeline,
      "llvm"},
 };

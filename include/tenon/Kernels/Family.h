@@ -14,6 +14,19 @@ KernelFamily loopsFamily(); ///< one linalg.generic: lib/Kernels/Loops.cpp
 
 llvm::ArrayRef<KernelFamily> cpuFamilies();
 
+/// Families for GPUs. One tile of a grid is a block of threads, all of which
+/// run the body; the ops of `gpu` say which of them does what.
+KernelFamily tensorContractFamily(); ///< lib/Kernels/TensorContract.cpp
+KernelFamily threadContractFamily(); ///< lib/Kernels/ThreadContract.cpp
+KernelFamily warpAttentionFamily();  ///< lib/Kernels/WarpAttention.cpp
+KernelFamily warpRowFamily();        ///< lib/Kernels/WarpRow.cpp
+KernelFamily threadLoopsFamily();    ///< lib/Kernels/Loops.cpp
+
+llvm::ArrayRef<KernelFamily> gpuFamilies();
+
+/// Threads of a block, in every kernel of these families.
+constexpr int64_t blockThreads = 128;
+
 } // namespace tenon
 
 #endif // TENON_KERNELS_FAMILY_H

@@ -103,7 +103,8 @@ def ScheduleRegionsPass : Pass<"kernel-schedule-regions", "::mlir::ModuleOp"> {
                         "What to schedule for: a target, a machine, or a facts file">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
-    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect", "::tenon::kernel::KernelDialect",
     "::mlir::vector::VectorDialect"
   ];
 }

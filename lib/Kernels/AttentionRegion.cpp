@@ -1,0 +1,73 @@
+// Reads regions around a kernel.attention.
+#include "AttentionRegion.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace tenon;
+using namespace tenon::kernel;
+
+/// Largest head size: its scratch is on the stack, or in registers.
+static constexpr int64_t largestHead = 512;
+
+AttentionOp tenon::findAttention(RegionOp region) {
+  for (Operation &op : region.getBody().front())
+    if (auto attention = dyn_cast<AttentionOp>(op))
+      return attention;
+  return nullptr;
+}
+
+LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
+  for (Operation &other : region.getBody().front())
+    if (&other != op &&
+        !isa<YieldOp, tensor::EmptyOp, tensor::DimOp, arith::ConstantOp>(other))
+      return other.emitOpError("cannot stand beside a kernel.attention");
+  Operation *yield = region.getBody().front().getTerminator();
+  if (region.getNumResults() != 1 || yield->getOperand(0) != op.getOutput())
+    return region.emitOpError("has ")
+           << region.getNumResults() << " results, but attention yields one";
+  for (Value value : {op.getQuery(), op.getKey(), op.getValue()}) {
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.getRank() != 4 || !type.getElementType().isF32() ||
+        !isa<BlockArgument>(value))
+      return op.emitOpError("needs inputs of its region of rank 4 and type "
+                            "f32, but found ")
+             << type;
+  }
+  if (op.getMask()) {
+    auto type = cast<RankedTensorType>(op.getMask().getType());
+    if (type.getRank() > 4 || !isa<BlockArgument>(op.getMask()) ||
+        !(type.getElementType().isF32() || type.getElementType().isInteger(1)))
+      return op.emitOpError("needs a mask of f32 or i1, of rank at most 4, "
+                            "from its region's inputs, but found ")
+             << type;
+  }
+  auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {
+    int64_t size =
+        cast<RankedTensorType>(value.getType()).getDimSize(layout[3]);
+    if (ShapedType::isDynamic(size) || size > largestHead)
+      return op.emitOpError("needs a static head size of at most ")
+             << largestHead << ", but found " << value.getType();
+    return success();
+  };
+  if (failed(checkHead(op.getQuery(), op.getQueryLayout())))
+    return failure();
+  return checkHead(op.getValue(), op.getValueLayout());
+}
+
+AttentionHeads tenon::readHeads(TileBuilder &t, Value memref,
+                                ArrayRef<int64_t> layout) {
+  SmallVector<Value> sizes = t.sizes(memref), strides = t.strides(sizes);
+  AttentionHeads result;
+  result.flat = t.flatten(memref);
+  for (int64_t dim : layout) {
+    result.sizes.push_back(sizes[dim]);
+    result.strides.push_back(strides[dim]);
+  }
+  return result;
+}
+
+FlatMatrix AttentionHeads::at(TileBuilder &t, Value batch, Value head,
+                              Value row) const {
+  Value offset = t.add(t.mul(batch, strides[0]), t.mul(head, strides[1]));
+  return {flat, t.add(offset, t.mul(row, strides[2])), strides[2], strides[3]};
+}

@@ -1,0 +1,141 @@
+// Reads regions around a kernel.contract.
+#include "ContractRegion.h"
+#include "VectorBody.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace tenon;
+using namespace tenon::kernel;
+
+ContractOp tenon::findContract(RegionOp region) {
+  for (Operation &op : region.getBody().front())
+    if (auto contract = dyn_cast<ContractOp>(op))
+      return contract;
+  return nullptr;
+}
+
+FailureOr<Contraction> tenon::analyzeContraction(RegionOp region) {
+  Contraction result{findContract(region), nullptr, {}, {}};
+  result.lhs = dyn_cast<BlockArgument>(result.op.getLhs());
+  result.rhs = dyn_cast<BlockArgument>(result.op.getRhs());
+  if (!result.lhs || !result.rhs)
+    return result.op.emitOpError("must read inputs of its region");
+  auto element = result.op.getOutput().getType();
+  Type type = cast<RankedTensorType>(element).getElementType();
+  for (Value operand : {result.op.getLhs(), result.op.getRhs()}) {
+    Type found = cast<RankedTensorType>(operand.getType()).getElementType();
+    // Packed weights may be bytes, which are widened in registers.
+    bool isWidened = operand == result.op.getRhs() && result.op.getPacked() &&
+                     found.isInteger(8) && type.isF32();
+    if ((found != type && !isWidened) || !type.isIntOrFloat() ||
+        type.isInteger(1))
+      return result.op.emitOpError("multiplies ")
+             << operand.getType() << " into " << element
+             << ", but operands and result must have one element type";
+  }
+  Value last = result.op.getOutput();
+  for (Operation &op : region.getBody().front()) {
+    if (isa<ContractOp, YieldOp, tensor::EmptyOp, tensor::DimOp,
+            arith::ConstantOp>(op))
+      continue;
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    if (!generic || result.epilogue)
+      return op.emitOpError("cannot stand beside a kernel.contract");
+    result.epilogue = generic;
+    last = generic->getResult(0);
+  }
+  Operation *yield = region.getBody().front().getTerminator();
+  if (region.getNumResults() != 1 || yield->getOperand(0) != last)
+    return region.emitOpError("has ")
+           << region.getNumResults()
+           << " results, but a contract yields one, the last value computed";
+  auto output = cast<RankedTensorType>(last.getType());
+  if (output.getElementType().isInteger(1))
+    return region.emitOpError("cannot write ") << output << " by vectors";
+  if (linalg::GenericOp generic = result.epilogue) {
+    if (generic.getNumDpsInits() != 1 ||
+        generic.getNumParallelLoops() != generic.getNumLoops() ||
+        !generic.getIndexingMapsArray().back().isIdentity() ||
+        !generic.getBody()->getArguments().back().use_empty())
+      return generic.emitOpError(
+          "is no elementwise epilogue of a kernel.contract");
+    for (OpOperand *input : generic.getDpsInputOperands()) {
+      AffineMap map = generic.getMatchingIndexingMap(input);
+      bool readable = input->get() == result.op.getOutput()
+                          ? map.isIdentity()
+                          : isa<BlockArgument>(input->get()) ||
+                                constantScalar(input->get());
+      if (!readable)
+        return generic.emitOpError("reads operand ")
+               << input->getOperandNumber() << " through "
+               << AffineMapAttr::get(map) << ", which an epilogue cannot";
+      for (AffineExpr expr : map.getResults())
+        if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
+          return generic.emitOpError("reads operand ")
+                 << input->getOperandNumber() << " through "
+                 << AffineMapAttr::get(map) << ", which an epilogue cannot";
+    }
+    for (Operation &op : *generic.getBody()) {
+      if (!isa<arith::ConstantOp, linalg::YieldOp>(op) &&
+          !OpTrait::hasElementwiseMappableTraits(&op))
+        return op.emitOpError("cannot run on vectors in an epilogue");
+      for (Value operand : op.getOperands())
+        if (operand.getParentBlock() != generic.getBody() &&
+            !constantScalar(operand) && !isa<BlockArgument>(operand))
+          return op.emitOpError("reads a value outside of its epilogue");
+    }
+  }
+  return result;
+}
+
+Value tenon::batchOffset(TileBuilder &t, ArrayRef<Value> operandSizes,
+                         ArrayRef<Value> coordinates) {
+  SmallVector<Value> strides = t.strides(operandSizes);
+  size_t leading = operandSizes.size() - 2;
+  Value offset = t.index(0);
+  for (size_t dim = 0; dim < leading; ++dim) {
+    Value coordinate = coordinates[coordinates.size() - leading + dim];
+    Value single = t.equal(operandSizes[dim], t.index(1));
+    Value used = t.b.createOrFold<arith::SelectOp>(t.loc, single, t.index(0),
+                                                   coordinate);
+    offset = t.add(offset, t.mul(used, strides[dim]));
+  }
+  return offset;
+}
+
+FlatMatrix tenon::matrixOf(TileBuilder &t, Value memref, bool transposed,
+                           ArrayRef<Value> batch) {
+  SmallVector<Value> sizes = t.sizes(memref);
+  Value offset = batch.empty() ? t.index(0) : batchOffset(t, sizes, batch);
+  FlatMatrix matrix{t.flatten(memref), offset, sizes.back(), t.index(1)};
+  if (transposed)
+    std::swap(matrix.row, matrix.column);
+  return matrix;
+}
+
+Value tenon::buildEpilogue(TileBuilder &t, Contraction contraction,
+                           function_ref<Value(Value)> buffer, Value value,
+                           ArrayRef<Value> coordinates) {
+  linalg::GenericOp generic = contraction.epilogue;
+  if (!generic)
+    return value;
+  SmallVector<Value> arguments;
+  for (OpOperand *input : generic.getDpsInputOperands()) {
+    if (input->get() == contraction.op.getOutput()) {
+      arguments.push_back(value);
+    } else if (TypedAttr scalar = constantScalar(input->get())) {
+      arguments.push_back(arith::ConstantOp::create(t.b, t.loc, scalar));
+    } else {
+      SmallVector<Value> position;
+      for (AffineExpr expr : generic.getMatchingIndexingMap(input).getResults())
+        if (auto dim = dyn_cast<AffineDimExpr>(expr))
+          position.push_back(coordinates[dim.getPosition()]);
+        else
+          position.push_back(
+              t.index(cast<AffineConstantExpr>(expr).getValue()));
+      arguments.push_back(
+          memref::LoadOp::create(t.b, t.loc, buffer(input->get()), position));
+    }
+  }
+  return cloneOnScalars(t, generic, arguments, buffer);
+}
