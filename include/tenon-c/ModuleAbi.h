@@ -16,6 +16,14 @@
 typedef void (*tn_kernel)(void *const *buffers, const int64_t *sizes,
                           int64_t begin, int64_t end);
 
+/* What run_grid gets in the place of a kernel whose code is a device's. Its
+ * parameters are `buffers` pointers, then `sizes` int64_t: what a tn_kernel
+ * finds in its arrays. A launch has `grid` blocks of `threads` threads. */
+typedef struct tn_device_kernel {
+  const char *name; /* of its entry in tenon_device_code */
+  int64_t buffers, sizes, threads;
+} tn_device_kernel;
+
 /* One run. The runtime fills it; the artifact reads it. */
 typedef struct tn_frame {
   void *const *inputs;    /* base addresses, in the order of the description */
@@ -66,6 +74,12 @@ typedef struct tn_frame {
  *
  * Runs the model.
  * void tenon_run(tn_frame *frame);
+ *
+ * Only if the kernels run on an NVIDIA GPU: PTX, ending with a 0 byte. All base
+ * addresses in the frame, weights included, are then the device's, the kernel
+ * that run_grid gets is a tn_device_kernel, and run_grid may return before the
+ * launch is done, as long as launches are done in order.
+ * const char tenon_device_code[];
  *
  * Weights lie behind the last byte that the ELF headers know of, at a multiple
  * of 4096. The ELF note with name "Tenon" and type 1 holds four little-endian

@@ -21,6 +21,7 @@ typedef enum tn_status {
       2,               /* the file is missing, damaged or of another version */
   TN_ERROR_INPUT = 3,  /* an input does not fit the model */
   TN_ERROR_MEMORY = 4, /* out of memory, or a memory check failed */
+  TN_ERROR_DEVICE = 5, /* no GPU, or its driver refused; the message says why */
 } tn_status;
 
 /* Element types, with the numbers of ONNX's TensorProto.DataType. */

@@ -41,4 +41,7 @@ Module::Module(const std::string &path) : file(path) {
   run = reinterpret_cast<RunFunction>(find(path, "tenon_run"));
   text = parseDescription(
       static_cast<const char *>(find(path, "tenon_description")));
+  if (void *ptx = dlsym(library.get(), "tenon_device_code"))
+    deviceCode = std::make_unique<DeviceCode>(static_cast<const char *>(ptx),
+                                              weights(), text.weightBytes);
 }

@@ -4,6 +4,7 @@
 
 #include "ArtifactFile.h"
 #include "Description.h"
+#include "DeviceCode.h"
 #include "tenon-c/ModuleAbi.h"
 #include <memory>
 
@@ -21,6 +22,8 @@ public:
 
   const Description &description() const { return text; }
   const uint8_t *weights() const { return file.weights(); }
+  /// Null where the kernels are the CPU's.
+  DeviceCode *device() const { return deviceCode.get(); }
   SizesFunction sizes = nullptr;
   RunFunction run = nullptr;
 
@@ -33,6 +36,7 @@ private:
   ArtifactFile file;
   std::unique_ptr<void, Closer> library;
   Description text;
+  std::unique_ptr<DeviceCode> deviceCode;
 };
 
 } // namespace tenon::runtime

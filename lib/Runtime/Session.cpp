@@ -43,7 +43,7 @@ static const char *typeName(int32_t type) {
 Session::Session(std::shared_ptr<const Module> module,
                  tn_session_options options)
     : module(std::move(module)), options(options),
-      pool(threadCount(options.threads)) {
+      pool(this->module->device() ? 1 : threadCount(options.threads)) {
   const Description &text = this->module->description();
   inputs.resize(text.inputs.size());
   outputs = std::vector<Output>(text.outputs.size());
@@ -59,6 +59,12 @@ Session::Session(std::shared_ptr<const Module> module,
   }
   outputSizes.resize(ranks);
   times.resize(text.launches.size());
+  if (!this->module->device())
+    return;
+  if (options.check_memory)
+    fail(TN_ERROR_ARGUMENT, "memory is checked on the CPU only, but this "
+                            "artifact runs on a GPU");
+  device = std::make_unique<DeviceRun>(*this->module->device());
 }
 
 void Session::setInput(int number, const tn_tensor &tensor) {
@@ -186,7 +192,8 @@ void Session::resolve() {
 void Session::allocate() {
   const Description &text = module->description();
   int64_t guard = options.check_memory ? guardBytes : 0;
-  uint8_t *scratch = arena.reserve(size_t(neededArena + guard));
+  uint8_t *scratch =
+      device ? nullptr : arena.reserve(size_t(neededArena + guard));
   if (options.check_memory) {
     std::memset(scratch, unsetByte, size_t(neededArena));
     std::memset(scratch + neededArena, guardByte, size_t(guard));
@@ -243,14 +250,45 @@ void Session::runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
     return session.pool.run(kernel, buffers, sizes, grid);
   Clock::time_point begin = Clock::now();
   session.pool.run(kernel, buffers, sizes, grid);
-  int64_t taken = nanoseconds(Clock::now() - begin);
-  if (launch < 0 || size_t(launch) >= session.times.size())
+  session.addTime(launch, begin);
+}
+
+void Session::runDeviceGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
+                            void *const *buffers, const int64_t *sizes,
+                            int64_t grid) {
+  Session &session = *static_cast<Session *>(frame->session);
+  Clock::time_point begin = Clock::now();
+  session.device->launch(kernel, buffers, sizes, grid);
+  if (!session.options.profile)
     return;
-  LaunchTime &time = session.times[launch];
+  session.device->wait();
+  session.addTime(launch, begin);
+}
+
+void Session::addTime(int64_t launch, Clock::time_point begin) {
+  int64_t taken = nanoseconds(Clock::now() - begin);
+  if (launch < 0 || size_t(launch) >= times.size())
+    return;
+  LaunchTime &time = times[launch];
   ++time.calls;
   time.nanoseconds += taken;
-  time.lastBegin = nanoseconds(begin - session.runBegin);
+  time.lastBegin = nanoseconds(begin - runBegin);
   time.last = taken;
+}
+
+void Session::runOnDevice(tn_frame &frame) {
+  std::vector<tn_tensor> given, wanted;
+  for (const Input &input : inputs) {
+    given.push_back(input.tensor);
+    given.back().bytes =
+        tensorBytes(input.tensor.type, input.tensor.dims, input.tensor.rank);
+  }
+  for (const Output &output : outputs)
+    wanted.push_back(output.tensor);
+  frame.run_grid = runDeviceGrid;
+  device->begin(frame, given, wanted, neededArena);
+  module->run(&frame);
+  device->end(wanted);
 }
 
 void Session::run() {
@@ -266,7 +304,10 @@ void Session::run() {
   frame.run_grid = runGrid;
   frame.session = this;
   runBegin = Clock::now();
-  module->run(&frame);
+  if (device)
+    runOnDevice(frame);
+  else
+    module->run(&frame);
   runTime += nanoseconds(Clock::now() - runBegin);
   if (options.check_memory)
     checkGuards();

@@ -3,6 +3,7 @@
 #define TENON_RUNTIME_SESSION_H
 
 #include "Arena.h"
+#include "DeviceRun.h"
 #include "Module.h"
 #include "ThreadPool.h"
 #include <chrono>
@@ -22,7 +23,9 @@ public:
   void run();
 
   tn_tensor output(int number) const;
-  int64_t arenaBytes() const { return int64_t(arena.capacity()); }
+  int64_t arenaBytes() const {
+    return device ? device->arenaBytes() : int64_t(arena.capacity());
+  }
 
   struct LaunchTime {
     int64_t calls = 0, nanoseconds = 0, lastBegin = 0, last = 0;
@@ -50,6 +53,11 @@ private:
   void checkGuards() const;
   static void runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
                       void *const *buffers, const int64_t *sizes, int64_t grid);
+  static void runDeviceGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
+                            void *const *buffers, const int64_t *sizes,
+                            int64_t grid);
+  void addTime(int64_t launch, std::chrono::steady_clock::time_point begin);
+  void runOnDevice(tn_frame &frame);
 
   std::shared_ptr<const Module> module;
   tn_session_options options;
@@ -61,6 +69,7 @@ private:
   bool isResolved = false, hasSizes = false;
   Arena arena;
   ThreadPool pool;
+  std::unique_ptr<DeviceRun> device; ///< null where the kernels are the CPU's
   std::vector<LaunchTime> times;
   int64_t runTime = 0;
   std::chrono::steady_clock::time_point runBegin;

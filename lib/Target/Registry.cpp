@@ -1,13 +1,14 @@
 // The table of targets: one line for each.
 #include "tenon/Target/Registry.h"
 #include "tenon/Target/CPU/Emit.h"
+#include "tenon/Target/NVPTX/NvptxTarget.h"
 
 using namespace mlir;
 
 namespace tenon {
 
 ArrayRef<const Target *> allTargets() {
-  static const Target *const targets[] = {&cpuTarget()};
+  static const Target *const targets[] = {&cpuTarget(), &nvptxTarget()};
   return targets;
 }
 

@@ -28,7 +28,8 @@ static cl::opt<std::string>
     emitKind("emit", cl::init("so"), cl::value_desc("KIND"),
              cl::desc("so (default); exe: a program with the runtime in it; "
                       "header: C for their callers; description: text; obj, "
-                      "asm: weights in FILE.weights; llvm, mlir"),
+                      "asm: weights in FILE.weights; llvm, mlir; ptx: "
+                      "the code of target nvidia's kernels"),
              cl::sub(command));
 static cl::list<std::string>
     dims("dim", cl::value_desc("NAME=N|NAME=A..B|NAME~N"),

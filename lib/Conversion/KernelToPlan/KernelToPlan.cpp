@@ -255,7 +255,7 @@ private:
         .Case([&](kernel::ConstantOp constant) {
           auto result = plan::ConstantOp::create(
               builder, loc, bufferType(constant.getOutput().getType()),
-              constant.getValue());
+              constant.getValue(), /*position=*/IntegerAttr());
           mapping.map(constant.getResult(), result.getResult());
         })
         .Case([&](kernel::WeightOp weight) {

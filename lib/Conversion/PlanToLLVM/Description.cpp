@@ -163,11 +163,18 @@ private:
   /// Bytes of the weights section: the end of the last one.
   int64_t weightBytes() {
     int64_t end = 0;
-    main.walk([&](plan::WeightOp weight) {
-      auto type = cast<MemRefType>(weight.getBuffer().getType());
+    auto add = [&](Value buffer, int64_t position) {
+      auto type = cast<MemRefType>(buffer.getType());
       int64_t bytes =
           type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
-      end = std::max<int64_t>(end, weight.getPosition() + bytes);
+      end = std::max(end, position + bytes);
+    };
+    main.walk([&](plan::WeightOp weight) {
+      add(weight.getBuffer(), weight.getPosition());
+    });
+    main.walk([&](plan::ConstantOp constant) {
+      if (constant.getPosition())
+        add(constant.getBuffer(), *constant.getPosition());
     });
     return end;
   }

@@ -1,19 +1,18 @@
 // Turns @main into tenon_sizes and tenon_run, and gives kernels their C
 // signature. See Passes.td and include/tenon-c/ModuleAbi.h.
 #include "Description.h"
-#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
-#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 
 #include "tenon-c/ModuleAbi.h"
+#include "tenon/Conversion/Buffers.h"
 #include "tenon/Conversion/Passes.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
+#include "tenon/Weights/Weights.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -26,33 +25,6 @@ namespace {
 
 int64_t elementBytes(Type type) {
   return type.isIndex() ? 8 : (type.getIntOrFloatBitWidth() + 7) / 8;
-}
-
-/// The bytes of a constant, one element after the other.
-FailureOr<std::string> constantBytes(plan::ConstantOp op) {
-  auto type = cast<MemRefType>(op.getBuffer().getType());
-  size_t bytes = type.getNumElements() * elementBytes(type.getElementType());
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(op.getValue())) {
-    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    if (!blob || blob->getData().size() != bytes)
-      return op.emitOpError("has no data of ") << bytes << " bytes";
-    return std::string(blob->getData().data(), bytes);
-  }
-  auto dense = dyn_cast<DenseElementsAttr>(op.getValue());
-  if (!dense)
-    return op.emitOpError("has a value that is not dense");
-  std::string result;
-  if (type.getElementType().isInteger(1)) {
-    for (bool bit : dense.getValues<bool>())
-      result += char(bit);
-    return result;
-  }
-  ArrayRef<char> raw = dense.getRawData();
-  if (!dense.isSplat())
-    return std::string(raw.data(), raw.size());
-  while (result.size() < bytes)
-    result.append(raw.data(), raw.size());
-  return result;
 }
 
 /// Writes one function of the artifact: values of @main to llvm values.
@@ -376,8 +348,13 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
                      host.offset(weights, host.constant(weight.getPosition())));
       } else if (auto view = dyn_cast<plan::ViewOp>(op)) {
         host.map.map(view.getOutput(), host.map.lookup(view.getInput()));
-      } else if (auto constant = dyn_cast<plan::ConstantOp>(op)) {
-        FailureOr<std::string> bytes = constantBytes(constant);
+      } else if (auto constant = dyn_cast<plan::ConstantOp>(op);
+                 constant && constant.getPosition()) {
+        host.map.map(
+            constant.getBuffer(),
+            host.offset(weights, host.constant(*constant.getPosition())));
+      } else if (constant) {
+        FailureOr<std::string> bytes = readConstant(constant);
         if (failed(bytes))
           return failure();
         std::string name = "constant_" + std::to_string(constantNumber++);
@@ -517,14 +494,55 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     global.setVisibility_(LLVM::Visibility::Hidden);
   }
 
+  /// A kernel whose body is elsewhere becomes what run_grid wants to know of
+  /// it.
+  void describeDeviceKernel(func::FuncOp kernel) {
+    OpBuilder b(kernel);
+    Location loc = kernel.getLoc();
+    int64_t buffers = 0, sizes = 0;
+    for (Type argument : kernel.getArgumentTypes())
+      if (auto type = dyn_cast<MemRefType>(argument)) {
+        ++buffers;
+        sizes += type.getNumDynamicDims();
+      } else {
+        ++sizes;
+      }
+    sizes -= 2; // begin and end
+    std::string name = kernel.getName().str();
+    std::string text = name + '\0';
+    createBytes(kernel, name + "_name", text, 1, LLVM::Linkage::Internal);
+    Type i64 = b.getI64Type();
+    Type pointer = LLVM::LLVMPointerType::get(&getContext());
+    auto type = LLVM::LLVMStructType::getLiteral(&getContext(),
+                                                 {pointer, i64, i64, i64});
+    auto threads = kernel->getAttrOfType<IntegerAttr>("tenon.threads");
+    auto record =
+        LLVM::GlobalOp::create(b, loc, type, /*isConstant=*/true,
+                               LLVM::Linkage::Internal, name, Attribute());
+    kernel.erase();
+    b.createBlock(&record.getInitializerRegion());
+    Value value = LLVM::PoisonOp::create(b, loc, type);
+    Value nameValue =
+        LLVM::AddressOfOp::create(b, loc, pointer, name + "_name");
+    SmallVector<Value> members{nameValue};
+    for (int64_t number : {buffers, sizes, threads.getInt()})
+      members.push_back(
+          LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(number)));
+    for (auto [i, member] : llvm::enumerate(members))
+      value = LLVM::InsertValueOp::create(b, loc, value, member,
+                                          ArrayRef<int64_t>{int64_t(i)});
+    LLVM::ReturnOp::create(b, loc, value);
+  }
+
   /// @k(memrefs, indices, begin, end)  ->
   ///   @k(buffers, sizes, begin, end) calls @k_body(noalias pointers, i64...)
   void convertKernel(func::FuncOp kernel) {
+    if (kernel.isDeclaration())
+      return describeDeviceKernel(kernel);
     OpBuilder b(kernel);
     Location loc = kernel.getLoc();
     Type i64 = b.getI64Type();
     Type pointer = LLVM::LLVMPointerType::get(&getContext());
-    LLVMTypeConverter converter(&getContext());
     std::string name = kernel.getName().str(), bodyName = name + "_body";
 
     auto outer = LLVM::LLVMFuncOp::create(
@@ -570,29 +588,11 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
       }
       Value base =
           pass(pointer, element(pointer, outer.getArgument(0), bufferNumber++));
-      auto descriptor =
-          MemRefDescriptor::poison(inner, loc, converter.convertType(type));
-      descriptor.setAllocatedPtr(inner, loc, base);
-      descriptor.setAlignedPtr(inner, loc, base);
-      descriptor.setConstantOffset(inner, loc, 0);
-      SmallVector<Value> sizes;
-      for (int64_t size : type.getShape())
-        sizes.push_back(ShapedType::isDynamic(size)
-                            ? Value(pass(i64, element(i64, outer.getArgument(1),
-                                                      sizeNumber++)))
-                            : LLVM::ConstantOp::create(
-                                  inner, loc, i64, b.getI64IntegerAttr(size)));
-      Value stride =
-          LLVM::ConstantOp::create(inner, loc, i64, b.getI64IntegerAttr(1));
-      for (int64_t d = type.getRank() - 1; d >= 0; --d) {
-        descriptor.setSize(inner, loc, d, sizes[d]);
-        descriptor.setStride(inner, loc, d, stride);
-        stride = LLVM::MulOp::create(inner, loc, stride, sizes[d]);
-      }
-      Value descriptorValue = descriptor;
-      Value buffer = UnrealizedConversionCastOp::create(
-                         inner, loc, TypeRange(type), descriptorValue)
-                         .getResult(0);
+      SmallVector<Value> dynamic;
+      for (int64_t i = 0, e = type.getNumDynamicDims(); i < e; ++i)
+        dynamic.push_back(
+            pass(i64, element(i64, outer.getArgument(1), sizeNumber++)));
+      Value buffer = buildBuffer(inner, loc, type, base, dynamic);
       argument.replaceAllUsesWith(buffer);
     }
     body.eraseArguments(0, old.size());

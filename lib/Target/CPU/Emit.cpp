@@ -261,6 +261,8 @@ static LogicalResult emitLinked(ModuleOp plan,
 
 /// Writes what `options` ask for to names that `files` gives.
 static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
+                            const tenon::TargetFacts &host,
+                            void (*lower)(OpPassManager &),
                             const tenon::EmitOptions &options,
                             StringRef outputPath, OutputFiles &files) {
   StringRef kind = options.kind;
@@ -270,7 +272,7 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
   lowered.get()->setAttr("tenon.target",
                          StringAttr::get(context, describeFacts(facts)));
   PassManager pm(context);
-  tenon::buildCpuLoweringPipeline(pm);
+  lower(pm);
   if (failed(pm.run(*lowered)))
     return failure();
   std::string text;
@@ -298,10 +300,10 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
       tenon::writeHeader(description, llvm::sys::path::stem(outputPath), os);
     return writeFile(plan, path, text);
   }
-  std::unique_ptr<llvm::TargetMachine> machine = createMachine(plan, facts);
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine(plan, host);
   if (!machine)
     return failure();
-  prepare(*module, facts, *machine);
+  prepare(*module, host, *machine);
   optimize(*module, *machine);
   if (kind == "llvm") {
     module->print(os, nullptr);
@@ -329,12 +331,21 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
 LogicalResult tenon::emitArtifact(ModuleOp plan, const TargetFacts &facts,
                                   const EmitOptions &options,
                                   StringRef outputPath) {
+  return emitHostArtifact(plan, facts, facts, buildCpuLoweringPipeline, options,
+                          outputPath);
+}
+
+LogicalResult tenon::emitHostArtifact(ModuleOp plan, const TargetFacts &facts,
+                                      const TargetFacts &host,
+                                      void (*lower)(OpPassManager &),
+                                      const EmitOptions &options,
+                                      StringRef outputPath) {
   if (!llvm::is_contained(emitKinds(), options.kind))
     return plan.emitError("cannot be emitted as '")
            << options.kind << "', only as one of "
            << llvm::join(emitKinds(), ", ");
   OutputFiles files;
-  if (failed(emitTo(plan, facts, options, outputPath, files)))
+  if (failed(emitTo(plan, facts, host, lower, options, outputPath, files)))
     return failure();
   return files.keep(plan);
 }

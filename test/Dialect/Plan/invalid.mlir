@@ -112,3 +112,11 @@ func.func @copy_types(%x: memref<4xf32>, %y: memref<5xf32>) {
   plan.copy %x, %y : memref<4xf32>, memref<5xf32>
   return
 }
+
+// -----
+
+func.func @constant_position() {
+  // expected-error@+1 {{has position 100, which is no multiple of 64}}
+  %0 = plan.constant dense<1.0> : tensor<4xf32> position 100 -> memref<4xf32>
+  return
+}

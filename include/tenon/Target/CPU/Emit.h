@@ -35,6 +35,13 @@ mlir::LogicalResult emitArtifact(mlir::ModuleOp plan, const TargetFacts &facts,
                                  const EmitOptions &options,
                                  llvm::StringRef outputPath);
 
+/// The same for a target whose kernels run elsewhere: `lower` takes the place
+/// of buildCpuLoweringPipeline, and `host` is the machine that runs the rest.
+mlir::LogicalResult
+emitHostArtifact(mlir::ModuleOp plan, const TargetFacts &facts,
+                 const TargetFacts &host, void (*lower)(mlir::OpPassManager &),
+                 const EmitOptions &options, llvm::StringRef outputPath);
+
 } // namespace tenon
 
 #endif // TENON_TARGET_CPU_EMIT_H

@@ -58,6 +58,9 @@ LogicalResult ConstantOp::verify() {
   if (getBuffer().getType() != wanted)
     return emitOpError("has type ")
            << getBuffer().getType() << ", but its value gives " << wanted;
+  if (getPosition() && *getPosition() % 64 != 0)
+    return emitOpError("has position ")
+           << *getPosition() << ", which is no multiple of 64";
   return success();
 }
 

@@ -68,15 +68,19 @@ def Plan_AllocOp : Plan_Op<"alloc"> {
 def Plan_ConstantOp : Plan_Op<"constant", [Pure]> {
   let summary = "Read-only data of the artifact";
   let description = [{
+    It lies beside the code, or, with a `position`, among the weights, at that
+    byte, a multiple of 64: a device finds it only there.
+
     Example:
 
     ```mlir
     %0 = plan.constant dense<1.0> : tensor<4xf32> -> memref<4xf32>
+    %1 = plan.constant dense<1.0> : tensor<4xf32> position 4096 -> memref<4xf32>
     ```
   }];
-  let arguments = (ins ElementsAttr:$value);
+  let arguments = (ins ElementsAttr:$value, OptionalAttr<Plan_I64Attr>:$position);
   let results = (outs AnyMemRef:$buffer);
-  let assemblyFormat = "$value attr-dict `->` type($buffer)";
+  let assemblyFormat = "$value (`position` $position^)? attr-dict `->` type($buffer)";
   let hasVerifier = 1;
 }
 
@@ -144,7 +148,9 @@ def Plan_LaunchOp : Plan_Op<"launch", [
   let summary = "Runs one kernel on buffers, split over the threads";
   let description = [{
     `kernel` names a function that takes the buffers, the indices, and the part
-    `[begin, end)` of the grid.
+    `[begin, end)` of the grid. Where the function is a declaration, its body is
+    the entry of that name in the device's code, and its attribute
+    `tenon.threads` says how many threads run a tile.
 
     Example:
 
