@@ -33,6 +33,7 @@ TEST(SkeletonTarget, WritesWhatItSaysAndNothingElse) {
   OwningOpRef<ModuleOp> plan = ModuleOp::create(UnknownLoc::get(&context));
   plan.get()->setAttr("tenon.phase", StringAttr::get(&context, "plan"));
   std::string path = testing::TempDir() + "/skeleton.mlir";
+  llvm::sys::fs::remove(path); // of an earlier run
   EmitOptions options;
   options.kind = "so";
   TargetFacts facts = skeletonTarget().facts().front();
