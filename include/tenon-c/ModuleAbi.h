@@ -58,21 +58,27 @@ typedef struct tn_frame {
  *   target NAME KEY=VALUE...          facts of the machine that it was compiled
  *                                     for
  *   weights BYTES
+ *   step NUMBER STEP                  when launch NUMBER runs, for slices
  *   slice ID FIRST LAST EXPR [ID...]  bytes of a slice of the arena, alive from
  *                                     step FIRST to LAST, above the slices
- * named assume TEXT                       what tenon_sizes checks; last on its
- * line An EXPR is a sum of products of integers, symbols and the functions min,
- * max, floordiv, ceildiv and mod of two EXPR; a symbol that is no plain word
- * stands in double quotes. Records of another kind are skipped. const char
- * tenon_description[];      ends with a 0 byte
+ *                                     named; at step FIRST it is written only
+ *   assume TEXT                       what tenon_sizes checks; last on its line
+ *
+ * An EXPR is a sum of products of integers, symbols and the functions min, max,
+ * floordiv, ceildiv and mod of two EXPR; a symbol that is no plain word stands
+ * in double quotes. Records of another kind are skipped. It ends with a 0 byte:
+ *
+ * const char tenon_description[];
  *
  * Writes the sizes of all outputs, one after the other, and the bytes of the
  * arena. Returns 0, or 1 + the number of the first `assume` that fails (the
  * k-th record "assume TEXT" of the description).
- * int64_t tenon_sizes(const int64_t *symbols, int64_t *output_sizes, int64_t
- * *arena_bytes);
+ *
+ * int64_t tenon_sizes(const int64_t *symbols, int64_t *output_sizes,
+ *                     int64_t *arena_bytes);
  *
  * Runs the model.
+ *
  * void tenon_run(tn_frame *frame);
  *
  * Only if the kernels run on an NVIDIA GPU: PTX, ending with a 0 byte. All base
@@ -85,7 +91,6 @@ typedef struct tn_frame {
  * of 4096. The ELF note with name "Tenon" and type 1 holds four little-endian
  * 64-bit numbers: TN_ABI_VERSION, the offset of the weights in the file, their
  * bytes, and 0; or 1 where they lie in a file beside, named as the artifact
- * with
- * ".weights" behind it (what is linked from --emit=obj or asm). */
+ * with ".weights" behind it (what is linked from --emit=obj or asm). */
 
 #endif

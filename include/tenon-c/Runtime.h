@@ -126,8 +126,9 @@ TN_API tn_status tn_module_symbol(const tn_module *module, int32_t symbol,
 typedef struct tn_session_options {
   int32_t threads;      /* the caller's included; 0: one per core */
   int32_t profile;      /* not 0: time every launch */
-  int32_t check_memory; /* not 0: fill memory with NaN before each run, and
-                         * look for writes behind its end afterwards */
+  int32_t check_memory; /* not 0: before each launch, fill memory that holds
+                         * nothing with NaN; after each run, look for writes
+                         * behind the memory's end */
 } tn_session_options;
 
 /* Options may be NULL: one thread, nothing extra. Results do not depend on the

@@ -95,11 +95,10 @@ private:
       result.launches[at].kernel = decode(word(2));
       result.launches[at].nodes = words.size() > 3 ? decode(words[3]) : "";
     } else if (kind == "facts") {
-      int64_t at = integer(1);
-      if (at < 0 || size_t(at) >= result.launches.size())
-        refuse("is about a launch that no record states before");
-      result.launches[at].costs = {expression(2), expression(3), expression(4),
-                                   expression(5)};
+      statedLaunch().costs = {expression(2), expression(3), expression(4),
+                              expression(5)};
+    } else if (kind == "step") {
+      statedLaunch().step = integer(2);
     } else if (kind == "slice") {
       parseSlice();
     } else if (kind == "total") {
@@ -116,6 +115,14 @@ private:
       result.assumes.push_back(
           start == std::string::npos ? "" : decode(line.substr(start)));
     }
+  }
+
+  /// The launch that a record is about.
+  Launch &statedLaunch() {
+    int64_t at = integer(1);
+    if (at < 0 || size_t(at) >= result.launches.size())
+      refuse("is about a launch that no record states before");
+    return result.launches[at];
   }
 
   void parseSlice() {
@@ -220,16 +227,25 @@ Description tenon::runtime::parseDescription(const std::string &text) {
 /// Slices start at multiples of 64 bytes; see plan.alloc.
 static int64_t alignSlice(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-int64_t Description::arenaBytes(const std::vector<int64_t> &sizes) const {
-  std::vector<int64_t> ends;
-  int64_t arena = 0;
+std::vector<int64_t>
+Description::sliceOffsets(const std::vector<int64_t> &sizes) const {
+  std::vector<int64_t> offsets, ends;
   for (const Slice &slice : slices) {
     int64_t start = 0;
     for (int64_t below : slice.below)
       start = std::max(start, ends[below]);
+    offsets.push_back(start);
     ends.push_back(alignSlice(start + slice.bytes.evaluate(sizes)));
-    arena = std::max(arena, ends.back());
   }
+  return offsets;
+}
+
+int64_t Description::arenaBytes(const std::vector<int64_t> &sizes) const {
+  std::vector<int64_t> offsets = sliceOffsets(sizes);
+  int64_t arena = 0;
+  for (size_t i = 0; i < slices.size(); ++i)
+    arena = std::max(arena,
+                     alignSlice(offsets[i] + slices[i].bytes.evaluate(sizes)));
   return arena;
 }
 

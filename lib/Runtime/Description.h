@@ -35,6 +35,7 @@ struct Costs {
 
 struct Launch {
   std::string kernel, nodes;
+  int64_t step = -1;          ///< as the lifetimes of slices count them
   std::optional<Costs> costs; ///< none where sizes depend on data
 };
 
@@ -62,6 +63,8 @@ struct Description {
   std::vector<Expression> live; ///< the arena is no smaller than the largest
   int64_t weightBytes = 0;
 
+  /// Where each slice begins in the arena at these sizes.
+  std::vector<int64_t> sliceOffsets(const std::vector<int64_t> &sizes) const;
   /// Bytes of the arena at these sizes, in the order of the symbols.
   int64_t arenaBytes(const std::vector<int64_t> &sizes) const;
   /// The most bytes that are alive at one step: no arena is smaller.

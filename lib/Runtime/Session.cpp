@@ -12,8 +12,6 @@ using Clock = std::chrono::steady_clock;
 // A memory check looks for writes into these bytes behind every block.
 static constexpr int64_t guardBytes = 64;
 static constexpr uint8_t guardByte = 0xA5;
-// All ones: a NaN in every float format, -1 in every integer.
-static constexpr int unsetByte = 0xFF;
 
 static int64_t nanoseconds(Clock::duration time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
@@ -195,6 +193,7 @@ void Session::allocate() {
   uint8_t *scratch =
       device ? nullptr : arena.reserve(size_t(neededArena + guard));
   if (options.check_memory) {
+    memoryCheck.emplace(text, symbols, neededArena);
     std::memset(scratch, unsetByte, size_t(neededArena));
     std::memset(scratch + neededArena, guardByte, size_t(guard));
   }
@@ -246,6 +245,8 @@ void Session::runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
                       void *const *buffers, const int64_t *sizes,
                       int64_t grid) {
   Session &session = *static_cast<Session *>(frame->session);
+  if (session.memoryCheck)
+    session.memoryCheck->fillFree(frame->arena, launch);
   if (!session.options.profile)
     return session.pool.run(kernel, buffers, sizes, grid);
   Clock::time_point begin = Clock::now();

@@ -4,9 +4,11 @@
 
 #include "Arena.h"
 #include "DeviceRun.h"
+#include "MemoryCheck.h"
 #include "Module.h"
 #include "ThreadPool.h"
 #include <chrono>
+#include <optional>
 
 namespace tenon::runtime {
 
@@ -68,6 +70,7 @@ private:
   int64_t neededArena = 0;
   bool isResolved = false, hasSizes = false;
   Arena arena;
+  std::optional<MemoryCheck> memoryCheck;
   ThreadPool pool;
   std::unique_ptr<DeviceRun> device; ///< null where the kernels are the CPU's
   std::vector<LaunchTime> times;

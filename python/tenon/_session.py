@@ -72,8 +72,8 @@ class Session:
     """A model that is ready to run.
 
     `artifact` is a path or a Module. Options: `threads` (0: one per core),
-    `profile` (time every launch), `check_memory` (fill memory with NaN before
-    each run). Sessions are independent; one session runs one call of `run` at a
+    `profile` (time every launch), `check_memory` (before
+    each launch, fill the memory that holds nothing with NaN). Sessions are independent; one session runs one call of `run` at a
     time.
     """
 

@@ -24,6 +24,6 @@ def test_passes_or_is_refused(folder, tmp_path):
     assert result.returncode == 0, result.stderr
     tolerance = json.loads((folder / "meta.json").read_text()).get("tolerance", 1e-4)
     for data_set in sorted(folder.glob("test_data_set_*")):
-        check = tenon("run", tmp_path / "model.so", "--data-set", data_set, "--check", "--atol", tolerance, "--rtol",
-                      tolerance)
+        check = tenon("run", tmp_path / "model.so", "--data-set", data_set, "--check", "--check-memory", "--atol",
+                      tolerance, "--rtol", tolerance)
         assert check.returncode == 0, f"{data_set.name}: {check.stdout}{check.stderr}"

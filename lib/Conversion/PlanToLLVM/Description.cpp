@@ -129,6 +129,8 @@ private:
     if (!nodes.empty())
       os << " " << llvm::join(nodes, ",");
     os << "\n";
+    if (auto step = launch->getAttrOfType<IntegerAttr>("tenon.step"))
+      os << "step " << number << " " << step.getInt() << "\n";
     std::optional<std::string> facts = factsOf(launch);
     std::optional<SymbolicExpr> grid = indices.get(launch.getGrid());
     if (facts && grid)

@@ -19,7 +19,8 @@ run       run the model once
   --output DIR           write output_0.pb, output_1.pb, ...
   --check                compare with output_0.pb, ... of the data set:
   --atol A, --rtol R     |found - expected| <= A + R * |expected| (1e-4, 1e-4)
-  --check-memory         fill memory with NaN, look for writes behind its end
+  --check-memory         run again with NaN in all memory that holds nothing:
+                         outputs must not change, nothing lie behind the end
 bench     measure the time of a run on random inputs
   --shape NAME=SIZE,...  sizes of the symbols
   --seconds S            how long to measure (2)

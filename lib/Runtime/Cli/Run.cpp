@@ -142,10 +142,7 @@ static void printOutput(const char *name, const tn_tensor &tensor) {
   std::printf(count > 8 ? " ...\n" : "\n");
 }
 
-int tenon::runtime::runCommand(const Arguments &arguments) {
-  Model model(arguments.artifact, arguments.session);
-  if (arguments.check && arguments.dataSet.empty())
-    throw CommandError("--check needs --data-set");
+static void setInputs(Model &model, const Arguments &arguments) {
   if (arguments.dataSet.empty() && arguments.inputs.empty())
     model.inventInputs(arguments.shape);
   if (!arguments.dataSet.empty()) {
@@ -161,7 +158,35 @@ int tenon::runtime::runCommand(const Arguments &arguments) {
                                                      model.module, number))
                                  : readTensorProto(file));
   }
+}
+
+/// Compares the run of `checked` with one that leaves free memory as it is. A
+/// difference means that a launch reads what nobody wrote or what is free.
+static void compareWithUnchecked(const Model &checked,
+                                 const Arguments &arguments) {
+  tn_session_options options = arguments.session;
+  options.check_memory = 0;
+  Model model(arguments.artifact, options);
+  setInputs(model, arguments);
   model.run();
+  for (int i = 0; i < model.outputCount(); ++i) {
+    tn_tensor found = checked.output(i), expected = model.output(i);
+    if (std::memcmp(found.data, expected.data, size_t(expected.bytes)) != 0)
+      throw CommandError("output '" +
+                         std::string(tn_module_output_name(model.module, i)) +
+                         "' changes when memory that holds nothing is filled "
+                         "with NaN");
+  }
+}
+
+int tenon::runtime::runCommand(const Arguments &arguments) {
+  Model model(arguments.artifact, arguments.session);
+  if (arguments.check && arguments.dataSet.empty())
+    throw CommandError("--check needs --data-set");
+  setInputs(model, arguments);
+  model.run();
+  if (arguments.session.check_memory)
+    compareWithUnchecked(model, arguments);
   if (!arguments.output.empty())
     model.writeOutputs(arguments.output);
   bool isRight = true;

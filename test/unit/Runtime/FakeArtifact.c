@@ -1,11 +1,18 @@
 /* An artifact written by hand:
  *   y    = (x . W) * mask   x f32[batch, 4], mask i64[batch], W f32[4, 4]
  *   rows = batch            i64[]
- * FAKE_ABI sets the version, FAKE_OVERRUN writes behind the arena. */
+ * FAKE_ABI sets the version, FAKE_OVERRUN writes behind the arena, FAKE_FREED
+ * frees the product before the second launch reads it. */
 #include "tenon-c/ModuleAbi.h"
 
 #ifndef FAKE_ABI
 #define FAKE_ABI TN_ABI_VERSION
+#endif
+
+#ifdef FAKE_FREED
+#define LAST_STEP "0"
+#else
+#define LAST_STEP "1"
 #endif
 
 #define EXPORT __attribute__((visibility("default")))
@@ -26,6 +33,9 @@ EXPORT const char tenon_description[] = "symbol batch 0 1048576 8\n"
                                         "output rows i64\n"
                                         "launch 0 multiply layer/matmul\n"
                                         "launch 1 mask layer/mul,layer/cast\n"
+                                        "step 0 0\n"
+                                        "step 1 1\n"
+                                        "slice 0 0 " LAST_STEP " 16*batch\n"
                                         "assume batch != 13\n"
                                         "remark to be skipped\n";
 
@@ -33,7 +43,7 @@ EXPORT int64_t tenon_sizes(const int64_t *symbols, int64_t *sizes,
                            int64_t *arena) {
   sizes[0] = symbols[0];
   sizes[1] = 4;
-  *arena = symbols[0] * 16;
+  *arena = (symbols[0] * 16 + 63) / 64 * 64;
   return symbols[0] == 13 ? 1 : 0;
 }
 
@@ -71,6 +81,6 @@ EXPORT void tenon_run(tn_frame *frame) {
   frame->run_grid(frame, 1, mask, second, &batch, batch);
   *(int64_t *)frame->outputs[1] = batch;
 #ifdef FAKE_OVERRUN
-  frame->arena[batch * 16] = 0;
+  frame->arena[(batch * 16 + 63) / 64 * 64] = 0;
 #endif
 }

@@ -1,5 +1,6 @@
 #include "tenon-c/Runtime.h"
 #include "gtest/gtest.h"
+#include <cmath>
 #include <string>
 #include <thread>
 #include <vector>
@@ -173,7 +174,16 @@ TEST(Session, NoticesWritesBehindTheArena) {
   fake.setX(2);
   fake.setMask(2);
   EXPECT_EQ(tn_session_run(fake.session), TN_ERROR_MEMORY);
-  EXPECT_EQ(error(), "the run wrote behind the 32 bytes of scratch memory");
+  EXPECT_EQ(error(), "the run wrote behind the 64 bytes of scratch memory");
+}
+
+TEST(Session, FillsFreedMemory) {
+  Fake unchecked(1, "/fake-freed.so");
+  std::vector<float> found = unchecked.run(3);
+  EXPECT_EQ(found, unchecked.expected());
+  Fake checked(1, "/fake-freed.so", /*checkMemory=*/true);
+  for (float value : checked.run(3))
+    EXPECT_TRUE(std::isnan(value));
 }
 
 TEST(Session, TimesEveryLaunch) {

@@ -187,11 +187,15 @@ LogicalResult assignOffsets(func::FuncOp function) {
     llvm::sort(belowIds);
     alloc.setId(ids[index]);
     alloc.setBelow(ArrayRef<int64_t>(belowIds));
-    // For whoever reports on the arena.
+    // For whoever reports on the arena or checks it.
     alloc->setAttr("tenon.alive",
                    builder.getDenseI64ArrayAttr(
                        {slices[index].first, slices[index].last}));
   }
+  function.walk([&](LaunchOp launch) {
+    launch->setAttr("tenon.step",
+                    builder.getI64IntegerAttr(steps.first(launch)));
+  });
   function->setAttr("tenon.arena_hint_bytes",
                     builder.getI64IntegerAttr(packing.height));
   function->setAttr("tenon.arena_lower_bound",

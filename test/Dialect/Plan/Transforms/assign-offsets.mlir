@@ -5,9 +5,11 @@ func.func private @copy(memref<?xf32>, memref<?xf32>, index, index) attributes {
 // Three in a chain: the last takes the place of the first.
 // CHECK-LABEL: func.func @chain
 // CHECK-SAME:    tenon.arena_hint_bytes = 128 : i64, tenon.arena_lower_bound = 128 : i64
-// CHECK:         plan.alloc 1 below [0]
-// CHECK:         plan.alloc 0 below []
-// CHECK:         plan.alloc 2 below [0]
+// CHECK:         plan.alloc 1 below [0] {{.*}}tenon.alive = array<i64: 3, 3>
+// CHECK:         plan.alloc 0 below [] {{.*}}tenon.alive = array<i64: 3, 5>
+// CHECK:         plan.launch {{.*}}tenon.step = 3
+// CHECK:         plan.alloc 2 below [0] {{.*}}tenon.alive = array<i64: 5, 5>
+// CHECK:         plan.launch {{.*}}tenon.step = 5
 func.func @chain() {
   %n = plan.symbol "n" range 1 to 512 hint 16
   %0 = plan.alloc sizes(%n) : memref<?xf32>

@@ -19,7 +19,9 @@ def AssignOffsetsPass : Pass<"plan-assign-offsets", "::mlir::ModuleOp"> {
 
     `tenon.arena_hint_bytes` is the height of the arena at the hinted sizes and
     `tenon.arena_lower_bound` the most bytes alive at one time, which no packing
-    is below.
+    is below. For whoever reports on the arena or checks it, `tenon.step` counts
+    the ops before a launch and `tenon.alive` on a slice says from which step to
+    which it is used.
 
     Before:
 
