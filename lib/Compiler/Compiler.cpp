@@ -6,9 +6,12 @@
 #include "mlir/Support/FileUtilities.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Compiler/SymbolSizes.h"
+#include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Import/Onnx/Import.h"
 #include "tenon/Pipelines/Pipelines.h"
 #include "tenon/Target/Registry.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -36,14 +39,14 @@ int64_t peakBytes() {
 }
 
 /// Runs `step` and reports what it took.
-CompileStatus timed(StringRef phase,
-                    llvm::function_ref<void(const PhaseReport &)> report,
+CompileStatus timed(StringRef phase, CompileObserver &observer,
                     llvm::function_ref<CompileStatus()> step) {
+  observer.phaseBegins(phase);
   auto start = std::chrono::steady_clock::now();
   CompileStatus status = step();
   std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   if (status == CompileStatus::Success)
-    report({phase.str(), took.count(), peakBytes()});
+    observer.phaseEnds({phase.str(), took.count(), peakBytes()});
   return status;
 }
 
@@ -92,11 +95,38 @@ bool hasOnlyFixedSizes(ModuleOp module) {
   return areFixed;
 }
 
+PlanReport describePlan(ModuleOp module) {
+  PlanReport report;
+  // Equal weights share a place.
+  llvm::DenseSet<uint64_t> places;
+  llvm::StringSet<> kernels;
+  module.walk([&](Operation *op) {
+    if (auto weight = dyn_cast<plan::WeightOp>(op)) {
+      auto type = cast<MemRefType>(weight.getBuffer().getType());
+      if (places.insert(weight.getPosition()).second)
+        report.weightBytes +=
+            type.getNumElements() *
+            llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+    } else if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
+      ++report.launches;
+      kernels.insert(launch.getKernel());
+    } else if (auto function = dyn_cast<func::FuncOp>(op)) {
+      if (auto bytes =
+              function->getAttrOfType<IntegerAttr>("tenon.arena_hint_bytes"))
+        report.arenaBytes += bytes.getInt();
+      if (auto bytes =
+              function->getAttrOfType<IntegerAttr>("tenon.arena_lower_bound"))
+        report.arenaLowerBound += bytes.getInt();
+    }
+  });
+  report.kernels = kernels.size();
+  return report;
+}
+
 class Compilation {
 public:
-  Compilation(const CompilerOptions &options,
-              llvm::function_ref<void(const PhaseReport &)> report)
-      : options(options), report(report) {}
+  Compilation(const CompilerOptions &options, CompileObserver &observer)
+      : options(options), observer(observer) {}
   ~Compilation() {
     if (!temporaryFolder.empty())
       llvm::sys::fs::remove_directories(temporaryFolder);
@@ -114,7 +144,7 @@ private:
   FailureOr<bool> finish(StringRef phase, StringRef outputPath);
 
   const CompilerOptions &options;
-  llvm::function_ref<void(const PhaseReport &)> report;
+  CompileObserver &observer;
   OwningOpRef<ModuleOp> module;
   std::string temporaryFolder; ///< of derived weights, removed at the end
   unsigned phasesRun = 0;
@@ -228,7 +258,7 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     done = module.get()->getAttrOfType<StringAttr>(phaseAttr).getValue();
   } else {
     CompileStatus status =
-        timed("import", report, [&] { return import(context, inputPath); });
+        timed("import", observer, [&] { return import(context, inputPath); });
     if (status != CompileStatus::Success)
       return status;
     FailureOr<bool> last = finish("import", outputPath);
@@ -248,7 +278,7 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     if (phase.name == "compress" && failed(prepareCompress(outputPath)))
       return CompileStatus::Error;
     CompileStatus status =
-        timed(phase.name, report, [&] { return runPhase(phase); });
+        timed(phase.name, observer, [&] { return runPhase(phase); });
     if (status != CompileStatus::Success)
       return status;
     // Only now: casts to other types may have been shape arithmetic.
@@ -265,10 +295,14 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     module->emitError("was written by phase '") << done << "', which is none";
     return CompileStatus::Error;
   }
+  observer.planned(describePlan(*module));
   auto folder = module.get()->getAttrOfType<StringAttr>(folderAttr);
-  CompileStatus status = timed("emit", report, [&] {
+  CompileStatus status = timed("emit", observer, [&] {
     EmitOptions emit{options.emit, folder ? folder.str() : ".",
-                     options.programRuntime};
+                     options.programRuntime,
+                     [&](uint64_t bytes, uint64_t total) {
+                       observer.weightsWritten(bytes, total);
+                     }};
     return failed(
                choice->target->emit(*module, choice->facts, emit, outputPath))
                ? CompileStatus::Error
@@ -284,11 +318,10 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
 
 } // namespace
 
-CompileStatus
-compileModel(MLIRContext *context, StringRef inputPath, StringRef outputPath,
-             const CompilerOptions &options,
-             llvm::function_ref<void(const PhaseReport &)> report) {
-  return Compilation(options, report).run(context, inputPath, outputPath);
+CompileStatus compileModel(MLIRContext *context, StringRef inputPath,
+                           StringRef outputPath, const CompilerOptions &options,
+                           CompileObserver &observer) {
+  return Compilation(options, observer).run(context, inputPath, outputPath);
 }
 
 } // namespace tenon

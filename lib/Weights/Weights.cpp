@@ -7,32 +7,77 @@
 using namespace mlir;
 using namespace tenon;
 
-std::string tenon::packPanel32(StringRef matrix, int64_t rows, int64_t columns,
-                               int64_t elementBytes) {
-  int64_t panels = (columns + 31) / 32;
-  std::string result(panels * rows * 32 * elementBytes, '\0');
-  for (int64_t p = 0; p < panels; ++p) {
-    int64_t width = std::min<int64_t>(32, columns - p * 32) * elementBytes;
-    for (int64_t k = 0; k < rows; ++k)
-      std::memcpy(&result[(p * rows + k) * 32 * elementBytes],
-                  matrix.data() + (k * columns + p * 32) * elementBytes, width);
+namespace {
+
+/// A matrix as it lies in the model's file: element (r, c) is at
+/// data[r * rowStride + c * columnStride], strides in elements.
+struct MatrixView {
+  const char *data;
+  int64_t rows, columns, rowStride, columnStride;
+};
+
+} // namespace
+
+/// Copies rows [row, row + rows) and columns [column, column + columns) to
+/// `to`, whose rows are `toStride` elements apart.
+template <typename Element>
+static void copyBlock(const MatrixView &from, int64_t row, int64_t rows,
+                      int64_t column, int64_t columns, char *toBytes,
+                      int64_t toStride) {
+  auto *to = reinterpret_cast<Element *>(toBytes);
+  auto *source = reinterpret_cast<const Element *>(from.data) +
+                 row * from.rowStride + column * from.columnStride;
+  if (from.columnStride == 1) {
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(to + r * toStride, source + r * from.rowStride,
+                  columns * sizeof(Element));
+    return;
   }
-  return result;
+  // Rows are next to each other in a transposed matrix. A block of them keeps
+  // what is read and what is written in the cache.
+  constexpr int64_t block = 16;
+  for (int64_t first = 0; first < rows; first += block)
+    for (int64_t c = 0; c < columns; ++c)
+      for (int64_t r = first; r < std::min(first + block, rows); ++r)
+        to[r * toStride + c] =
+            source[r * from.rowStride + c * from.columnStride];
 }
 
-/// Swaps the last two dimensions, rows x columns, of each matrix.
-static std::string transpose(StringRef data, int64_t rows, int64_t columns,
-                             int64_t elementBytes) {
-  std::string result(data.size(), '\0');
-  int64_t matrix = rows * columns;
-  int64_t count = data.size() / elementBytes;
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t at = i % matrix;
-    int64_t to = i - at + at % columns * rows + at / columns;
-    std::memcpy(&result[to * elementBytes], data.data() + i * elementBytes,
-                elementBytes);
+static void copyBlock(int64_t elementBytes, const MatrixView &from, int64_t row,
+                      int64_t rows, int64_t column, int64_t columns, char *to,
+                      int64_t toStride) {
+  auto copy = elementBytes == 1   ? copyBlock<uint8_t>
+              : elementBytes == 2 ? copyBlock<uint16_t>
+              : elementBytes == 4 ? copyBlock<uint32_t>
+                                  : copyBlock<uint64_t>;
+  copy(from, row, rows, column, columns, to, toStride);
+}
+
+/// Writes K x N as ceil(N/32) x K x 32, the last panel filled with zeros.
+static void writePanels32(const MatrixView &matrix, int64_t elementBytes,
+                          llvm::raw_ostream &os) {
+  std::string panel(matrix.rows * 32 * elementBytes, '\0');
+  for (int64_t column = 0; column < matrix.columns; column += 32) {
+    int64_t width = std::min<int64_t>(32, matrix.columns - column);
+    if (width < 32)
+      llvm::fill(panel, '\0');
+    copyBlock(elementBytes, matrix, 0, matrix.rows, column, width, panel.data(),
+              32);
+    os << panel;
   }
-  return result;
+}
+
+/// Writes K x N row by row.
+static void writeRows(const MatrixView &matrix, int64_t elementBytes,
+                      llvm::raw_ostream &os) {
+  constexpr int64_t band = 64;
+  std::string rows(band * matrix.columns * elementBytes, '\0');
+  for (int64_t row = 0; row < matrix.rows; row += band) {
+    int64_t count = std::min(band, matrix.rows - row);
+    copyBlock(elementBytes, matrix, row, count, 0, matrix.columns, rows.data(),
+              matrix.columns);
+    os.write(rows.data(), count * matrix.columns * elementBytes);
+  }
 }
 
 FailureOr<std::string> tenon::readWeight(Operation *op, StringRef modelDir,
@@ -67,39 +112,50 @@ FailureOr<std::string> tenon::readWeight(Operation *op, StringRef modelDir,
   return data;
 }
 
-/// The bytes of a weight as they lie in the artifact.
-static FailureOr<std::string> packWeight(plan::WeightOp weight,
-                                         StringRef modelDir) {
+/// Writes the bytes of a weight as they lie in the artifact and returns how
+/// many they are. Holds little more than the weight in memory.
+static FailureOr<uint64_t>
+writeWeight(plan::WeightOp weight, StringRef modelDir, llvm::raw_ostream &os) {
   auto source = cast<RankedTensorType>(weight.getSource());
   auto target = cast<MemRefType>(weight.getBuffer().getType());
-  int64_t element = (source.getElementTypeBitWidth() + 7) / 8;
-  FailureOr<std::string> data =
-      readWeight(weight, modelDir, weight.getFile(), weight.getOffset(),
-                 source.getNumElements() * element);
-  if (failed(data))
-    return failure();
-  int64_t rank = source.getRank();
-  int64_t rows = rank > 1 ? source.getDimSize(rank - 2) : 1;
-  int64_t columns = rank > 0 ? source.getDimSize(rank - 1) : 1;
-  if (weight.getTransposed()) {
-    data = transpose(*data, rows, columns, element);
-    std::swap(rows, columns);
-  }
-  if (weight.getLayout() == "panel32") {
-    if (rank != 2)
-      return weight.emitOpError("has layout panel32, which needs a matrix, "
-                                "but source ")
-             << source;
-    data = packPanel32(*data, rows, columns, element);
-  } else if (weight.getLayout() != "rows") {
+  bool isPanel = weight.getLayout() == "panel32";
+  if (!isPanel && weight.getLayout() != "rows")
     return weight.emitOpError("has layout '")
            << weight.getLayout() << "', which is none that emit knows";
-  }
-  uint64_t wanted = target.getNumElements() * element;
-  if (data->size() != wanted)
+  int64_t rank = source.getRank();
+  if (isPanel && rank != 2)
+    return weight.emitOpError("has layout panel32, which needs a matrix, "
+                              "but source ")
+           << source;
+  int64_t element = (source.getElementTypeBitWidth() + 7) / 8;
+  int64_t rows = rank > 1 ? source.getDimSize(rank - 2) : 1;
+  int64_t columns = rank > 0 ? source.getDimSize(rank - 1) : 1;
+  MatrixView matrix{nullptr, rows, columns, columns, 1};
+  if (weight.getTransposed())
+    matrix = {nullptr, columns, rows, 1, columns};
+  uint64_t bytes = source.getNumElements() * element;
+  uint64_t written =
+      isPanel ? llvm::alignTo(matrix.columns, 32) * matrix.rows * element
+              : bytes;
+  if (uint64_t wanted = target.getNumElements() * element; written != wanted)
     return weight.emitOpError("has ")
-           << data->size() << " bytes, but type " << target << " of " << wanted;
-  return data;
+           << written << " bytes, but type " << target << " of " << wanted;
+  FailureOr<std::string> data =
+      readWeight(weight, modelDir, weight.getFile(), weight.getOffset(), bytes);
+  if (failed(data))
+    return failure();
+  if (!isPanel && !weight.getTransposed()) {
+    os << *data;
+    return written;
+  }
+  // A weight of rank 3 and more is a stack of matrices.
+  uint64_t step = rows * columns * element;
+  for (uint64_t at = 0; at < bytes; at += step) {
+    matrix.data = data->data() + at;
+    isPanel ? writePanels32(matrix, element, os)
+            : writeRows(matrix, element, os);
+  }
+  return written;
 }
 
 FailureOr<std::string> tenon::readConstant(plan::ConstantOp op) {
@@ -130,7 +186,8 @@ FailureOr<std::string> tenon::readConstant(plan::ConstantOp op) {
 }
 
 FailureOr<uint64_t> tenon::writeWeights(ModuleOp module, StringRef modelDir,
-                                        llvm::raw_ostream &os) {
+                                        llvm::raw_ostream &os,
+                                        WeightProgress progress) {
   SmallVector<std::pair<uint64_t, Operation *>> pieces;
   module.walk([&](Operation *op) {
     if (auto weight = dyn_cast<plan::WeightOp>(op))
@@ -140,7 +197,7 @@ FailureOr<uint64_t> tenon::writeWeights(ModuleOp module, StringRef modelDir,
       pieces.push_back({*constant.getPosition(), op});
   });
   llvm::stable_sort(pieces, llvm::less_first());
-  uint64_t written = 0;
+  uint64_t written = 0, total = pieces.empty() ? 0 : pieces.back().first;
   std::optional<uint64_t> last;
   for (auto [position, op] : pieces) {
     if (last == position)
@@ -150,15 +207,20 @@ FailureOr<uint64_t> tenon::writeWeights(ModuleOp module, StringRef modelDir,
       return op->emitOpError("lies at ")
              << position << ", before the end of its predecessor at "
              << written;
-    auto weight = dyn_cast<plan::WeightOp>(op);
-    FailureOr<std::string> data =
-        weight ? packWeight(weight, modelDir)
-               : readConstant(cast<plan::ConstantOp>(op));
-    if (failed(data))
-      return failure();
     os.write_zeros(position - written);
-    os << *data;
-    written = position + data->size();
+    if (auto weight = dyn_cast<plan::WeightOp>(op)) {
+      FailureOr<uint64_t> bytes = writeWeight(weight, modelDir, os);
+      if (failed(bytes))
+        return failure();
+      written = position + *bytes;
+    } else {
+      FailureOr<std::string> data = readConstant(cast<plan::ConstantOp>(op));
+      if (failed(data))
+        return failure();
+      os << *data;
+      written = position + data->size();
+    }
+    progress(written, total);
   }
   return written;
 }

@@ -115,6 +115,20 @@ def test_facts_from_a_file(minilm, tmp_path):
     assert 'needs a positive integer "registers"' in result.stderr
 
 
+def test_report_of_a_compilation(minilm, tmp_path):
+    artifact, file = tmp_path / "minilm.so", tmp_path / "report.json"
+    compile_model(minilm / "model.onnx", artifact, "--report", file)
+    report = json.loads(file.read_text())
+    assert [phase["phase"] for phase in report["phases"]] == [
+        "import", "simplify", "compress", "fuse", "schedule", "plan", "emit"]
+    assert report["file_bytes"] == artifact.stat().st_size
+    info = json.loads(tenon("info", artifact, "--json").stdout)
+    assert report["launches"] == sum(info["launches"].values())
+    assert report["weight_bytes"] == info["weight_bytes"]
+    assert 0 < report["kernels"] < report["launches"]
+    assert report["arena_bytes"] == report["arena_lower_bound"] > 0
+
+
 def test_bad_arguments(artifact, tmp_path):
     result = tenon("info", artifact, "--shape", "width=3")
     assert result.returncode == 1 and "no symbol 'width', it has 'batch', 'sequence'" in result.stderr

@@ -64,8 +64,9 @@ int runCheck(int argc, char **argv) {
   // The plan is the last phase before weights are read.
   options.stopAfter = "plan";
   std::vector<Problem> problems;
+  tenon::CompileObserver observer;
   int status = compileAndCollect(
-      input, /*outputPath=*/"", options, [](const tenon::PhaseReport &) {},
+      input, /*outputPath=*/"", options, observer,
       [&](const Problem &problem) { problems.push_back(problem); });
   json ? writeJson(problems, status) : writeText(problems, status);
   return status;

@@ -52,11 +52,10 @@ static std::string placeOf(Location loc, StringRef text) {
   return "";
 }
 
-int compileAndCollect(
-    StringRef inputPath, StringRef outputPath,
-    const tenon::CompilerOptions &options,
-    llvm::function_ref<void(const tenon::PhaseReport &)> report,
-    llvm::function_ref<void(const Problem &)> found) {
+int compileAndCollect(StringRef inputPath, StringRef outputPath,
+                      const tenon::CompilerOptions &options,
+                      tenon::CompileObserver &observer,
+                      llvm::function_ref<void(const Problem &)> found) {
   DialectRegistry registry;
   tenon::registerAllDialects(registry);
   MLIRContext context(registry);
@@ -67,7 +66,7 @@ int compileAndCollect(
            placeOf(diagnostic.getLocation(), text), text});
   });
   switch (
-      tenon::compileModel(&context, inputPath, outputPath, options, report)) {
+      tenon::compileModel(&context, inputPath, outputPath, options, observer)) {
   case tenon::CompileStatus::Success:
     return 0;
   case tenon::CompileStatus::Unsupported:
@@ -78,12 +77,11 @@ int compileAndCollect(
   llvm_unreachable("all statuses are handled");
 }
 
-int compileWithDiagnostics(
-    StringRef inputPath, StringRef outputPath,
-    const tenon::CompilerOptions &options, bool quiet,
-    llvm::function_ref<void(const tenon::PhaseReport &)> report) {
+int compileWithDiagnostics(StringRef inputPath, StringRef outputPath,
+                           const tenon::CompilerOptions &options, bool quiet,
+                           tenon::CompileObserver &observer) {
   return compileAndCollect(
-      inputPath, outputPath, options, report, [&](const Problem &problem) {
+      inputPath, outputPath, options, observer, [&](const Problem &problem) {
         if (quiet && !problem.isError)
           return;
         llvm::errs() << (problem.isError ? "error: " : "note: ")

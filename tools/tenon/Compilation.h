@@ -19,17 +19,16 @@ struct Problem {
 };
 
 /// Compiles and hands each diagnostic to `found`. Returns the exit status.
-int compileAndCollect(
-    llvm::StringRef inputPath, llvm::StringRef outputPath,
-    const tenon::CompilerOptions &options,
-    llvm::function_ref<void(const tenon::PhaseReport &)> report,
-    llvm::function_ref<void(const Problem &)> found);
+int compileAndCollect(llvm::StringRef inputPath, llvm::StringRef outputPath,
+                      const tenon::CompilerOptions &options,
+                      tenon::CompileObserver &observer,
+                      llvm::function_ref<void(const Problem &)> found);
 
 /// The same, with each diagnostic on standard error as `error: node 'N': …`; if
 /// `quiet`, nothing but errors.
-int compileWithDiagnostics(
-    llvm::StringRef inputPath, llvm::StringRef outputPath,
-    const tenon::CompilerOptions &options, bool quiet,
-    llvm::function_ref<void(const tenon::PhaseReport &)> report);
+int compileWithDiagnostics(llvm::StringRef inputPath,
+                           llvm::StringRef outputPath,
+                           const tenon::CompilerOptions &options, bool quiet,
+                           tenon::CompileObserver &observer);
 
 #endif // TENON_TOOLS_TENON_COMPILATION_H

@@ -10,6 +10,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 
 namespace cl = llvm::cl;
 using llvm::StringRef;
@@ -59,7 +60,8 @@ static cl::opt<std::string>
                cl::sub(command));
 static cl::opt<std::string>
     reportPath("report", cl::value_desc("FILE.json"),
-               cl::desc("Write time and peak memory of each phase"),
+               cl::desc("Write time and peak memory of each phase, launches, "
+                        "kernels, bytes of weights and arena"),
                cl::sub(command));
 static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
                            cl::sub(command));
@@ -79,7 +81,45 @@ static std::string findProgramRuntime() {
   return path.str().str();
 }
 
-static bool writeReport(llvm::ArrayRef<tenon::PhaseReport> phases) {
+namespace {
+
+/// Keeps what a compilation says of itself, and shows it as it goes on.
+class Progress : public tenon::CompileObserver {
+public:
+  void phaseBegins(StringRef phase) override {
+    if (isShown)
+      llvm::errs() << llvm::formatv("  {0,-9} ...\r", phase);
+  }
+  void weightsWritten(uint64_t bytes, uint64_t total) override {
+    if (!isShown || bytes < shownBytes + (64 << 20))
+      return;
+    shownBytes = bytes;
+    llvm::errs() << llvm::formatv("  emit      weights {0} of {1} MB\r",
+                                  bytes >> 20, total >> 20);
+  }
+  void phaseEnds(const tenon::PhaseReport &phase) override {
+    phases.push_back(phase);
+    if (quiet)
+      return;
+    llvm::errs() << llvm::formatv("{0}  {1,-9} {2,7:f2} s  peak {3,6} MB\n",
+                                  isShown ? "\x1b[K" : "", phase.phase,
+                                  phase.seconds, phase.peakBytes >> 20);
+  }
+  void planned(const tenon::PlanReport &report) override { plan = report; }
+
+  llvm::SmallVector<tenon::PhaseReport> phases;
+  std::optional<tenon::PlanReport> plan;
+
+private:
+  /// What is shown of a running phase ends with a return, so that the next
+  /// line or a diagnostic takes its place.
+  bool isShown = !quiet && llvm::sys::Process::StandardErrIsDisplayed();
+  uint64_t shownBytes = 0;
+};
+
+} // namespace
+
+static bool writeReport(const Progress &progress) {
   std::error_code error;
   llvm::raw_fd_ostream file(reportPath, error);
   if (error) {
@@ -90,13 +130,23 @@ static bool writeReport(llvm::ArrayRef<tenon::PhaseReport> phases) {
   json.object([&] {
     json.attribute("model", input);
     json.attributeArray("phases", [&] {
-      for (const tenon::PhaseReport &phase : phases)
+      for (const tenon::PhaseReport &phase : progress.phases)
         json.object([&] {
           json.attribute("phase", phase.phase);
           json.attribute("seconds", phase.seconds);
           json.attribute("peak_bytes", phase.peakBytes);
         });
     });
+    if (!progress.plan)
+      return;
+    json.attribute("launches", progress.plan->launches);
+    json.attribute("kernels", progress.plan->kernels);
+    json.attribute("weight_bytes", progress.plan->weightBytes);
+    json.attribute("arena_bytes", progress.plan->arenaBytes);
+    json.attribute("arena_lower_bound", progress.plan->arenaLowerBound);
+    uint64_t bytes = 0;
+    if (output != "-" && !llvm::sys::fs::file_size(output, bytes))
+      json.attribute("file_bytes", bytes);
   });
   file << "\n";
   return true;
@@ -187,16 +237,9 @@ int runCompile(int argc, char **argv) {
           folder.empty() ? "." : folder, llvm::sys::fs::AccessMode::Write))
     return fail("-o " + output + ": cannot write there: " + error.message());
 
-  llvm::SmallVector<tenon::PhaseReport> phases;
-  int status = compileWithDiagnostics(
-      input, output, options, quiet, [&](const tenon::PhaseReport &phase) {
-        phases.push_back(phase);
-        if (!quiet)
-          llvm::errs() << llvm::formatv("  {0,-9} {1,7:f2} s  peak {2,6} MB\n",
-                                        phase.phase, phase.seconds,
-                                        phase.peakBytes >> 20);
-      });
-  if (status == 0 && !reportPath.empty() && !writeReport(phases))
+  Progress progress;
+  int status = compileWithDiagnostics(input, output, options, quiet, progress);
+  if (status == 0 && !reportPath.empty() && !writeReport(progress))
     return 1;
   return status;
 }

@@ -39,6 +39,27 @@ struct PhaseReport {
   int64_t peakBytes; ///< resident memory of the process at its highest so far
 };
 
+/// What the compiled program is made of, at the hinted sizes.
+struct PlanReport {
+  int64_t launches = 0;
+  int64_t kernels = 0; ///< that the launches share
+  int64_t weightBytes = 0;
+  int64_t arenaBytes = 0;
+  int64_t arenaLowerBound = 0; ///< the most bytes alive at one time
+};
+
+/// Hears of a compilation as it goes on.
+class CompileObserver {
+public:
+  virtual ~CompileObserver() = default;
+  virtual void phaseBegins(llvm::StringRef phase) {}
+  virtual void phaseEnds(const PhaseReport &report) {}
+  /// After phase plan.
+  virtual void planned(const PlanReport &report) {}
+  /// During phase emit; `total` is about right.
+  virtual void weightsWritten(uint64_t bytes, uint64_t total) {}
+};
+
 enum class CompileStatus { Success, Error, Unsupported };
 
 /// Compiles an ONNX model, or a module that an earlier phase wrote (.mlir), and
@@ -47,10 +68,11 @@ enum class CompileStatus { Success, Error, Unsupported };
 /// context's handler. `Unsupported`: the model has something Tenon lacks, and
 /// nothing else is wrong. On failure nothing is written. Beside an artifact
 /// goes the recipe that was used, OUTPUT.recipe.json.
-CompileStatus
-compileModel(mlir::MLIRContext *context, llvm::StringRef inputPath,
-             llvm::StringRef outputPath, const CompilerOptions &options,
-             llvm::function_ref<void(const PhaseReport &)> report);
+CompileStatus compileModel(mlir::MLIRContext *context,
+                           llvm::StringRef inputPath,
+                           llvm::StringRef outputPath,
+                           const CompilerOptions &options,
+                           CompileObserver &observer);
 
 } // namespace tenon
 

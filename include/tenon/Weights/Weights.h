@@ -14,20 +14,20 @@ mlir::FailureOr<std::string> readWeight(mlir::Operation *op,
                                         llvm::StringRef file, uint64_t offset,
                                         size_t bytes);
 
+/// Hears how many bytes of how many, about, are written.
+using WeightProgress = llvm::function_ref<void(uint64_t, uint64_t)>;
+
 /// Writes every plan.weight, and every plan.constant that has one, at its
 /// position, gaps filled with zeros, and returns the bytes written. Holds one
 /// weight in memory at a time. Files are looked up in `modelDir`. Emits a
 /// diagnostic on failure.
 mlir::FailureOr<uint64_t> writeWeights(mlir::ModuleOp module,
                                        llvm::StringRef modelDir,
-                                       llvm::raw_ostream &os);
+                                       llvm::raw_ostream &os,
+                                       WeightProgress progress);
 
 /// The bytes of a constant, one element after the other.
 mlir::FailureOr<std::string> readConstant(plan::ConstantOp op);
-
-/// K x N, row-major, to ceil(N/32) x K x 32, the last panel filled with zeros.
-std::string packPanel32(llvm::StringRef matrix, int64_t rows, int64_t columns,
-                        int64_t elementBytes);
 
 } // namespace tenon
 

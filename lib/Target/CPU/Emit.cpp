@@ -126,7 +126,8 @@ static std::array<uint64_t, 4> noteNumbers(uint64_t offset, uint64_t bytes,
 }
 
 /// Puts the weights behind the code, and into the note where they are.
-static LogicalResult appendWeights(ModuleOp plan, StringRef modelFolder,
+static LogicalResult appendWeights(ModuleOp plan,
+                                   const tenon::EmitOptions &options,
                                    StringRef path) {
   std::error_code error;
   uint64_t size = 0;
@@ -148,7 +149,8 @@ static LogicalResult appendWeights(ModuleOp plan, StringRef modelFolder,
     return plan.emitError("cannot write '") << path << "': " << error.message();
   llvm::raw_fd_ostream os(descriptor, /*shouldClose=*/true);
   os << head;
-  FailureOr<uint64_t> bytes = tenon::writeWeights(plan, modelFolder, os);
+  FailureOr<uint64_t> bytes =
+      tenon::writeWeights(plan, options.modelFolder, os, options.progress);
   if (succeeded(bytes)) {
     auto numbers = noteNumbers(offset, *bytes, /*beside=*/false);
     os.pwrite(reinterpret_cast<const char *>(numbers.data()), sizeof(numbers),
@@ -159,13 +161,15 @@ static LogicalResult appendWeights(ModuleOp plan, StringRef modelFolder,
 
 /// Writes the weights to a file of their own, and into the note that they are
 /// there.
-static LogicalResult writeWeightsBeside(ModuleOp plan, StringRef modelFolder,
+static LogicalResult writeWeightsBeside(ModuleOp plan,
+                                        const tenon::EmitOptions &options,
                                         StringRef path, llvm::Module &module) {
   std::error_code error;
   llvm::raw_fd_ostream os(path, error);
   if (error)
     return plan.emitError("cannot write '") << path << "': " << error.message();
-  FailureOr<uint64_t> bytes = tenon::writeWeights(plan, modelFolder, os);
+  FailureOr<uint64_t> bytes =
+      tenon::writeWeights(plan, options.modelFolder, os, options.progress);
   if (failed(close(plan, path, os)) || failed(bytes))
     return failure();
   llvm::GlobalVariable *note = module.getNamedGlobal("tenon_note");
@@ -256,7 +260,7 @@ static LogicalResult emitLinked(ModuleOp plan,
   llvm::sys::fs::remove(object);
   if (failed(result))
     return failure();
-  return appendWeights(plan, options.modelFolder, path);
+  return appendWeights(plan, options, path);
 }
 
 /// Writes what `options` ask for to names that `files` gives.
@@ -310,7 +314,7 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
     return writeFile(plan, path, text);
   }
   if ((kind == "obj" || kind == "asm") &&
-      failed(writeWeightsBeside(plan, options.modelFolder,
+      failed(writeWeightsBeside(plan, options,
                                 files.add(outputPath + ".weights"), *module)))
     return failure();
   FailureOr<SmallString<0>> code =

@@ -6,6 +6,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectInterface.h"
 #include "tenon/Target/Interface/KernelFamily.h"
+#include <functional>
 
 namespace mlir {
 class OpPassManager;
@@ -18,6 +19,8 @@ struct EmitOptions {
   std::string kind = "so";       ///< one of the target's emitKinds()
   std::string modelFolder = "."; ///< that weights' file names are relative to
   std::string programRuntime;    ///< tenon-program.o, for "exe"
+  /// Hears how many bytes of how many, about, of the weights are written.
+  std::function<void(uint64_t, uint64_t)> progress = [](uint64_t, uint64_t) {};
 };
 
 /// Stateless, and alive as long as the process.
