@@ -2,7 +2,7 @@
 # Installs what is needed, builds, and runs the tests.
 #   scripts/test.sh           release build, all tests
 #   scripts/test.sh --quick   the same without the models
-#   scripts/test.sh --full    also the sanitizer build
+#   scripts/test.sh --full    also real models at many sizes and the sanitizer build
 # Ends with one line: N passed, N failed.
 . "$(dirname "$0")/setup.sh"
 
@@ -53,6 +53,7 @@ if [ "$mode" != --quick ]; then
   run_pytest test/e2e
 fi
 if [ "$mode" = --full ]; then
+  run_pytest test/e2e --full
   build asan
   run_ctest asan
 fi

@@ -16,6 +16,20 @@ os.environ.setdefault("TENON_RUNTIME", str(BUILD / "lib"))
 os.environ.setdefault("TENON_TEST_ARTIFACTS", str(BUILD / "test/unit/Runtime"))
 
 
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="also what takes long: tests marked full, and only these")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "full: takes long, runs with --full only")
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = [item for item in items if bool(item.get_closest_marker("full")) == config.getoption("--full")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    items[:] = wanted
+
+
 def tenon(*arguments):
     """Runs the tool and returns the finished process, output as text."""
     return subprocess.run([BUILD / "bin/tenon", *map(str, arguments)],
