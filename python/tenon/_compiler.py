@@ -7,19 +7,28 @@ import subprocess
 
 from ._error import Error
 
+# What the program ends with when all that is wrong is not supported.
+UNSUPPORTED = 3
 
-def _find_compiler():
+
+def find_compiler():
     """The program: TENON_COMPILER, beside the package, in a build, on PATH."""
     if "TENON_COMPILER" in os.environ:
-        return os.environ["TENON_COMPILER"]
+        named = os.environ["TENON_COMPILER"]
+        found = shutil.which(named)
+        if not found:
+            raise Error(f"cannot run the compiler: TENON_COMPILER names "
+                        f"{named!r}, which is no program")
+        return found
     here = pathlib.Path(__file__).resolve().parent
     places = [here / "tenon"]
     places += [here.parents[1] / "build" / p / "bin/tenon" for p in ("release", "dev")]
     found = next((str(p) for p in places if os.access(p, os.X_OK) and p.is_file()),
                  None) or shutil.which("tenon")
     if not found:
-        raise Error("cannot find the program 'tenon': put it on PATH or let "
-                    "TENON_COMPILER name it")
+        raise Error("compiling needs the program 'tenon', which is not in this "
+                    "package: it runs what was compiled. Build Tenon and put "
+                    "its bin/tenon on PATH, or let TENON_COMPILER name it")
     return found
 
 
@@ -28,10 +37,11 @@ def compile(path, output=None, dims=None, recipe=None):
 
     `output` is where the artifact goes: beside the model with the suffix .so
     when it is None. `dims` fixes symbols: {"batch": 1}. `recipe` is the path of
-    a recipe: what to store in int8 or narrow, node by node.
+    a recipe: what to store in int8 or narrow, node by node. Raises Error, with
+    `unsupported` set where Tenon has no code for some of the nodes.
     """
     output = str(output or pathlib.Path(path).with_suffix(".so"))
-    command = [_find_compiler(), "compile", str(path), "-o", output]
+    command = [find_compiler(), "compile", str(path), "-o", output, "--quiet"]
     for name, size in (dims or {}).items():
         command.append(f"--dim={name}={size}")
     if recipe:
@@ -45,7 +55,7 @@ def info(path, sizes=None):
 
     `sizes` are those to evaluate it at: {"batch": 1}; runs nothing.
     """
-    command = [_find_compiler(), "info", str(path), "--json"]
+    command = [find_compiler(), "info", str(path), "--json"]
     if sizes:
         command.append("--shape=" + ",".join(f"{n}={s}" for n, s in sizes.items()))
     return json.loads(_run(command))
@@ -58,5 +68,6 @@ def _run(command):
         raise Error(f"cannot run the compiler: {error}") from None
     if done.returncode:
         message = done.stderr.strip()
-        raise Error(message or f"the compiler ended with {done.returncode}")
+        raise Error(message or f"the compiler ended with {done.returncode}",
+                    unsupported=done.returncode == UNSUPPORTED)
     return done.stdout

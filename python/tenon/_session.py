@@ -5,13 +5,14 @@ import typing
 
 import numpy as np
 
-from . import _library
+from . import _dlpack, _library
 from ._error import Error
 
 # The numbers of onnx.TensorProto.DataType.
 _NUMPY = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8",
           9: "?", 10: "f2", 11: "f8", 12: "u4", 13: "u8"}
-_ML_DTYPES = {16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz",
+_BFLOAT16 = 16
+_ML_DTYPES = {_BFLOAT16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz",
               19: "float8_e5m2", 20: "float8_e5m2fnuz"}
 
 
@@ -23,7 +24,7 @@ def _dtype(number):
         import ml_dtypes
         return np.dtype(getattr(ml_dtypes, _ML_DTYPES[number]))
     except ImportError:
-        return np.dtype("u2" if number == 16 else "u1")
+        return np.dtype("u2" if number == _BFLOAT16 else "u1")
 
 
 class Value(typing.NamedTuple):
@@ -44,12 +45,38 @@ class Launch(typing.NamedTuple):
 
 def _as_array(value):
     """`value` as an array, without a copy where that is possible."""
-    if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
+    if isinstance(value, np.ndarray):
+        return value
+    why = None
+    if hasattr(value, "__dlpack__"):
         try:
-            return np.from_dlpack(value)
-        except (BufferError, RuntimeError, TypeError, ValueError):
-            pass  # bool before DLPack 1.0, or read-only: numpy may know better
-    return np.asarray(value)
+            return _dlpack.from_dlpack(value, _dtype(_BFLOAT16))
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            why = error  # its __array__ may know better
+    try:
+        array = np.asarray(value)
+    except Exception as error:
+        raise Error(f"is no array: {why or error}") from None
+    if why and array.dtype == object:  # numpy's way to say that it is none
+        raise Error(f"is no array: {why}")
+    return array
+
+
+def _as_buffer(value):
+    """`value` as an array whose memory a run may write to, never a copy."""
+    array = value
+    if not isinstance(value, np.ndarray):
+        if not hasattr(value, "__dlpack__"):
+            raise Error("must be numpy's or speak DLPack")
+        try:
+            array = _dlpack.from_dlpack(value, _dtype(_BFLOAT16))
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise Error(f"cannot be written to: {error}") from None
+    if not array.flags.writeable:
+        raise Error("is read-only")
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise Error("must be aligned and row-major without gaps")
+    return array
 
 
 class Module:
@@ -72,9 +99,9 @@ class Session:
     """A model that is ready to run.
 
     `artifact` is a path or a Module. Options: `threads` (0: one per core),
-    `profile` (time every launch), `check_memory` (before
-    each launch, fill the memory that holds nothing with NaN). Sessions are independent; one session runs one call of `run` at a
-    time.
+    `profile` (time every launch), `check_memory` (before each launch, fill the
+    memory that holds nothing with NaN). Sessions are independent; one session
+    runs one call of `run` at a time. Python's other threads go on meanwhile.
     """
 
     def __init__(self, artifact, threads=0, profile=False, check_memory=False):
@@ -90,12 +117,19 @@ class Session:
         self._session = session
         self.inputs = self._values("input")
         self.outputs = self._values("output")
-        self._input_types = [library.tn_module_input_type(module, i)
-                             for i in range(len(self.inputs))]
+        # As numbers: numpy has no type of its own for each of them.
+        self._input_types = self._types("input")
+        self._output_types = self._types("output")
 
     def __del__(self):
         if getattr(self, "_session", None):
             self._library.tn_session_release(self._session)
+
+    def _types(self, kind):
+        library = self._library
+        ask = getattr(library, f"tn_module_{kind}_type")
+        count = getattr(library, f"tn_module_{kind}_count")(self._module)
+        return [ask(self._module, i) for i in range(count)]
 
     def _values(self, kind):
         def ask(what, *numbers):
@@ -111,44 +145,44 @@ class Session:
                       tuple(size(ask("dim", i, d)) for d in range(ask("rank", i))))
                 for i in range(ask("count"))]
 
-    def run(self, inputs):
+    def run(self, inputs, outputs=None):
         """Runs the model once.
 
-        `inputs` maps names to arrays, or lists arrays in order. Returns the
-        outputs as a list of numpy arrays that belong to the caller.
+        `inputs` maps names to arrays, or lists arrays in order: numpy's, what
+        speaks DLPack (tensors of PyTorch or JAX), numbers and lists. Aligned
+        row-major memory is read where it is, anything else is copied once.
+        `outputs` maps names to arrays, writable and of the right type and shape,
+        that the run writes to. Returns a list: these, and for the other outputs
+        numpy arrays that belong to the caller.
         """
+        bound = dict(outputs or {})
+        self._check_names(bound, "output")
         if isinstance(inputs, dict):
-            given = dict(inputs)
-            names = ", ".join(repr(value.name) for value in self.inputs)
-            for name in given:
-                if name not in {value.name for value in self.inputs}:
-                    raise Error(f"the model has no input {name!r}, it has {names}")
+            self._check_names(inputs, "input")
             for value in self.inputs:
-                if value.name not in given:
+                if value.name not in inputs:
                     raise Error(f"input {value.name!r} is not set")
-            given = [given[value.name] for value in self.inputs]
+            given = [inputs[value.name] for value in self.inputs]
         else:
             given = list(inputs)
             if len(given) != len(self.inputs):
                 raise Error(f"the model has {len(self.inputs)} inputs, "
                             f"{len(given)} are given")
         with self._lock:
-            return self._run(given)
+            return self._run(given, bound)
 
-    def _run(self, given):
+    def _check_names(self, names, kind):
+        known = [value.name for value in getattr(self, kind + "s")]
+        for name in names:
+            if name not in known:
+                raise Error(f"the model has no {kind} {name!r}, it has "
+                            + ", ".join(map(repr, known)))
+
+    def _run(self, given, bound):
         library, session = self._library, self._session
         arrays = []  # alive until the run is over
         for number, (value, array) in enumerate(zip(self.inputs, given)):
-            # A Python number or list has no type of its own.
-            if isinstance(array, (bool, int, float, list, tuple)):
-                array = np.asarray(array, value.dtype)
-            array = np.asarray(_as_array(array), order="C")
-            if array.dtype != value.dtype:
-                raise Error(f"input {value.name!r} must be {value.dtype}, is "
-                            f"{array.dtype}")
-            if array.ndim > _library.MAX_RANK:
-                raise Error(f"input {value.name!r} must have {len(value.shape)} "
-                            f"dimensions, has {array.ndim}")
+            array = self._input(value, array)
             arrays.append(array)
             tensor = _library.Tensor(array.ctypes.data, array.nbytes,
                                      self._input_types[number], array.ndim)
@@ -162,12 +196,51 @@ class Session:
             tensor = _library.Tensor()
             _library.check(library.tn_session_output(
                 session, number, ctypes.byref(tensor)))
-            result = np.empty(tuple(tensor.dims[:tensor.rank]), value.dtype)
+            shape = tuple(tensor.dims[:tensor.rank])
+            if value.name in bound:
+                result = bound[value.name]
+                array = self._output(value, result, shape, arrays)
+            else:
+                result = array = np.empty(shape, value.dtype)
+            arrays.append(array)
             _library.check(library.tn_session_bind_output(
-                session, number, result.ctypes.data, result.nbytes))
+                session, number, array.ctypes.data, array.nbytes))
             results.append(result)
         _library.check(library.tn_session_run(session))
         return results
+
+    @staticmethod
+    def _input(value, array):
+        """What is given for an input, as the runtime wants it."""
+        # A Python number or list has no type of its own.
+        if isinstance(array, (bool, int, float, list, tuple)):
+            array = np.asarray(array, value.dtype)
+        try:
+            array = np.require(_as_array(array), requirements="CA")
+        except Error as error:
+            raise Error(f"input {value.name!r} {error}") from None
+        if array.dtype != value.dtype:
+            raise Error(f"input {value.name!r} must be {value.dtype}, is "
+                        f"{array.dtype}")
+        if array.ndim > _library.MAX_RANK:
+            raise Error(f"input {value.name!r} must have {len(value.shape)} "
+                        f"dimensions, has {array.ndim}")
+        return array
+
+    @staticmethod
+    def _output(value, given, shape, others):
+        """The memory to write an output of this shape to; it must be its own."""
+        try:
+            array = _as_buffer(given)
+        except Error as error:
+            raise Error(f"the array for output {value.name!r} {error}") from None
+        if array.dtype != value.dtype or array.shape != shape:
+            raise Error(f"the array for output {value.name!r} must be "
+                        f"{value.dtype} {shape}, is {array.dtype} {array.shape}")
+        if any(np.may_share_memory(array, other) for other in others):
+            raise Error(f"the array for output {value.name!r} overlaps that of "
+                        "another input or output")
+        return array
 
     @property
     def arena_bytes(self):

@@ -2,8 +2,13 @@
  *   y    = (x . W) * mask   x f32[batch, 4], mask i64[batch], W f32[4, 4]
  *   rows = batch            i64[]
  * FAKE_ABI sets the version, FAKE_OVERRUN writes behind the arena, FAKE_FREED
- * frees the product before the second launch reads it. */
+ * frees the product before the second launch reads it. With FAKE_MEETING, rows
+ * is the number of runs that began before this one ended, which waits for two,
+ * and at most ten seconds. */
 #include "tenon-c/ModuleAbi.h"
+#ifdef FAKE_MEETING
+#include <time.h>
+#endif
 
 #ifndef FAKE_ABI
 #define FAKE_ABI TN_ABI_VERSION
@@ -80,6 +85,14 @@ EXPORT void tenon_run(tn_frame *frame) {
   frame->run_grid(frame, 0, multiply, first, &batch, batch);
   frame->run_grid(frame, 1, mask, second, &batch, batch);
   *(int64_t *)frame->outputs[1] = batch;
+#ifdef FAKE_MEETING
+  static int64_t arrived;
+  __atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
+  for (time_t begin = time(0);
+       __atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < 2 && time(0) - begin < 10;)
+    nanosleep(&(struct timespec){0, 1000000}, 0);
+  *(int64_t *)frame->outputs[1] = arrived;
+#endif
 #ifdef FAKE_OVERRUN
   frame->arena[(batch * 16 + 63) / 64 * 64] = 0;
 #endif
