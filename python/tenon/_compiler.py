@@ -68,6 +68,8 @@ def _run(command):
         raise Error(f"cannot run the compiler: {error}") from None
     if done.returncode:
         message = done.stderr.strip()
+        if done.returncode < 0:
+            message = f"the compiler crashed\n{message}"
         raise Error(message or f"the compiler ended with {done.returncode}",
                     unsupported=done.returncode == UNSUPPORTED)
     return done.stdout

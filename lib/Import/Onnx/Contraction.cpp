@@ -86,6 +86,9 @@ LogicalResult importAttention(ImportContext &ctx) {
     return failure();
   if (ctx.getFloat("softcap", 0) != 0)
     return ctx.unsupported() << "softcap is unsupported";
+  for (StringRef side : {"left_window_size", "right_window_size"})
+    if (ctx.getInt(side, -1) != -1)
+      return ctx.unsupported() << side << " is unsupported";
   if (ctx.isResultUsed(3))
     return ctx.unsupported() << "result qk_matmul_output is unsupported";
   if (ctx.getOperand(6))
