@@ -51,12 +51,12 @@ class InferenceSession:
         return _arguments(session.outputs, session._output_types)
 
     def run(self, output_names, input_feed):
-        """The outputs of these names, in this order; all of them for None.
+        """The outputs of these names, in this order; all of them for None or [].
 
         `input_feed` maps the names of all inputs to arrays.
         """
         session = self._session
-        if output_names is None:
+        if not output_names:
             return session.run(input_feed)
         session._check_names(output_names, "output")
         named = dict(zip((value.name for value in session.outputs),

@@ -1,4 +1,5 @@
 """Runs an artifact on numpy arrays, or on anything that speaks DLPack."""
+import collections.abc
 import ctypes
 import threading
 import typing
@@ -60,6 +61,17 @@ def _as_array(value):
     if why and array.dtype == object:  # numpy's way to say that it is none
         raise Error(f"is no array: {why}")
     return array
+
+
+def _as_type(value, dtype):
+    """A number or a list as an array; numpy would cut 1.5 down to an integer."""
+    try:
+        plain = np.asarray(value)
+        if dtype.kind in "iu" and plain.dtype.kind == "f" and plain.size:
+            raise TypeError("it has fractions")
+        return np.asarray(value, dtype)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise Error(f"cannot be made {dtype}: {error}") from None
 
 
 def _as_buffer(value):
@@ -157,7 +169,7 @@ class Session:
         """
         bound = dict(outputs or {})
         self._check_names(bound, "output")
-        if isinstance(inputs, dict):
+        if isinstance(inputs, collections.abc.Mapping):
             self._check_names(inputs, "input")
             for value in self.inputs:
                 if value.name not in inputs:
@@ -212,11 +224,11 @@ class Session:
     @staticmethod
     def _input(value, array):
         """What is given for an input, as the runtime wants it."""
-        # A Python number or list has no type of its own.
-        if isinstance(array, (bool, int, float, list, tuple)):
-            array = np.asarray(array, value.dtype)
         try:
-            array = np.require(_as_array(array), requirements="CA")
+            # A Python number or list has no type of its own.
+            if isinstance(array, (bool, int, float, list, tuple)):
+                array = _as_type(array, value.dtype)
+            array = _as_array(array)
         except Error as error:
             raise Error(f"input {value.name!r} {error}") from None
         if array.dtype != value.dtype:
@@ -225,7 +237,9 @@ class Session:
         if array.ndim > _library.MAX_RANK:
             raise Error(f"input {value.name!r} must have {len(value.shape)} "
                         f"dimensions, has {array.ndim}")
-        return array
+        if array.flags.c_contiguous and array.flags.aligned:
+            return array
+        return np.require(array, requirements="CA")
 
     @staticmethod
     def _output(value, given, shape, others):

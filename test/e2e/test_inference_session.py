@@ -52,7 +52,7 @@ def test_is_what_onnxruntime_is(tmp_path, cache):
         ours = tenon.InferenceSession(given)
         for mine, other in zip(ours.get_inputs() + ours.get_outputs(), theirs.get_inputs() + theirs.get_outputs()):
             assert (mine.name, mine.type, mine.shape) == (other.name, other.type, other.shape)
-        for names in (None, ["positive", "whole"], ["whole"], ["whole", "positive"]):
+        for names in (None, [], ["positive", "whole"], ["whole"], ["whole", "positive"]):
             found, expected = ours.run(names, feed), theirs.run(names, feed)
             assert len(found) == len(expected)
             for mine, other in zip(found, expected):

@@ -1,4 +1,5 @@
 """The Python session on an artifact written by hand: y = (x . W) * mask."""
+import collections
 import os
 import pathlib
 import stat
@@ -55,6 +56,7 @@ def test_outputs_outlive_the_next_run_and_the_session(session):
 
 def test_takes_strided_arrays_lists_and_dlpack(session):
     given = inputs(6)
+    assert session.run([np.empty((0, 4), np.float32), []])[1] == 0
     for x in (np.asfortranarray(given["x"]), given["x"].tolist(), Foreign(given["x"].T.copy().T)):
         y, _ = session.run([x, given["the mask"]])
         np.testing.assert_allclose(np.from_dlpack(y), expected(given))
@@ -214,6 +216,21 @@ def test_reads_memory_that_is_not_aligned(session):
     x = np.frombuffer(b"." + given["x"].tobytes(), np.uint8)[1:].view(np.float32).reshape(3, 4)
     assert not x.flags.aligned
     np.testing.assert_allclose(session.run([x, given["the mask"]])[0], expected(given))
+
+
+def test_takes_any_mapping(session):
+    given = collections.UserDict(inputs(2))
+    np.testing.assert_allclose(session.run(given)[0], expected(given))
+
+
+@pytest.mark.parametrize("mask, message", [
+    ([1.5, 2], "input 'the mask' cannot be made int64: it has fractions"),
+    ([2**70, 0], "input 'the mask' cannot be made int64: "),
+    ([[1], [2, 3]], "input 'the mask' cannot be made int64: "),
+])
+def test_lists_are_not_cut_down(session, mask, message):
+    with pytest.raises(tenon.Error, match=message):
+        session.run([inputs(2)["x"], mask])
 
 
 @pytest.mark.parametrize("x, message", [
