@@ -1,9 +1,11 @@
 // Elementwise ops: one linalg.generic each, broadcast by its indexing maps.
 #include "GraphToKernel.h"
+#include "Signless.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -37,12 +39,29 @@ static bool isSplat(Value value, double wanted) {
   return number && number.getValueAsDouble() == wanted;
 }
 
+static arith::CmpIPredicate unsignedForm(arith::CmpIPredicate predicate) {
+  using P = arith::CmpIPredicate;
+  switch (predicate) {
+  case P::slt:
+    return P::ult;
+  case P::sle:
+    return P::ule;
+  case P::sgt:
+    return P::ugt;
+  case P::sge:
+    return P::uge;
+  default:
+    return predicate;
+  }
+}
+
 namespace {
 
 /// Builds the scalar form of one op.
 struct ScalarBuilder {
   OpBuilder &b;
   Location loc;
+  bool isUnsigned; ///< integers that are operands
 
   Value number(Type type, double value) {
     return arith::ConstantOp::create(
@@ -62,14 +81,30 @@ struct ScalarBuilder {
                                        : make<IntOp>(x, y);
   }
 
+  /// Of integers, `i` for signed ones.
   Value compare(arith::CmpFPredicate f, arith::CmpIPredicate i, Value x,
                 Value y) {
     if (isa<FloatType>(x.getType()))
       return arith::CmpFOp::create(b, loc, f, x, y);
+    if (isUnsigned)
+      i = unsignedForm(i);
     return arith::CmpIOp::create(b, loc, i, x, y);
   }
+  template <typename FloatOp, typename SignedOp, typename UnsignedOp>
+  Value pick(Value x, Value y) {
+    return isUnsigned ? make<UnsignedOp>(x, y) : pick<FloatOp, SignedOp>(x, y);
+  }
+  Value select(Value condition, Value x, Value y) {
+    return arith::SelectOp::create(b, loc, condition, x, y);
+  }
 
-  Value cast(Value x, Type to);
+  /// From and to integers that are unsigned as `isUnsigned` and `toUnsigned`
+  /// say; anything to a boolean is != 0.
+  Value cast(Value x, Type to, bool toUnsigned = false);
+  Value divide(Value x, Value y);
+  Value remainder(Value x, Value y, bool truncated);
+  Value shift(Value x, Value y, bool left);
+  Value power(Value x, Value y);
   Value gelu(Value x, bool approximate);
   /// Null for an op this file does not know.
   Value build(Operation *op, ArrayRef<Value> x);
@@ -77,7 +112,7 @@ struct ScalarBuilder {
 
 } // namespace
 
-Value ScalarBuilder::cast(Value x, Type to) {
+Value ScalarBuilder::cast(Value x, Type to, bool toUnsigned) {
   Type from = x.getType();
   if (from == to)
     return x;
@@ -94,18 +129,116 @@ Value ScalarBuilder::cast(Value x, Type to) {
       return arith::TruncFOp::create(b, loc, to, x);
     return cast(cast(x, b.getF32Type()), to); // f16 and bf16
   }
+  if (fromFloat && toUnsigned)
+    return arith::FPToUIOp::create(b, loc, to, x);
   if (fromFloat)
     return arith::FPToSIOp::create(b, loc, to, x);
+  bool fromUnsigned = isUnsigned || from.isInteger(1);
   if (toFloat) {
-    if (from.isInteger(1))
+    if (fromUnsigned)
       return arith::UIToFPOp::create(b, loc, to, x);
     return arith::SIToFPOp::create(b, loc, to, x);
   }
   if (fromWidth > toWidth)
     return arith::TruncIOp::create(b, loc, to, x);
-  if (from.isInteger(1))
+  if (fromWidth == toWidth)
+    return x;
+  if (fromUnsigned)
     return arith::ExtUIOp::create(b, loc, to, x);
   return arith::ExtSIOp::create(b, loc, to, x);
+}
+
+/// x / y, and 0 by the integer 0. A processor traps at that and at the quotient
+/// of the smallest number and -1, so neither may reach it.
+Value ScalarBuilder::divide(Value x, Value y) {
+  Type type = x.getType();
+  if (isa<FloatType>(type))
+    return make<arith::DivFOp>(x, y);
+  using P = arith::CmpIPredicate;
+  Value zero = number(type, 0), one = number(type, 1);
+  Value byZero = arith::CmpIOp::create(b, loc, P::eq, y, zero);
+  Value divisor = select(byZero, one, y);
+  if (isUnsigned)
+    return select(byZero, zero, make<arith::DivUIOp>(x, divisor));
+  Value byMinusOne = arith::CmpIOp::create(b, loc, P::eq, y, number(type, -1));
+  Value quotient = make<arith::DivSIOp>(x, select(byMinusOne, one, divisor));
+  quotient = select(byMinusOne, make<arith::SubIOp>(zero, x), quotient);
+  return select(byZero, zero, quotient);
+}
+
+/// x - trunc(x / y) · y, or with floor in place of trunc.
+Value ScalarBuilder::remainder(Value x, Value y, bool truncated) {
+  Type type = x.getType();
+  using P = arith::CmpIPredicate;
+  if (isa<FloatType>(type)) {
+    // In f64 the product is exact up to quotients of 2²⁹.
+    Type wide = b.getF64Type();
+    Value left = cast(x, wide), right = cast(y, wide), zero = number(wide, 0);
+    Value quotient = make<arith::DivFOp>(left, right);
+    Value whole = make<math::FloorOp>(quotient);
+    if (truncated)
+      whole = select(compare(arith::CmpFPredicate::OLT, P::slt, quotient, zero),
+                     make<math::CeilOp>(quotient), whole);
+    Value rest = make<arith::SubFOp>(left, make<arith::MulFOp>(whole, right));
+    // A finite number by infinity is itself, or the infinity of its own sign.
+    Value infinity = number(wide, std::numeric_limits<double>::infinity());
+    Value isInfinite = compare(arith::CmpFPredicate::OEQ, P::eq,
+                               make<math::AbsFOp>(right), infinity);
+    Value isFinite = compare(arith::CmpFPredicate::OLT, P::slt,
+                             make<math::AbsFOp>(left), infinity);
+    Value limit = left;
+    if (!truncated) {
+      Value differs = compare(arith::CmpFPredicate::OLT, P::slt,
+                              make<arith::MulFOp>(left, right), zero);
+      limit = select(differs, right, left);
+    }
+    rest = select(make<arith::AndIOp>(isInfinite, isFinite), limit, rest);
+    return cast(rest, type);
+  }
+  Value rest = make<arith::SubIOp>(x, make<arith::MulIOp>(divide(x, y), y));
+  Value zero = number(type, 0);
+  if (!truncated && !isUnsigned) {
+    Value differs = arith::CmpIOp::create(b, loc, P::slt,
+                                          make<arith::XOrIOp>(rest, y), zero);
+    Value isZero = arith::CmpIOp::create(b, loc, P::eq, rest, zero);
+    rest = select(isZero, rest,
+                  select(differs, make<arith::AddIOp>(rest, y), rest));
+  }
+  return select(arith::CmpIOp::create(b, loc, P::eq, y, zero), zero, rest);
+}
+
+/// Of integers, by squaring, modulo 2^width; 0 where the exponent is negative.
+Value ScalarBuilder::power(Value x, Value y) {
+  Type type = x.getType();
+  using P = arith::CmpIPredicate;
+  Value zero = number(type, 0), result = number(type, 1), square = x, rest = y;
+  unsigned width = type.getIntOrFloatBitWidth();
+  for (unsigned bit = 0; bit < width; ++bit) {
+    Value isSet = arith::CmpIOp::create(
+        b, loc, P::ne, make<arith::AndIOp>(rest, number(type, 1)), zero);
+    result = select(isSet, make<arith::MulIOp>(result, square), result);
+    square = make<arith::MulIOp>(square, square);
+    rest = make<arith::ShRUIOp>(rest, number(type, 1));
+  }
+  if (isUnsigned)
+    return result;
+  return select(arith::CmpIOp::create(b, loc, P::slt, y, zero), zero, result);
+}
+
+/// By no bits or by all, where the processor would take the amount modulo.
+Value ScalarBuilder::shift(Value x, Value y, bool left) {
+  Type type = x.getType();
+  unsigned width = type.getIntOrFloatBitWidth();
+  Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, y,
+                                       number(type, width));
+  Value zero = number(type, 0);
+  if (!left && !isUnsigned)
+    return make<arith::ShRSIOp>(x, select(inside, y, number(type, width - 1)));
+  Value amount = select(inside, y, zero);
+  return select(inside,
+                left ? make<arith::ShLIOp>(x, amount)
+                     : make<arith::ShRUIOp>(x, amount),
+                zero);
 }
 
 Value ScalarBuilder::gelu(Value x, bool approximate) {
@@ -130,10 +263,11 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
   using IP = arith::CmpIPredicate;
   Type type = x[0].getType();
   bool isFloat = isa<FloatType>(type);
-  bool isBool = type.isInteger(1);
   using R = Value;
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case([&](graph::AbsOp) -> R {
+        if (isUnsigned)
+          return x[0];
         return isFloat ? make<math::AbsFOp>(x[0])
                        : make<arith::MaxSIOp>(
                              x[0], make<arith::SubIOp>(number(type, 0), x[0]));
@@ -158,7 +292,8 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
         return make<arith::DivFOp>(one, make<arith::AddFOp>(one, power));
       })
       .Case([&](graph::ReluOp) {
-        return pick<arith::MaximumFOp, arith::MaxSIOp>(x[0], number(type, 0));
+        return pick<arith::MaximumFOp, arith::MaxSIOp, arith::MaxUIOp>(
+            x[0], number(type, 0));
       })
       .Case([&](graph::FloorOp) -> R {
         return isFloat ? make<math::FloorOp>(x[0]) : x[0];
@@ -167,14 +302,15 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
         return isFloat ? make<math::CeilOp>(x[0]) : x[0];
       })
       .Case([&](graph::NotOp) {
-        return make<arith::XOrIOp>(x[0], number(type, 1));
+        return make<arith::XOrIOp>(x[0],
+                                   number(type, type.isInteger(1) ? 1 : -1));
       })
       .Case(
           [&](graph::IsNaNOp) { return compare(FP::UNO, IP::ne, x[0], x[0]); })
       .Case([&](graph::CastOp cast) {
         return this->cast(
-            x[0],
-            mlir::cast<RankedTensorType>(cast.getType()).getElementType());
+            x[0], mlir::cast<RankedTensorType>(cast.getType()).getElementType(),
+            makesUnsigned(cast));
       })
       .Case([&](graph::GeluOp gelu) {
         return this->gelu(x[0], gelu.getTanhApproximation());
@@ -188,14 +324,17 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
       .Case([&](graph::MulOp) {
         return pick<arith::MulFOp, arith::MulIOp>(x[0], x[1]);
       })
-      .Case([&](graph::DivOp) {
-        return pick<arith::DivFOp, arith::DivSIOp>(x[0], x[1]);
+      .Case([&](graph::DivOp) { return divide(x[0], x[1]); })
+      .Case([&](graph::ModOp mod) {
+        return remainder(x[0], x[1], mod.getTruncated());
       })
       .Case([&](graph::MaxOp) {
-        return pick<arith::MaximumFOp, arith::MaxSIOp>(x[0], x[1]);
+        return pick<arith::MaximumFOp, arith::MaxSIOp, arith::MaxUIOp>(x[0],
+                                                                       x[1]);
       })
       .Case([&](graph::MinOp) {
-        return pick<arith::MinimumFOp, arith::MinSIOp>(x[0], x[1]);
+        return pick<arith::MinimumFOp, arith::MinSIOp, arith::MinUIOp>(x[0],
+                                                                       x[1]);
       })
       .Case([&](graph::PowOp pow) -> R {
         if (isSplat(pow.getRhs(), 2))
@@ -204,29 +343,26 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
           return make<arith::MulFOp>(make<arith::MulFOp>(x[0], x[0]), x[0]);
         if (isSplat(pow.getRhs(), 0.5))
           return make<math::SqrtOp>(x[0]);
-        if (isFloat)
-          return make<math::PowFOp>(x[0], x[1]);
-        Type wide = b.getF64Type();
-        return this->cast(
-            make<math::PowFOp>(this->cast(x[0], wide), this->cast(x[1], wide)),
-            type);
+        return isFloat ? make<math::PowFOp>(x[0], x[1]) : power(x[0], x[1]);
       })
       .Case(
           [&](graph::EqualOp) { return compare(FP::OEQ, IP::eq, x[0], x[1]); })
-      .Case([&](graph::LessOp) {
-        return compare(FP::OLT, isBool ? IP::ult : IP::slt, x[0], x[1]);
-      })
+      .Case(
+          [&](graph::LessOp) { return compare(FP::OLT, IP::slt, x[0], x[1]); })
       .Case([&](graph::LessEqualOp) {
-        return compare(FP::OLE, isBool ? IP::ule : IP::sle, x[0], x[1]);
+        return compare(FP::OLE, IP::sle, x[0], x[1]);
       })
       .Case([&](graph::GreaterOp) {
-        return compare(FP::OGT, isBool ? IP::ugt : IP::sgt, x[0], x[1]);
+        return compare(FP::OGT, IP::sgt, x[0], x[1]);
       })
       .Case([&](graph::GreaterEqualOp) {
-        return compare(FP::OGE, isBool ? IP::uge : IP::sge, x[0], x[1]);
+        return compare(FP::OGE, IP::sge, x[0], x[1]);
       })
       .Case([&](graph::AndOp) { return make<arith::AndIOp>(x[0], x[1]); })
       .Case([&](graph::OrOp) { return make<arith::OrIOp>(x[0], x[1]); })
+      .Case([&](graph::XorOp) { return make<arith::XOrIOp>(x[0], x[1]); })
+      .Case([&](graph::ShiftLeftOp) { return shift(x[0], x[1], true); })
+      .Case([&](graph::ShiftRightOp) { return shift(x[0], x[1], false); })
       .Case([&](graph::WhereOp) -> R {
         return arith::SelectOp::create(b, loc, x[0], x[1], x[2]);
       })
@@ -242,8 +378,9 @@ static bool isElementwise(Operation *op) {
          isa<graph::AddOp, graph::SubOp, graph::MulOp, graph::DivOp,
              graph::MaxOp, graph::MinOp, graph::PowOp, graph::EqualOp,
              graph::LessOp, graph::LessEqualOp, graph::GreaterOp,
-             graph::GreaterEqualOp, graph::AndOp, graph::OrOp, graph::WhereOp>(
-             op);
+             graph::GreaterEqualOp, graph::AndOp, graph::OrOp, graph::WhereOp,
+             graph::XorOp, graph::ModOp, graph::ShiftLeftOp,
+             graph::ShiftRightOp>(op);
 }
 
 FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
@@ -272,7 +409,7 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
   Value result = createGeneric(
       op, name, type, sizes, elements, maps, {}, {},
       [&](OpBuilder &b, Scalars scalars) {
-        ScalarBuilder scalar{b, op->getLoc()};
+        ScalarBuilder scalar{b, op->getLoc(), hasUnsignedOperands(op)};
         SmallVector<Value> x;
         for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
           Value value = position[i] < 0

@@ -1,6 +1,7 @@
 // Converts graph to kernel, op by op in the order of the function. See
 // Passes.td; the bodies are in the file of each op family.
 #include "GraphToKernel.h"
+#include "Signless.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -253,11 +254,6 @@ LogicalResult GraphToKernel::bind(Operation *op, Value argument,
 }
 
 LogicalResult GraphToKernel::convert(Operation *op) {
-  for (Type type : op->getOperandTypes())
-    if (auto tensor = dyn_cast<RankedTensorType>(type))
-      if (tensor.getElementType().isUnsignedInteger())
-        return op->emitOpError("reads ")
-               << tensor << ", but unsigned elements are not supported";
   using Family = FailureOr<bool> (GraphToKernel::*)(Operation *);
   for (Family family :
        {&GraphToKernel::convertElementwise, &GraphToKernel::convertShape,
@@ -349,6 +345,7 @@ struct ConvertGraphToKernelPass
     // A buffer has one size, whatever is decided while the model runs.
     if (failed(verifyControlSizes(function)))
       return failure();
+    makeSignless(function);
     Block &block = function.getBody().front();
     OpBuilder builder(&block, block.begin());
     GraphToKernel state(builder);

@@ -1,6 +1,7 @@
 // Reductions become linalg; softmax and norms become anchors; rotary is
 // elementwise on pairs.
 #include "GraphToKernel.h"
+#include "Signless.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include <limits>
@@ -10,24 +11,28 @@ using namespace mlir;
 namespace tenon {
 
 /// The value that changes no result: 0, or the least or largest element.
-static TypedAttr neutral(Builder &b, graph::ReductionKind kind, Type type) {
+static TypedAttr neutral(Builder &b, graph::ReductionKind kind, Type type,
+                         bool isUnsigned) {
   bool least = kind == graph::ReductionKind::Max;
+  double number = kind == graph::ReductionKind::Prod ? 1 : 0;
   if (auto floating = dyn_cast<FloatType>(type)) {
     if (least || kind == graph::ReductionKind::Min)
       return b.getFloatAttr(
           type, APFloat::getInf(floating.getFloatSemantics(), least));
-    return b.getFloatAttr(type, 0.0);
+    return b.getFloatAttr(type, number);
   }
   unsigned width = type.getIntOrFloatBitWidth();
   if (least)
-    return b.getIntegerAttr(type, APInt::getSignedMinValue(width));
+    return b.getIntegerAttr(type, isUnsigned ? APInt::getMinValue(width)
+                                             : APInt::getSignedMinValue(width));
   if (kind == graph::ReductionKind::Min)
-    return b.getIntegerAttr(type, APInt::getSignedMaxValue(width));
-  return b.getIntegerAttr(type, 0);
+    return b.getIntegerAttr(type, isUnsigned ? APInt::getMaxValue(width)
+                                             : APInt::getSignedMaxValue(width));
+  return b.getIntegerAttr(type, static_cast<int64_t>(number));
 }
 
 static Value combine(OpBuilder &b, Location loc, graph::ReductionKind kind,
-                     Value x, Value y) {
+                     bool isUnsigned, Value x, Value y) {
   bool isFloat = isa<FloatType>(x.getType());
   switch (kind) {
   case graph::ReductionKind::Sum:
@@ -35,11 +40,18 @@ static Value combine(OpBuilder &b, Location loc, graph::ReductionKind kind,
     return isFloat ? arith::AddFOp::create(b, loc, x, y).getResult()
                    : arith::AddIOp::create(b, loc, x, y).getResult();
   case graph::ReductionKind::Max:
+    if (isUnsigned)
+      return arith::MaxUIOp::create(b, loc, x, y);
     return isFloat ? arith::MaximumFOp::create(b, loc, x, y).getResult()
                    : arith::MaxSIOp::create(b, loc, x, y).getResult();
   case graph::ReductionKind::Min:
+    if (isUnsigned)
+      return arith::MinUIOp::create(b, loc, x, y);
     return isFloat ? arith::MinimumFOp::create(b, loc, x, y).getResult()
                    : arith::MinSIOp::create(b, loc, x, y).getResult();
+  case graph::ReductionKind::Prod:
+    return isFloat ? arith::MulFOp::create(b, loc, x, y).getResult()
+                   : arith::MulIOp::create(b, loc, x, y).getResult();
   }
   llvm_unreachable("all kinds are handled");
 }
@@ -64,6 +76,7 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
   AffineMap outMap = AffineMap::get(rank, 0, exprs, state.builder.getContext());
   graph::ReductionKind kind = op.getKind();
   bool isMean = kind == graph::ReductionKind::Mean;
+  bool isUnsigned = hasUnsignedOperands(op);
   SmallVector<Value> indices;
   for (auto [dim, size] : llvm::enumerate(sizes))
     if (type.isDynamicDim(dim))
@@ -78,8 +91,8 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
         Type element = type.getElementType();
         ArrayRef<Value> dims = ArrayRef(scalars.indices).take_front(dynamic);
         Value empty = tensor::EmptyOp::create(b, loc, type, dims);
-        Value first =
-            arith::ConstantOp::create(b, loc, neutral(b, kind, element));
+        Value first = arith::ConstantOp::create(
+            b, loc, neutral(b, kind, element, isUnsigned));
         Value init = linalg::FillOp::create(b, loc, first, empty).getResult(0);
         SmallVector<AffineMap> maps = {b.getMultiDimIdentityMap(rank), outMap};
         Value result =
@@ -88,7 +101,8 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
                 ValueRange{init}, maps, iterators,
                 [&](OpBuilder &inner, Location, ValueRange x) {
                   linalg::YieldOp::create(
-                      inner, loc, combine(inner, loc, kind, x[0], x[1]));
+                      inner, loc,
+                      combine(inner, loc, kind, isUnsigned, x[0], x[1]));
                 })
                 .getResult(0);
         if (!isMean)
@@ -108,9 +122,17 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
                        n = arith::SIToFPOp::create(inner, loc, element, n);
                        mean = arith::DivFOp::create(inner, loc, x[0], n);
                      } else {
+                       // Of no elements, which must not be divided by.
+                       n = arith::MaxSIOp::create(
+                           inner, loc, n,
+                           arith::ConstantIntOp::create(inner, loc, 1, 64));
                        if (element.getIntOrFloatBitWidth() < 64)
                          n = arith::TruncIOp::create(inner, loc, element, n);
-                       mean = arith::DivSIOp::create(inner, loc, x[0], n);
+                       mean = isUnsigned
+                                  ? arith::DivUIOp::create(inner, loc, x[0], n)
+                                        .getResult()
+                                  : arith::DivSIOp::create(inner, loc, x[0], n)
+                                        .getResult();
                      }
                      linalg::YieldOp::create(inner, loc, mean);
                    })

@@ -86,6 +86,7 @@ private:
     bool isOutput = bool(main.getArgAttr(number, "tenon.output"));
     os << (isOutput ? "output " : "input ")
        << (name ? encode(name.getValue()) : std::to_string(number)) << " "
+       << (main.getArgAttr(number, "tenon.unsigned") ? "u" : "")
        << type.getElementType();
     if (isOutput)
       os << " " << type.getRank();

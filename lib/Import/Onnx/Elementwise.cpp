@@ -1,5 +1,7 @@
 // ONNX operators that compute each element from the elements at the same index.
 #include "ImportContext.h"
+#include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -46,13 +48,26 @@ template <typename OpTy> LogicalResult importVariadic(ImportContext &ctx) {
   return ctx.setResult(result);
 }
 
-/// The exponent's type may differ from the base's, which is the result's.
+/// The exponent's type may differ from the base's, which is the result's. An
+/// integer to the power of a float:
+/// Pow(n, x)  ->  cast (mul (pow (cast n), x), 1 + 2⁻²¹)
+/// where the product makes a whole number of one that rounding left below.
 LogicalResult importPow(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  Value base = ctx.getOperand(0);
-  Value exponent = ctx.cast(ctx.getOperand(1), typeOf(base).getElementType());
-  Value result = ctx.binary<graph::PowOp>(base, exponent);
+  Value base = ctx.getOperand(0), exponent = ctx.getOperand(1);
+  Type type = typeOf(base).getElementType(), single = ctx.builder.getF32Type();
+  if (isa<IntegerType>(type) &&
+      isa<FloatType>(typeOf(exponent).getElementType())) {
+    Value power = ctx.binary<graph::PowOp>(ctx.cast(base, single),
+                                           ctx.cast(exponent, single));
+    if (!power)
+      return failure();
+    power = ctx.binary<graph::MulOp>(
+        power, ctx.makeScalar(1 + std::ldexp(1.0, -21), single));
+    return ctx.setResult(ctx.cast(power, type));
+  }
+  Value result = ctx.binary<graph::PowOp>(base, ctx.cast(exponent, type));
   return result ? ctx.setResult(result) : failure();
 }
 
@@ -73,6 +88,9 @@ LogicalResult importCast(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
   auto to = static_cast<onnx::TensorProto::DataType>(ctx.getInt("to", 0));
+  // Of floats of 8 bits only, which are unsupported.
+  (void)ctx.getInt("saturate", 1);
+  (void)ctx.getString("round_mode", "up");
   Type type = ctx.getElementType(to);
   if (!type)
     return ctx.unsupported()
@@ -84,6 +102,8 @@ LogicalResult importCast(ImportContext &ctx) {
 LogicalResult importCastLike(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
+  (void)ctx.getInt("saturate", 1);
+  (void)ctx.getString("round_mode", "up");
   return ctx.setResult(
       ctx.cast(ctx.getOperand(0), typeOf(ctx.getOperand(1)).getElementType()));
 }
@@ -108,61 +128,122 @@ LogicalResult importClip(ImportContext &ctx) {
   return result ? ctx.setResult(result) : failure();
 }
 
-LogicalResult importGelu(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(1)))
-    return failure();
-  StringRef approximate = ctx.getString("approximate", "none");
-  if (approximate != "none" && approximate != "tanh")
-    return ctx.invalid() << "approximate must be none or tanh, got "
-                         << approximate;
-  Value input = ctx.getOperand(0);
-  return ctx.setResult(graph::GeluOp::create(
-      ctx.builder, ctx.loc, input.getType(), input, approximate == "tanh"));
-}
-
-/// Swish(x)  ->  x * sigmoid(alpha * x)
-LogicalResult importSwish(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(1)))
-    return failure();
-  Value input = ctx.getOperand(0), scaled = input;
-  float alpha = ctx.getFloat("alpha", 1);
-  if (alpha != 1)
-    scaled = ctx.binary<graph::MulOp>(
-        input, ctx.makeScalar(alpha, typeOf(input).getElementType()));
-  Value gate =
-      graph::SigmoidOp::create(ctx.builder, ctx.loc, input.getType(), scaled);
-  return ctx.setResult(ctx.binary<graph::MulOp>(input, gate));
-}
-
-/// LeakyRelu(x)  ->  where x < 0, alpha * x, x
-LogicalResult importLeakyRelu(ImportContext &ctx) {
+/// IsInf(x)  ->  x = inf or x = -inf
+LogicalResult importIsInf(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
   Value input = ctx.getOperand(0);
-  Type element = typeOf(input).getElementType();
-  Value negative = ctx.binary<graph::LessOp>(input, ctx.makeScalar(0, element),
-                                             ctx.builder.getI1Type());
-  Value scaled = ctx.binary<graph::MulOp>(
-      input, ctx.makeScalar(ctx.getFloat("alpha", 0.01f), element));
+  Type flag = ctx.builder.getI1Type();
+  double infinity = std::numeric_limits<double>::infinity();
+  auto equals = [&](double value) {
+    return ctx.binary<graph::EqualOp>(
+        input, ctx.makeScalar(value, typeOf(input).getElementType()), flag);
+  };
+  bool positive = ctx.getInt("detect_positive", 1) != 0;
+  bool negative = ctx.getInt("detect_negative", 1) != 0;
+  if (positive && negative)
+    return ctx.setResult(
+        ctx.binary<graph::OrOp>(equals(infinity), equals(-infinity)));
+  if (positive || negative)
+    return ctx.setResult(equals(positive ? infinity : -infinity));
+  Value never = ctx.makeScalar(0, flag);
+  return ctx.setResult(ctx.binary<graph::AndOp>(equals(infinity), never));
+}
+
+/// Sign(x)  ->  where x > 0, 1, where x < 0, -1, x
+LogicalResult importSign(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  RankedTensorType type = typeOf(input);
+  Type flag = ctx.builder.getI1Type();
+  auto number = [&](double value) {
+    return ctx.makeScalar(value, type.getElementType());
+  };
+  Value result = input;
+  if (!type.getElementType().isUnsignedInteger())
+    result = graph::WhereOp::create(
+        ctx.builder, ctx.loc, type,
+        ctx.binary<graph::LessOp>(input, number(0), flag), number(-1), result);
   return ctx.setResult(graph::WhereOp::create(
-      ctx.builder, ctx.loc, input.getType(), negative, scaled, input));
+      ctx.builder, ctx.loc, type,
+      ctx.binary<graph::GreaterOp>(input, number(0), flag), number(1), result));
 }
 
-/// Xor(a, b)  ->  not (equal a, b)
-LogicalResult importXor(ImportContext &ctx) {
+/// Round(x): halves go to the even neighbour.
+/// f = floor x, d = x - f  ->
+///   where d < 1/2, f, where d > 1/2 or f/2 is no integer, f + 1, f
+LogicalResult importRound(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  RankedTensorType type = typeOf(input);
+  Type flag = ctx.builder.getI1Type();
+  auto number = [&](double value) {
+    return ctx.makeScalar(value, type.getElementType());
+  };
+  auto floor = [&](Value value) -> Value {
+    return graph::FloorOp::create(ctx.builder, ctx.loc, type, value);
+  };
+  auto select = [&](Value condition, Value onTrue, Value onFalse) -> Value {
+    return graph::WhereOp::create(ctx.builder, ctx.loc, type, condition, onTrue,
+                                  onFalse);
+  };
+  Value below = floor(input);
+  Value rest = ctx.binary<graph::SubOp>(input, below);
+  Value above = ctx.binary<graph::AddOp>(below, number(1));
+  Value half = ctx.binary<graph::MulOp>(below, number(0.5));
+  Value isEven = ctx.binary<graph::EqualOp>(half, floor(half), flag);
+  Value even = select(isEven, below, above);
+  Value nearest = select(ctx.binary<graph::GreaterOp>(rest, number(0.5), flag),
+                         above, even);
+  return ctx.setResult(select(
+      ctx.binary<graph::LessOp>(rest, number(0.5), flag), below, nearest));
+}
+
+/// Mean(a, b, c)  ->  (a + b + c) / 3
+LogicalResult importMean(ImportContext &ctx) {
+  if (failed(importVariadic<graph::AddOp>(ctx)))
+    return failure();
+  Value sum = ctx.getResult(0);
+  return ctx.setResult(ctx.binary<graph::DivOp>(
+      sum, ctx.makeScalar(ctx.getNumOperands(), typeOf(sum).getElementType())));
+}
+
+LogicalResult importMod(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  Value same = ctx.binary<graph::EqualOp>(ctx.getOperand(0), ctx.getOperand(1));
-  if (!same)
+  Value lhs = ctx.getOperand(0), rhs = ctx.getOperand(1);
+  RankedTensorType type = ctx.broadcastType({lhs, rhs});
+  if (!type)
     return failure();
-  return ctx.setResult(
-      graph::NotOp::create(ctx.builder, ctx.loc, same.getType(), same));
+  return ctx.setResult(graph::ModOp::create(ctx.builder, ctx.loc, type, lhs,
+                                            rhs, ctx.getInt("fmod", 0) != 0));
+}
+
+LogicalResult importBitShift(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  StringRef direction = ctx.getString("direction", "");
+  if (direction != "LEFT" && direction != "RIGHT")
+    return ctx.invalid() << "direction must be LEFT or RIGHT, but is '"
+                         << direction << "'";
+  Value lhs = ctx.getOperand(0), rhs = ctx.getOperand(1);
+  Value result = direction == "LEFT"
+                     ? ctx.binary<graph::ShiftLeftOp>(lhs, rhs)
+                     : ctx.binary<graph::ShiftRightOp>(lhs, rhs);
+  return result ? ctx.setResult(result) : failure();
 }
 
 const OpHandler handlers[] = {
     {"Abs", importUnary<graph::AbsOp>},
     {"Add", importBinary<graph::AddOp>},
     {"And", importBinary<graph::AndOp>},
+    {"BitShift", importBitShift},
+    {"BitwiseAnd", importBinary<graph::AndOp>},
+    {"BitwiseNot", importUnary<graph::NotOp>},
+    {"BitwiseOr", importBinary<graph::OrOp>},
+    {"BitwiseXor", importBinary<graph::XorOp>},
     {"Cast", importCast},
     {"CastLike", importCastLike},
     {"Ceil", importUnary<graph::CeilOp>},
@@ -173,16 +254,17 @@ const OpHandler handlers[] = {
     {"Erf", importUnary<graph::ErfOp>},
     {"Exp", importUnary<graph::ExpOp>},
     {"Floor", importUnary<graph::FloorOp>},
-    {"Gelu", importGelu},
     {"Greater", importBinary<graph::GreaterOp, true>},
     {"GreaterOrEqual", importBinary<graph::GreaterEqualOp, true>},
+    {"IsInf", importIsInf},
     {"IsNaN", importIsNaN},
-    {"LeakyRelu", importLeakyRelu},
     {"Less", importBinary<graph::LessOp, true>},
     {"LessOrEqual", importBinary<graph::LessEqualOp, true>},
     {"Log", importUnary<graph::LogOp>},
     {"Max", importVariadic<graph::MaxOp>},
+    {"Mean", importMean},
     {"Min", importVariadic<graph::MinOp>},
+    {"Mod", importMod},
     {"Mul", importBinary<graph::MulOp>},
     {"Neg", importUnary<graph::NegOp>},
     {"Not", importUnary<graph::NotOp>},
@@ -190,15 +272,16 @@ const OpHandler handlers[] = {
     {"Pow", importPow},
     {"Reciprocal", importUnary<graph::ReciprocalOp>},
     {"Relu", importUnary<graph::ReluOp>},
+    {"Round", importRound},
     {"Sigmoid", importUnary<graph::SigmoidOp>},
+    {"Sign", importSign},
     {"Sin", importUnary<graph::SinOp>},
     {"Sqrt", importUnary<graph::SqrtOp>},
     {"Sub", importBinary<graph::SubOp>},
     {"Sum", importVariadic<graph::AddOp>},
-    {"Swish", importSwish},
     {"Tanh", importUnary<graph::TanhOp>},
     {"Where", importWhere},
-    {"Xor", importXor},
+    {"Xor", importBinary<graph::XorOp>},
 };
 
 } // namespace

@@ -32,8 +32,9 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
                    StringRef folder, Location loc)
     : builder(context), model(model), loc(loc), initializers(folder, problems) {
   for (ArrayRef<OpHandler> family :
-       {contractionHandlers(), dataHandlers(), elementwiseHandlers(),
-        reductionHandlers(), shapeHandlers()})
+       {activationHandlers(), attentionHandlers(), contractionHandlers(),
+        dataHandlers(), elementwiseHandlers(), reductionHandlers(),
+        shapeHandlers()})
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
   for (const OpHandler &handler : microsoftHandlers())
@@ -270,6 +271,11 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
                     scope.callAttributes, initializers, problems);
   if (failed(handler->import(ctx)))
     return;
+  // What nobody looked at might have changed the result.
+  for (const onnx::AttributeProto &attribute : node.attribute())
+    if (!ctx.wasRead(attribute.name()))
+      ctx.unsupported() << "attribute '" << attribute.name()
+                        << "' is unsupported";
   for (auto [i, output] : llvm::enumerate(node.output()))
     if (!output.empty())
       scope.values[output] = ctx.getResult(i);

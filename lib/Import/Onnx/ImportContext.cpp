@@ -25,6 +25,7 @@ LogicalResult ImportContext::requireOperands(unsigned count) {
 }
 
 const onnx::AttributeProto *ImportContext::getAttribute(StringRef name) const {
+  read.insert(name);
   for (const onnx::AttributeProto &attribute : node.attribute()) {
     if (attribute.name() != name)
       continue;
@@ -385,6 +386,39 @@ Value ImportContext::joinHeads(Value input) {
   Value joined = transpose(input, {0, 2, 1, 3});
   Sizes sizes = getSizes(joined);
   return reshape(joined, {sizes[0], sizes[1], multiply(sizes[2], sizes[3])});
+}
+
+Value ImportContext::matmul(Value lhs, Value rhs, bool transposeLhs,
+                            bool transposeRhs) {
+  RankedTensorType left = typeOf(lhs), right = typeOf(rhs);
+  FailureOr<SmallVector<int64_t>> sizes = graph::broadcastSizes(
+      left.getShape().drop_back(2), right.getShape().drop_back(2));
+  if (failed(sizes)) {
+    invalid() << "cannot broadcast the leading dimensions of " << left
+              << " and " << right;
+    return {};
+  }
+  sizes->push_back(left.getDimSize(left.getRank() - (transposeLhs ? 1 : 2)));
+  sizes->push_back(right.getDimSize(right.getRank() - (transposeRhs ? 2 : 1)));
+  return graph::MatmulOp::create(
+      builder, loc, RankedTensorType::get(*sizes, left.getElementType()), lhs,
+      rhs, transposeLhs, transposeRhs);
+}
+
+Value ImportContext::iota(OpFoldResult start, OpFoldResult size) {
+  auto type = RankedTensorType::get(staticSize(size), builder.getI64Type());
+  return graph::IotaOp::create(builder, loc, type, materialize(start),
+                               /*step=*/1, materialize(size));
+}
+
+Value ImportContext::broadcast(Value input, ArrayRef<OpFoldResult> sizes) {
+  SmallVector<Value> values;
+  SmallVector<int64_t> known;
+  dispatchIndexOpFoldResults(sizes, values, known);
+  return graph::BroadcastOp::create(
+      builder, loc,
+      RankedTensorType::get(known, typeOf(input).getElementType()), input,
+      values, known);
 }
 
 RankedTensorType ImportContext::broadcastType(ArrayRef<Value> operands,

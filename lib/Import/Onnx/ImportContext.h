@@ -8,6 +8,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "onnx.pb.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/ADT/StringSet.h"
 #include <optional>
 
 namespace tenon {
@@ -74,6 +75,8 @@ public:
 
   /// Null if the node does not have it.
   const onnx::AttributeProto *getAttribute(llvm::StringRef name) const;
+  /// Whether the handler asked for it.
+  bool wasRead(llvm::StringRef name) const { return read.contains(name); }
   int64_t getInt(llvm::StringRef name, int64_t otherwise) const;
   float getFloat(llvm::StringRef name, float otherwise) const;
   llvm::StringRef getString(llvm::StringRef name,
@@ -131,6 +134,15 @@ public:
                     mlir::OpFoldResult end);
   mlir::Value gather(mlir::Value input, mlir::Value indices, int64_t axis);
   mlir::Value cast(mlir::Value input, mlir::Type elementType);
+  /// Matrices of at least rank 2, stacked in their leading dimensions. Null,
+  /// after an error, if these do not broadcast.
+  mlir::Value matmul(mlir::Value lhs, mlir::Value rhs,
+                     bool transposeLhs = false, bool transposeRhs = false);
+  /// start, start + 1, … as i64
+  mlir::Value iota(mlir::OpFoldResult start, mlir::OpFoldResult size);
+  /// To exactly these sizes.
+  mlir::Value broadcast(mlir::Value input,
+                        llvm::ArrayRef<mlir::OpFoldResult> sizes);
   /// batch×S×(heads·D)  ->  batch×heads×S×D
   /// The number of heads is the attribute `name`. Fails after an error.
   mlir::FailureOr<mlir::Value> splitHeads(mlir::Value input,
@@ -159,6 +171,7 @@ private:
   Initializers &initializers;
   Problems &problems;
   llvm::SmallVector<mlir::Value> results;
+  mutable llvm::StringSet<> read; ///< names of attributes
 };
 
 inline mlir::RankedTensorType typeOf(mlir::Value value) {
@@ -176,6 +189,8 @@ struct OpHandler {
   llvm::StringLiteral opType;
   mlir::LogicalResult (*import)(ImportContext &);
 };
+llvm::ArrayRef<OpHandler> activationHandlers();
+llvm::ArrayRef<OpHandler> attentionHandlers();
 llvm::ArrayRef<OpHandler> contractionHandlers();
 llvm::ArrayRef<OpHandler> dataHandlers();
 llvm::ArrayRef<OpHandler> elementwiseHandlers();

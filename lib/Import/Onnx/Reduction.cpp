@@ -1,14 +1,74 @@
 // ONNX operators that combine elements along dimensions: reductions, softmax,
 // norms, and rotary embedding, which works on rows too.
 #include "ImportContext.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 
 namespace tenon {
 namespace {
 
+/// Along `axes`, which are left with size 1.
+Value makeReduce(ImportContext &ctx, graph::ReductionKind kind, Value input,
+                 ArrayRef<int64_t> axes) {
+  if (axes.empty()) // of a scalar
+    return input;
+  RankedTensorType type = typeOf(input);
+  SmallVector<int64_t> sizes(type.getShape());
+  for (int64_t axis : axes)
+    sizes[axis] = 1;
+  return graph::ReduceOp::create(ctx.builder, ctx.loc, type.clone(sizes), kind,
+                                 input, axes);
+}
+
+Value makeSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeReduce(ctx, graph::ReductionKind::Sum, input, axes);
+}
+
+template <typename OpTy> Value makeUnary(ImportContext &ctx, Value input) {
+  return OpTy::create(ctx.builder, ctx.loc, input.getType(), input);
+}
+
+Value makeSquare(ImportContext &ctx, Value input) {
+  return ctx.binary<graph::MulOp>(input, input);
+}
+
+/// log(sum(exp(x))), written so that exp cannot overflow.
+Value makeLogSumExp(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  Value largest = makeReduce(ctx, graph::ReductionKind::Max, input, axes);
+  Value zero = ctx.makeScalar(0, typeOf(input).getElementType());
+  // Where all are -inf, or one is +inf, the difference must not be NaN.
+  Value finite =
+      ctx.binary<graph::EqualOp>(ctx.binary<graph::SubOp>(largest, largest),
+                                 zero, ctx.builder.getI1Type());
+  Value offset = graph::WhereOp::create(ctx.builder, ctx.loc, largest.getType(),
+                                        finite, largest, zero);
+  Value powers =
+      makeUnary<graph::ExpOp>(ctx, ctx.binary<graph::SubOp>(input, offset));
+  Value sum = makeSum(ctx, powers, axes);
+  return ctx.binary<graph::AddOp>(makeUnary<graph::LogOp>(ctx, sum), offset);
+}
+
+template <graph::ReductionKind kind>
+Value makePlain(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeReduce(ctx, kind, input, axes);
+}
+Value makeL1(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeSum(ctx, makeUnary<graph::AbsOp>(ctx, input), axes);
+}
+Value makeSumSquare(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeSum(ctx, makeSquare(ctx, input), axes);
+}
+Value makeL2(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeUnary<graph::SqrtOp>(ctx, makeSumSquare(ctx, input, axes));
+}
+Value makeLogSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeUnary<graph::LogOp>(ctx, makeSum(ctx, input, axes));
+}
+
 /// ReduceX(x) without keepdims  ->  reshape (reduce x)
-template <graph::ReductionKind kind, int64_t axesOperandSince>
+template <Value (*make)(ImportContext &, Value, ArrayRef<int64_t>),
+          int64_t axesOperandSince>
 LogicalResult importReduce(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
@@ -17,25 +77,23 @@ LogicalResult importReduce(ImportContext &ctx) {
   if (failed(given))
     return failure();
   Value input = ctx.getOperand(0);
-  RankedTensorType type = typeOf(input);
+  int64_t rank = typeOf(input).getRank();
   SmallVector<int64_t> axes = given->value_or(SmallVector<int64_t>());
+  bool keepsAll = ctx.getInt("noop_with_empty_axes", 0) != 0;
+  bool keepsDims = ctx.getInt("keepdims", 1) != 0;
   if (axes.empty()) {
-    if (ctx.getInt("noop_with_empty_axes", 0))
+    if (keepsAll)
       return ctx.setResult(input);
-    axes = llvm::to_vector(llvm::seq<int64_t>(0, type.getRank()));
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   }
-  if (failed(ctx.normalizeAxes(axes, type.getRank())))
+  if (failed(ctx.normalizeAxes(axes, rank)))
     return failure();
   llvm::sort(axes);
   axes.erase(llvm::unique(axes), axes.end());
-  SmallVector<int64_t> sizes(type.getShape());
-  for (int64_t axis : axes)
-    sizes[axis] = 1;
-  Value result = graph::ReduceOp::create(ctx.builder, ctx.loc,
-                                         type.clone(sizes), kind, input, axes);
-  if (ctx.getInt("keepdims", 1) == 0) {
+  Value result = make(ctx, input, axes);
+  if (!keepsDims) {
     Sizes kept;
-    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    for (int64_t dim = 0; dim < rank; ++dim)
       if (!llvm::is_contained(axes, dim))
         kept.push_back(ctx.getSize(input, dim));
     result = ctx.reshape(result, kept);
@@ -43,8 +101,39 @@ LogicalResult importReduce(ImportContext &ctx) {
   return ctx.setResult(result);
 }
 
+/// LogSoftmax(x)  ->  x - log(sum(exp(x)))
+Value makeLogSoftmax(ImportContext &ctx, Value input, int64_t axis) {
+  return ctx.binary<graph::SubOp>(input, makeLogSumExp(ctx, input, {axis}));
+}
+
+Value makeSoftmax(ImportContext &ctx, Value input, int64_t axis) {
+  return graph::SoftmaxOp::create(ctx.builder, ctx.loc, input.getType(), input,
+                                  axis);
+}
+
+/// 1 at the first of the largest elements, else 0.
+Value makeHardmax(ImportContext &ctx, Value input, int64_t axis) {
+  RankedTensorType type = typeOf(input);
+  Type flag = ctx.builder.getI1Type(), index = ctx.builder.getI64Type();
+  Sizes sizes(type.getRank() - axis, ctx.makeSize(1));
+  sizes[0] = ctx.getSize(input, axis);
+  Value positions = ctx.reshape(ctx.iota(ctx.makeSize(0), sizes[0]), sizes);
+  Value largest = makeReduce(ctx, graph::ReductionKind::Max, input, {axis});
+  Value isLargest = ctx.binary<graph::EqualOp>(input, largest, flag);
+  Value candidates = graph::WhereOp::create(
+      ctx.builder, ctx.loc, type.clone(index), isLargest, positions,
+      ctx.makeScalar(static_cast<double>(int64_t(1) << 62), index));
+  Value first = makeReduce(ctx, graph::ReductionKind::Min, candidates, {axis});
+  return graph::WhereOp::create(
+      ctx.builder, ctx.loc, type,
+      ctx.binary<graph::EqualOp>(positions, first, flag),
+      ctx.makeScalar(1, type.getElementType()),
+      ctx.makeScalar(0, type.getElementType()));
+}
+
 /// Before opset 13 the input is taken as a matrix whose rows are softmaxed:
 /// Softmax(x)  ->  reshape (softmax (reshape x to [before axis, from axis on]))
+template <Value (*make)(ImportContext &, Value, int64_t)>
 LogicalResult importSoftmax(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
@@ -54,39 +143,219 @@ LogicalResult importSoftmax(ImportContext &ctx) {
   if (failed(axis))
     return failure();
   if (ctx.opset >= 13 || *axis == rank - 1)
-    return ctx.setResult(graph::SoftmaxOp::create(
-        ctx.builder, ctx.loc, input.getType(), input, *axis));
+    return ctx.setResult(make(ctx, input, *axis));
   Sizes sizes = ctx.getSizes(input);
   ArrayRef<OpFoldResult> all(sizes);
   OpFoldResult rows = ctx.product(all.take_front(*axis));
   Value matrix = ctx.reshape(input, {rows, ctx.product(all.drop_front(*axis))});
-  matrix = graph::SoftmaxOp::create(ctx.builder, ctx.loc, matrix.getType(),
-                                    matrix, /*axis=*/1);
-  return ctx.setResult(ctx.reshape(matrix, sizes));
+  return ctx.setResult(ctx.reshape(make(ctx, matrix, 1), sizes));
 }
 
-/// `rms`: without subtracting the mean.
+/// The norm over the dimensions from `axis` on, without scale and bias.
+Value makeNorm(ImportContext &ctx, Value input, int64_t axis, float epsilon,
+               bool rms = false) {
+  return graph::NormOp::create(
+      ctx.builder, ctx.loc, input.getType(), input, Value(), Value(),
+      ctx.builder.getI64IntegerAttr(axis), ctx.builder.getF32FloatAttr(epsilon),
+      rms ? ctx.builder.getUnitAttr() : UnitAttr());
+}
+
+/// Results 1 and 2 of LayerNormalization: the mean and one over the standard
+/// deviation.
+void setStatistics(ImportContext &ctx, Value input, int64_t axis,
+                   float epsilon) {
+  auto axes = llvm::to_vector(llvm::seq(axis, typeOf(input).getRank()));
+  auto mean = [&](Value value) {
+    return makeReduce(ctx, graph::ReductionKind::Mean, value, axes);
+  };
+  Value average = mean(input);
+  Value variance =
+      mean(makeSquare(ctx, ctx.binary<graph::SubOp>(input, average)));
+  Value deviation = makeUnary<graph::SqrtOp>(
+      ctx,
+      ctx.binary<graph::AddOp>(
+          variance, ctx.makeScalar(epsilon, typeOf(input).getElementType())));
+  (void)ctx.setResult(average, 1);
+  (void)ctx.setResult(makeUnary<graph::ReciprocalOp>(ctx, deviation), 2);
+}
+
+/// `rms`: without subtracting the mean. A scale or bias that broadcasts to the
+/// normalised dimensions is applied apart.
 template <bool rms> LogicalResult importNorm(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  if (ctx.isResultUsed(1) || ctx.isResultUsed(2))
-    return ctx.unsupported() << "only the first result is supported";
   Value input = ctx.getOperand(0), scale = ctx.getOperand(1),
         bias = rms ? Value() : ctx.getOperand(2);
   int64_t rank = typeOf(input).getRank();
   FailureOr<int64_t> axis = ctx.getAxis(-1, rank);
   if (failed(axis))
     return failure();
-  for (Value operand : {scale, bias})
-    if (operand && typeOf(operand).getRank() != rank - *axis)
-      return ctx.unsupported()
-             << "scale and bias must have the " << rank - *axis
-             << " normalised dimensions, but one is " << operand.getType();
-  return ctx.setResult(graph::NormOp::create(
-      ctx.builder, ctx.loc, input.getType(), input, scale, bias,
-      ctx.builder.getI64IntegerAttr(*axis),
-      ctx.builder.getF32FloatAttr(ctx.getFloat("epsilon", 1e-5f)),
-      rms ? ctx.builder.getUnitAttr() : UnitAttr()));
+  float epsilon = ctx.getFloat("epsilon", 1e-5f);
+  // What is computed in f32 has at least the precision that this asks for.
+  (void)ctx.getInt("stash_type", 1);
+  if (ctx.isResultUsed(1) || ctx.isResultUsed(2)) {
+    if (rms)
+      return ctx.unsupported() << "only the first result is supported";
+    setStatistics(ctx, input, *axis, epsilon);
+  }
+  ArrayRef<int64_t> normalised = typeOf(input).getShape().drop_front(*axis);
+  auto fits = [&](Value operand) {
+    return !operand || typeOf(operand).getShape() == normalised;
+  };
+  if (!fits(scale) || !fits(bias)) {
+    Value result = makeNorm(ctx, input, *axis, epsilon, rms);
+    result = ctx.binary<graph::MulOp>(result, scale);
+    if (result && bias)
+      result = ctx.binary<graph::AddOp>(result, bias);
+    if (result &&
+        failed(verifyCompatibleShape(result.getType(), input.getType())))
+      return ctx.invalid() << "scale and bias must broadcast to the input "
+                           << input.getType() << ", but the result is "
+                           << result.getType();
+    return result ? ctx.setResult(result) : failure();
+  }
+  return ctx.setResult(
+      graph::NormOp::create(ctx.builder, ctx.loc, input.getType(), input, scale,
+                            bias, ctx.builder.getI64IntegerAttr(*axis),
+                            ctx.builder.getF32FloatAttr(epsilon),
+                            rms ? ctx.builder.getUnitAttr() : UnitAttr()));
+}
+
+/// [C]  ->  [C, 1, 1, …], to go with channels at dimension 1 of `rank`.
+Value alongChannels(ImportContext &ctx, Value vector, int64_t rank) {
+  Sizes sizes(rank - 1, ctx.makeSize(1));
+  sizes[0] = ctx.getSize(vector, 0);
+  return ctx.reshape(vector, sizes);
+}
+
+/// Channels at dimension 1 are scaled and shifted. Fails after an error.
+LogicalResult setScaled(ImportContext &ctx, Value normed, Value scale,
+                        Value bias) {
+  int64_t rank = typeOf(normed).getRank();
+  Value result =
+      ctx.binary<graph::MulOp>(normed, alongChannels(ctx, scale, rank));
+  if (result)
+    result = ctx.binary<graph::AddOp>(result, alongChannels(ctx, bias, rank));
+  return result ? ctx.setResult(result) : failure();
+}
+
+LogicalResult requireChannels(ImportContext &ctx, unsigned operands) {
+  if (failed(ctx.requireOperands(operands)))
+    return failure();
+  if (typeOf(ctx.getOperand(0)).getRank() < 2)
+    return ctx.invalid() << "needs an input with channels at dimension 1, but "
+                         << "has " << ctx.getOperand(0).getType();
+  for (unsigned i = 1; i < operands; ++i)
+    if (typeOf(ctx.getOperand(i)).getRank() != 1)
+      return ctx.invalid() << "needs a vector as operand " << i << ", but has "
+                           << ctx.getOperand(i).getType();
+  return success();
+}
+
+/// Each of `groups` groups of channels is normalised:
+/// x  ->  reshape (norm (reshape x to [N, groups, what remains]))
+Value normGroups(ImportContext &ctx, Value input, OpFoldResult groups) {
+  Sizes sizes = ctx.getSizes(input);
+  OpFoldResult all = ctx.product(ArrayRef(sizes).drop_front());
+  Value rows =
+      ctx.reshape(input, {sizes[0], groups, ctx.ceilDivide(all, groups)});
+  Value normed = makeNorm(ctx, rows, 2, ctx.getFloat("epsilon", 1e-5f));
+  return ctx.reshape(normed, sizes);
+}
+
+LogicalResult importInstanceNorm(ImportContext &ctx) {
+  if (failed(requireChannels(ctx, 3)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  return setScaled(ctx, normGroups(ctx, input, ctx.getSize(input, 1)),
+                   ctx.getOperand(1), ctx.getOperand(2));
+}
+
+/// Before opset 21 there is one scale and bias for each group.
+LogicalResult importGroupNorm(ImportContext &ctx) {
+  if (failed(requireChannels(ctx, 3)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  int64_t groups = ctx.getInt("num_groups", 0);
+  int64_t channels = typeOf(input).getDimSize(1);
+  (void)ctx.getInt("stash_type", 1);
+  if (groups <= 0 || ShapedType::isDynamic(channels) || channels % groups)
+    return ctx.invalid() << "num_groups must divide the channels of "
+                         << input.getType() << ", but is " << groups;
+  Value scale = ctx.getOperand(1), bias = ctx.getOperand(2);
+  if (ctx.opset < 21)
+    for (Value *vector : {&scale, &bias}) {
+      OpFoldResult count = ctx.makeSize(groups), one = ctx.makeSize(1);
+      Value column = ctx.reshape(*vector, {count, one});
+      *vector = ctx.reshape(
+          ctx.broadcast(column, {count, ctx.makeSize(channels / groups)}),
+          {ctx.makeSize(channels)});
+    }
+  return setScaled(ctx, normGroups(ctx, input, ctx.makeSize(groups)), scale,
+                   bias);
+}
+
+/// With the statistics of the training:
+/// BatchNormalization(x, s, b, m, v)  ->  (x - m) * (s / sqrt(v + epsilon)) + b
+LogicalResult importBatchNorm(ImportContext &ctx) {
+  if (failed(requireChannels(ctx, 5)))
+    return failure();
+  (void)ctx.getFloat("momentum", 0.9f);
+  bool wantsTraining = ctx.getInt("training_mode", 0) != 0;
+  for (unsigned i = 1; i < ctx.getNumResults(); ++i)
+    wantsTraining |= ctx.isResultUsed(i);
+  if (wantsTraining)
+    return ctx.unsupported() << "training is unsupported";
+  Value input = ctx.getOperand(0);
+  Value epsilon = ctx.makeScalar(ctx.getFloat("epsilon", 1e-5f),
+                                 typeOf(ctx.getOperand(4)).getElementType());
+  Value deviation = makeUnary<graph::SqrtOp>(
+      ctx, ctx.binary<graph::AddOp>(ctx.getOperand(4), epsilon));
+  Value scale = ctx.binary<graph::DivOp>(ctx.getOperand(1), deviation);
+  Value centred = ctx.binary<graph::SubOp>(
+      input, alongChannels(ctx, ctx.getOperand(3), typeOf(input).getRank()));
+  if (!scale || !centred)
+    return failure();
+  return setScaled(ctx, centred, scale, ctx.getOperand(2));
+}
+
+/// x / |x|, and 0 where the norm is 0
+LogicalResult importLpNorm(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  FailureOr<int64_t> axis = ctx.getAxis(-1, typeOf(input).getRank());
+  if (failed(axis))
+    return failure();
+  int64_t p = ctx.getInt("p", 2);
+  if (p != 1 && p != 2)
+    return ctx.invalid() << "p must be 1 or 2, but is " << p;
+  Value length =
+      p == 1 ? makeL1(ctx, input, {*axis}) : makeL2(ctx, input, {*axis});
+  Value zero = ctx.makeScalar(0, typeOf(input).getElementType());
+  Value isZero =
+      ctx.binary<graph::EqualOp>(length, zero, ctx.builder.getI1Type());
+  return ctx.setResult(
+      graph::WhereOp::create(ctx.builder, ctx.loc, input.getType(), isZero,
+                             zero, ctx.binary<graph::DivOp>(input, length)));
+}
+
+/// (x - mean) / (sqrt(mean(x²) - mean²) + 1e-9)
+LogicalResult importMeanVarianceNorm(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  auto axes = ctx.getInts("axes").value_or(SmallVector<int64_t>{0, 2, 3});
+  if (failed(ctx.normalizeAxes(axes, typeOf(input).getRank())))
+    return failure();
+  Value mean = makeReduce(ctx, graph::ReductionKind::Mean, input, axes);
+  Value centred = ctx.binary<graph::SubOp>(input, mean);
+  Value variance = makeReduce(ctx, graph::ReductionKind::Mean,
+                              makeSquare(ctx, centred), axes);
+  Value deviation = ctx.binary<graph::AddOp>(
+      makeUnary<graph::SqrtOp>(ctx, variance),
+      ctx.makeScalar(1e-9, typeOf(input).getElementType()));
+  return ctx.setResult(ctx.binary<graph::DivOp>(centred, deviation));
 }
 
 /// Rank 3, with num_heads, is split into heads around the op; without
@@ -132,15 +401,28 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
 }
 
 const OpHandler handlers[] = {
+    {"BatchNormalization", importBatchNorm},
+    {"GroupNormalization", importGroupNorm},
+    {"Hardmax", importSoftmax<makeHardmax>},
+    {"InstanceNormalization", importInstanceNorm},
     {"LayerNormalization", importNorm<false>},
+    {"LogSoftmax", importSoftmax<makeLogSoftmax>},
+    {"LpNormalization", importLpNorm},
+    {"MeanVarianceNormalization", importMeanVarianceNorm},
     {"RMSNormalization", importNorm<true>},
-    {"ReduceMax", importReduce<graph::ReductionKind::Max, 18>},
-    {"ReduceMean", importReduce<graph::ReductionKind::Mean, 18>},
-    {"ReduceMin", importReduce<graph::ReductionKind::Min, 18>},
-    {"ReduceSum", importReduce<graph::ReductionKind::Sum, 13>},
+    {"ReduceL1", importReduce<makeL1, 18>},
+    {"ReduceL2", importReduce<makeL2, 18>},
+    {"ReduceLogSum", importReduce<makeLogSum, 18>},
+    {"ReduceLogSumExp", importReduce<makeLogSumExp, 18>},
+    {"ReduceMax", importReduce<makePlain<graph::ReductionKind::Max>, 18>},
+    {"ReduceMean", importReduce<makePlain<graph::ReductionKind::Mean>, 18>},
+    {"ReduceMin", importReduce<makePlain<graph::ReductionKind::Min>, 18>},
+    {"ReduceProd", importReduce<makePlain<graph::ReductionKind::Prod>, 18>},
+    {"ReduceSum", importReduce<makeSum, 13>},
+    {"ReduceSumSquare", importReduce<makeSumSquare, 18>},
     {"RotaryEmbedding", importRotaryEmbedding},
     {"SimplifiedLayerNormalization", importNorm<true>},
-    {"Softmax", importSoftmax},
+    {"Softmax", importSoftmax<makeSoftmax>},
 };
 
 } // namespace

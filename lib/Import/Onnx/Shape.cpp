@@ -395,6 +395,9 @@ LogicalResult importIdentity(ImportContext &ctx) {
     return failure();
   if (ctx.isResultUsed(1))
     return ctx.unsupported() << "the mask is unsupported";
+  // Of training only.
+  (void)ctx.getFloat("ratio", 0.5f);
+  (void)ctx.getInt("seed", 0);
   if (Value training = ctx.getOperand(2)) {
     std::optional<SmallVector<int64_t>> mode = constantInts(training);
     if (!mode || llvm::any_of(*mode, [](int64_t bit) { return bit != 0; }))

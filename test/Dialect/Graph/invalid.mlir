@@ -93,3 +93,35 @@ func.func @slice_step(%x: tensor<4xf32>) {
   %0 = graph.slice %x from [0] to [4] step [0] : tensor<4xf32> -> tensor<?xf32>
   return
 }
+
+// -----
+
+func.func @reduce_along_nothing(%x: tensor<4xf32>) {
+  // expected-error @+1 {{needs at least one axis}}
+  %0 = graph.reduce sum %x axes [] : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @bits_of_floats(%x: tensor<4xf32>) {
+  // expected-error @+1 {{needs integers, but has 'f32'}}
+  %0 = graph.xor %x, %x : tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @negated_bits_of_floats(%x: tensor<4xf32>) {
+  // expected-error @+1 {{needs integers, but has 'f32'}}
+  %0 = graph.not %x : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @mod_of_two_types(%x: tensor<4xi64>, %y: tensor<4xi32>) {
+  // expected-error @+1 {{rhs has element type 'i32', but must have 'i64'}}
+  %0 = graph.mod %x, %y : tensor<4xi64>, tensor<4xi32> -> tensor<4xi64>
+  return
+}

@@ -83,7 +83,6 @@ VERIFY_UNARY(SigmoidOp)
 VERIFY_UNARY(ReluOp)
 VERIFY_UNARY(FloorOp)
 VERIFY_UNARY(CeilOp)
-VERIFY_UNARY(NotOp)
 VERIFY_UNARY(GeluOp)
 #undef VERIFY_UNARY
 
@@ -117,14 +116,39 @@ VERIFY_BINARY(DivOp, Type())
 VERIFY_BINARY(PowOp, Type())
 VERIFY_BINARY(MaxOp, Type())
 VERIFY_BINARY(MinOp, Type())
-VERIFY_BINARY(AndOp, Type())
-VERIFY_BINARY(OrOp, Type())
+VERIFY_BINARY(ModOp, Type())
 VERIFY_BINARY(EqualOp, IntegerType::get(getContext(), 1))
 VERIFY_BINARY(LessOp, IntegerType::get(getContext(), 1))
 VERIFY_BINARY(LessEqualOp, IntegerType::get(getContext(), 1))
 VERIFY_BINARY(GreaterOp, IntegerType::get(getContext(), 1))
 VERIFY_BINARY(GreaterEqualOp, IntegerType::get(getContext(), 1))
 #undef VERIFY_BINARY
+
+static LogicalResult verifyIntegers(Operation *op) {
+  Type type = elementType(op->getOperand(0));
+  if (!type.isInteger())
+    return op->emitOpError("needs integers, but has ") << type;
+  return success();
+}
+
+#define VERIFY_BITS(OP)                                                        \
+  LogicalResult OP::verify() {                                                 \
+    return failure(failed(verifyBinary(*this, Type())) ||                      \
+                   failed(verifyIntegers(*this)));                             \
+  }
+VERIFY_BITS(AndOp)
+VERIFY_BITS(OrOp)
+VERIFY_BITS(XorOp)
+VERIFY_BITS(ShiftLeftOp)
+VERIFY_BITS(ShiftRightOp)
+#undef VERIFY_BITS
+
+LogicalResult NotOp::verify() {
+  if (failed(verifyBroadcast(*this)) || failed(verifyIntegers(*this)))
+    return failure();
+  return verifyElementType(*this, elementType(getOutput()),
+                           elementType(getInput()), "result");
+}
 
 LogicalResult WhereOp::verify() {
   if (failed(verifyBroadcast(*this)))

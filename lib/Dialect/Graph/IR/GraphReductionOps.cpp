@@ -30,6 +30,8 @@ LogicalResult ReduceOp::verify() {
   auto input = cast<RankedTensorType>(getInput().getType());
   auto output = cast<RankedTensorType>(getOutput().getType());
   SmallVector<int64_t> sizes(input.getShape());
+  if (getAxes().empty())
+    return emitOpError("needs at least one axis");
   for (int64_t axis : getAxes()) {
     if (failed(verifyAxis(*this, axis, input.getRank())))
       return failure();

@@ -1,4 +1,5 @@
 // Replaces shape arithmetic by expressions over symbols. See Passes.td.
+#include "Matching.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "tenon/Analysis/SymbolicShapes.h"
@@ -28,6 +29,7 @@ public:
     for (Operation *op : ops)
       fold(op);
     foldAssumptions();
+    updateFunctionType(function);
   }
 
 private:

@@ -1,4 +1,5 @@
 // Writes constant sizes into the types of tensors. See Passes.td.
+#include "Matching.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "tenon/Analysis/SymbolicShapes.h"
@@ -26,10 +27,7 @@ struct InferShapesPass : impl::InferShapesPassBase<InferShapesPass> {
       for (Value result : op->getResults())
         refine(result, shapes, fixed);
     });
-    Operation *terminator = function.getBody().front().getTerminator();
-    function.setType(FunctionType::get(
-        &getContext(), function.getBody().front().getArgumentTypes(),
-        terminator->getOperandTypes()));
+    updateFunctionType(function);
   }
 
 private:

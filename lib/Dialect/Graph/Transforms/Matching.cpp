@@ -69,4 +69,11 @@ Value getSquareRoot(Value root) {
   return exponent && *exponent == 2 ? pow.getLhs() : nullptr;
 }
 
+void updateFunctionType(func::FuncOp function) {
+  Block &block = function.getBody().front();
+  function.setType(FunctionType::get(function.getContext(),
+                                     block.getArgumentTypes(),
+                                     block.getTerminator()->getOperandTypes()));
+}
+
 } // namespace tenon::graph

@@ -2,6 +2,7 @@
 #ifndef TENON_LIB_DIALECT_GRAPH_TRANSFORMS_MATCHING_H
 #define TENON_LIB_DIALECT_GRAPH_TRANSFORMS_MATCHING_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include <optional>
 
@@ -29,6 +30,9 @@ mlir::Value getAddend(mlir::Value root, double constant);
 
 /// x where `root` is x², written as pow(x, 2) or x·x; else null.
 mlir::Value getSquareRoot(mlir::Value root);
+
+/// Gives the function the types of what it returns, which a pass refined.
+void updateFunctionType(mlir::func::FuncOp function);
 
 } // namespace tenon::graph
 

@@ -85,3 +85,14 @@ func.func @growing(%keep: tensor<i1>, %x: tensor<?xf32> {tenon.dims = ["n"]}) ->
   }
   return %0 : tensor<?xf32>
 }
+
+// What is returned is the input itself, whose type knows more.
+// CHECK-LABEL: func @returned_identity
+// CHECK-SAME:      -> tensor<2x3xf32>
+// CHECK:         return %arg0 : tensor<2x3xf32>
+func.func @returned_identity(%x: tensor<2x3xf32>) -> tensor<?x?xf32> {
+  %shape = graph.constant dense<[2, 3]> : tensor<2xi64>
+  %0 = graph.extract %shape[0] : tensor<2xi64>
+  %y = graph.reshape %x to [%0, -1] : tensor<2x3xf32> -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}

@@ -43,8 +43,10 @@ def Graph_SigmoidOp : Graph_UnaryOp<"sigmoid", "1 / (1 + exp(-x))">;
 def Graph_ReluOp : Graph_UnaryOp<"relu", "Maximum with zero">;
 def Graph_FloorOp : Graph_UnaryOp<"floor", "Largest integer not above the element">;
 def Graph_CeilOp : Graph_UnaryOp<"ceil", "Smallest integer not below the element">;
-def Graph_NotOp : Graph_UnaryOp<"not", "Logical negation of i1"> {
+def Graph_NotOp : Graph_UnaryOp<"not", "Negation of each bit of an integer"> {
   let description = [{
+    Of `i1`, the logical negation.
+
     Example:
 
     ```mlir
@@ -98,7 +100,7 @@ def Graph_GeluOp : Graph_Op<"gelu", [Pure]> {
 def Graph_AddOp : Graph_BinaryOp<"add", "Sum">;
 def Graph_SubOp : Graph_BinaryOp<"sub", "Difference">;
 def Graph_MulOp : Graph_BinaryOp<"mul", "Product">;
-def Graph_DivOp : Graph_BinaryOp<"div", "Quotient; of integers, truncated toward zero">;
+def Graph_DivOp : Graph_BinaryOp<"div", "Quotient; of integers, truncated toward zero, and 0 by 0">;
 def Graph_PowOp : Graph_BinaryOp<"pow", "lhs to the power of rhs">;
 def Graph_MaxOp : Graph_BinaryOp<"max", "The larger element; NaN if either is">;
 def Graph_MinOp : Graph_BinaryOp<"min", "The smaller element; NaN if either is">;
@@ -107,8 +109,10 @@ def Graph_LessOp : Graph_BinaryOp<"less", "Whether lhs is below rhs">;
 def Graph_LessEqualOp : Graph_BinaryOp<"less_equal", "Whether lhs is at most rhs">;
 def Graph_GreaterOp : Graph_BinaryOp<"greater", "Whether lhs is above rhs">;
 def Graph_GreaterEqualOp : Graph_BinaryOp<"greater_equal", "Whether lhs is at least rhs">;
-def Graph_AndOp : Graph_BinaryOp<"and", "Logical conjunction of i1"> {
+def Graph_AndOp : Graph_BinaryOp<"and", "Conjunction of each bit of integers"> {
   let description = [{
+    Of `i1`, the logical conjunction.
+
     Example:
 
     ```mlir
@@ -116,14 +120,73 @@ def Graph_AndOp : Graph_BinaryOp<"and", "Logical conjunction of i1"> {
     ```
   }];
 }
-def Graph_OrOp : Graph_BinaryOp<"or", "Logical disjunction of i1"> {
+def Graph_XorOp : Graph_BinaryOp<"xor", "Exclusive disjunction of each bit of integers"> {
   let description = [{
+    Of `i1`, whether the operands differ.
+
+    Example:
+
+    ```mlir
+    %y = graph.xor %a, %b : tensor<?x8xi1>, tensor<8xi1> -> tensor<?x8xi1>
+    ```
+  }];
+}
+def Graph_ShiftLeftOp : Graph_BinaryOp<"shift_left", "lhs, shifted by rhs bits to the left"> {
+  let description = [{
+    As ONNX BitShift-28: of integers; 0 if rhs is negative or not below the
+    number of bits.
+
+    Example:
+
+    ```mlir
+    %y = graph.shift_left %a, %b : tensor<?x8xi32>, tensor<8xi32> -> tensor<?x8xi32>
+    ```
+  }];
+}
+def Graph_ShiftRightOp : Graph_BinaryOp<"shift_right", "lhs, shifted by rhs bits to the right"> {
+  let description = [{
+    As ONNX BitShift-28: of integers, and keeps the sign of signed ones; what
+    the sign extends to if rhs is negative or not below the number of bits.
+
+    Example:
+
+    ```mlir
+    %y = graph.shift_right %a, %b : tensor<?x8xi32>, tensor<8xi32> -> tensor<?x8xi32>
+    ```
+  }];
+}
+def Graph_OrOp : Graph_BinaryOp<"or", "Disjunction of each bit of integers"> {
+  let description = [{
+    Of `i1`, the logical disjunction.
+
     Example:
 
     ```mlir
     %y = graph.or %a, %b : tensor<?x8xi1>, tensor<8xi1> -> tensor<?x8xi1>
     ```
   }];
+}
+
+def Graph_ModOp : Graph_Op<"mod", [Pure]> {
+  let summary = "Remainder of a division";
+  let description = [{
+    As ONNX Mod-28: `lhs - floor(lhs / rhs) · rhs`, or with `truncated`
+    `lhs - trunc(lhs / rhs) · rhs`, which is C's fmod. By the integer zero the
+    remainder is 0. Of floats it is exact where the quotient is below 2²⁹.
+
+    Example:
+
+    ```mlir
+    %y = graph.mod %a, %b : tensor<?x8xi64>, tensor<8xi64> -> tensor<?x8xi64>
+    %z = graph.mod truncated %a, %b : tensor<?x8xi64>, tensor<8xi64> -> tensor<?x8xi64>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, UnitAttr:$truncated);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    (`truncated` $truncated^)? $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)
+  }];
+  let hasVerifier = 1;
 }
 
 def Graph_WhereOp : Graph_Op<"where", [Pure]> {

@@ -7,7 +7,8 @@ include "tenon/Dialect/Graph/IR/GraphDialect.td"
 
 def Graph_ReductionKind : I32EnumAttr<"ReductionKind", "how a reduction combines", [
     I32EnumAttrCase<"Sum", 0, "sum">, I32EnumAttrCase<"Mean", 1, "mean">,
-    I32EnumAttrCase<"Max", 2, "max">, I32EnumAttrCase<"Min", 3, "min">]> {
+    I32EnumAttrCase<"Max", 2, "max">, I32EnumAttrCase<"Min", 3, "min">,
+    I32EnumAttrCase<"Prod", 4, "prod">]> {
   let cppNamespace = "::tenon::graph";
 }
 
