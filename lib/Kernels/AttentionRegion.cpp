@@ -27,10 +27,8 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
            << region.getNumResults() << " results, but attention yields one";
   for (Value value : {op.getQuery(), op.getKey(), op.getValue()}) {
     auto type = cast<RankedTensorType>(value.getType());
-    if (type.getRank() != 4 || !type.getElementType().isF32() ||
-        !isa<BlockArgument>(value))
-      return op.emitOpError("needs inputs of its region of rank 4 and type "
-                            "f32, but found ")
+    if (!type.getElementType().isF32() || !isa<BlockArgument>(value))
+      return op.emitOpError("needs inputs of its region of f32, but found ")
              << type;
   }
   if (op.getMask()) {

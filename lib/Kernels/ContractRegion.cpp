@@ -61,19 +61,18 @@ FailureOr<Contraction> tenon::analyzeContraction(RegionOp region) {
           "is no elementwise epilogue of a kernel.contract");
     for (OpOperand *input : generic.getDpsInputOperands()) {
       AffineMap map = generic.getMatchingIndexingMap(input);
-      bool readable = input->get() == result.op.getOutput()
-                          ? map.isIdentity()
-                          : isa<BlockArgument>(input->get()) ||
-                                constantScalar(input->get());
+      bool readable =
+          input->get() == result.op.getOutput()
+              ? map.isIdentity()
+              : (isa<BlockArgument>(input->get()) ||
+                 constantScalar(input->get())) &&
+                    llvm::all_of(
+                        map.getResults(),
+                        llvm::IsaPred<AffineDimExpr, AffineConstantExpr>);
       if (!readable)
         return generic.emitOpError("reads operand ")
                << input->getOperandNumber() << " through "
                << AffineMapAttr::get(map) << ", which an epilogue cannot";
-      for (AffineExpr expr : map.getResults())
-        if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
-          return generic.emitOpError("reads operand ")
-                 << input->getOperandNumber() << " through "
-                 << AffineMapAttr::get(map) << ", which an epilogue cannot";
     }
     for (Operation &op : *generic.getBody()) {
       if (!isa<arith::ConstantOp, linalg::YieldOp>(op) &&

@@ -139,7 +139,7 @@ writeWeight(plan::WeightOp weight, StringRef modelDir, llvm::raw_ostream &os) {
               : bytes;
   if (uint64_t wanted = target.getNumElements() * element; written != wanted)
     return weight.emitOpError("has ")
-           << written << " bytes, but type " << target << " of " << wanted;
+           << written << " bytes, but type " << target << " needs " << wanted;
   FailureOr<std::string> data =
       readWeight(weight, modelDir, weight.getFile(), weight.getOffset(), bytes);
   if (failed(data))

@@ -135,6 +135,7 @@ def test_dumps_hold_the_recipe(minilm, tmp_path):
     ([{"node": "a", "width": 100}], '"width" needs a positive multiple of 32, found 100'),
     ([{"node": "a", "colour": 1}], 'unknown key "colour", expected weights or width'),
     ([{"weights": "int8"}], 'needs a string "node"'),
+    ([{"node": "[", "weights": "int8"}], "recipe: '[' is no pattern: "),
     ([{"node": "*/nothing", "weights": "int8"}], "node '*/nothing' fits none of the model's"),
     ([{"node": "*/intermediate/dense/MatMul", "width": 2048}], "cannot be narrowed to 2048 columns: it has 1536"),
     ([{"node": "*layer.0*/query/MatMul", "width": 128}], "cannot be narrowed:"),

@@ -42,11 +42,13 @@ static StringAttr nodeName(Location loc) {
 }
 
 /// Where a diagnostic points, unless its text says so itself: import names the
-/// node, later phases only know its location.
-static std::string placeOf(Location loc, StringRef text) {
+/// node, later phases only know its location. What is said of the whole model
+/// has the name of its file.
+static std::string placeOf(Location loc, StringRef text, StringRef model) {
   StringAttr node = nodeName(loc);
   if (node && !text.contains(node.getValue()))
-    return ("node '" + node.getValue() + "'").str();
+    return node == model ? model.str()
+                         : ("node '" + node.getValue() + "'").str();
   if (auto file = dyn_cast<FileLineColLoc>(loc); file && !node)
     return (file.getFilename().getValue() + ":" + Twine(file.getLine())).str();
   return "";
@@ -63,7 +65,7 @@ int compileAndCollect(StringRef inputPath, StringRef outputPath,
   context.getDiagEngine().registerHandler([&](Diagnostic &diagnostic) {
     std::string text = diagnostic.str();
     found({diagnostic.getSeverity() == DiagnosticSeverity::Error,
-           placeOf(diagnostic.getLocation(), text), text});
+           placeOf(diagnostic.getLocation(), text, inputPath), text});
   });
   switch (
       tenon::compileModel(&context, inputPath, outputPath, options, observer)) {

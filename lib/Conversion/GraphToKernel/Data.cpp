@@ -130,13 +130,6 @@ FailureOr<bool> GraphToKernel::convertData(Operation *op) {
   } else if (auto gather = dyn_cast<graph::GatherOp>(op)) {
     result = convertGather(*this, gather);
   } else if (auto gatherND = dyn_cast<graph::GatherNDOp>(op)) {
-    if (cast<RankedTensorType>(gatherND.getIndices().getType())
-            .isDynamicDim(
-                cast<RankedTensorType>(gatherND.getIndices().getType())
-                    .getRank() -
-                1))
-      return op->emitOpError("needs tuples of static length, but has indices ")
-             << gatherND.getIndices().getType();
     result = convertGatherND(*this, gatherND);
   } else {
     return false;

@@ -186,12 +186,12 @@ public:
   DenseMap<Operation *, Value> offsets;
 
   LogicalResult cloneArith(Operation &op) {
-    if (op.getNumRegions())
-      return op.emitOpError("cannot become part of the host's code");
     if (auto constantOp = dyn_cast<arith::ConstantOp>(op)) {
       auto value = dyn_cast<IntegerAttr>(constantOp.getValue());
       if (!value)
-        return op.emitOpError("is no integer");
+        return op.emitOpError("has type ")
+               << op.getResult(0).getType()
+               << ", but the host computes with integers alone";
       Type type = converted(op.getResult(0).getType());
       map.map(op.getResult(0),
               LLVM::ConstantOp::create(

@@ -367,14 +367,20 @@ FailureOr<Value> ImportContext::splitHeads(Value input, StringRef name) {
   RankedTensorType type = typeOf(input);
   int64_t heads = getInt(name, 0);
   if (heads <= 0 || type.getRank() != 3) {
-    invalid() << "needs " << name << " and an input of rank 3, but has "
-              << heads << " and " << type;
+    invalid() << "needs a positive " << name
+              << " and an input of rank 3, but has " << heads << " and "
+              << type;
     return failure();
   }
   int64_t width = type.getDimSize(2);
-  if (ShapedType::isDynamic(width) || width % heads) {
+  if (ShapedType::isDynamic(width)) {
     unsupported() << "the size of a head must be known, but the input is "
-                  << type << " with " << heads << " heads";
+                  << type;
+    return failure();
+  }
+  if (width % heads) {
+    invalid() << "cannot split " << type << " into " << heads
+              << " heads of one size";
     return failure();
   }
   Value split = reshape(input, {getSize(input, 0), getSize(input, 1),

@@ -366,6 +366,11 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
     return failure();
   Value input = ctx.getOperand(0), cosine = ctx.getOperand(1),
         sine = ctx.getOperand(2);
+  int64_t cacheRank = ctx.getOperand(3) ? 2 : 3;
+  for (Value cache : {cosine, sine})
+    if (typeOf(cache).getRank() != cacheRank)
+      return ctx.invalid() << "needs caches of rank " << cacheRank
+                           << ", but one is " << cache.getType();
   if (Value positions = ctx.getOperand(3)) {
     cosine = ctx.gather(cosine, positions, 0);
     sine = ctx.gather(sine, positions, 0);
@@ -383,8 +388,8 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
   int64_t rotated = ctx.getInt("rotary_embedding_dim", 0);
   int64_t headSize = typeOf(input).getDimSize(3);
   if (rotated < 0 || (!ShapedType::isDynamic(headSize) && rotated > headSize))
-    return ctx.invalid() << "rotates " << rotated << " elements of heads of "
-                         << headSize;
+    return ctx.invalid() << "rotates " << rotated
+                         << " elements of each head of " << input.getType();
   Value rest;
   if (rotated != 0 && rotated != headSize) {
     rest = ctx.slice(input, 3, ctx.makeSize(rotated), ctx.getSize(input, 3));

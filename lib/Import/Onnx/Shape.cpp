@@ -159,8 +159,8 @@ LogicalResult importExpand(ImportContext &ctx) {
   FailureOr<SmallVector<int64_t>> result =
       graph::broadcastSizes(typeOf(input).getShape(), requested);
   if (failed(result))
-    return ctx.invalid() << "cannot broadcast " << input.getType()
-                         << " to the requested sizes";
+    return ctx.invalid() << "cannot broadcast " << input.getType() << " to "
+                         << typeOf(input).clone(requested);
   return ctx.setResult(graph::BroadcastOp::create(
       ctx.builder, ctx.loc,
       RankedTensorType::get(*result, typeOf(input).getElementType()), input,

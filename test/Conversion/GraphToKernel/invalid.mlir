@@ -28,3 +28,47 @@ func.func @growing(%keep: tensor<i1>, %x: tensor<?xf32> {tenon.dims = ["n"]}) ->
   }
   return %0 : tensor<?xf32>
 }
+
+// -----
+
+func.func @nameless_size(%x: tensor<4x?xf32>) -> tensor<4x?xf32> {
+  // expected-error@-1 {{argument of type 'tensor<4x?xf32>' needs tenon.dims that name dimension 1}}
+  return %x : tensor<4x?xf32>
+}
+
+// -----
+
+// Simplify makes an expression over symbols of it.
+func.func @size_of_a_tensor(%x: tensor<?xf32> {tenon.dims = ["n"]}) {
+  // expected-error@+1 {{has no lowering to kernel}}
+  %0 = graph.dim %x, 0 : tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @size_known_in_a_branch(%c: tensor<i1>, %m: tensor<i64>) {
+  %d = graph.read %c : tensor<i1> -> i1
+  scf.if %d {
+    %r = graph.read %m : tensor<i64> -> i64
+    // expected-error@+1 {{computes with a value that is known only when a loop or branch runs}}
+    %0 = arith.index_cast %r : i64 to index
+  }
+  return
+}
+
+// -----
+
+func.func @rest(%x: tensor<?x4xf32> {tenon.dims = ["n", 4]}) -> tensor<?xf32> {
+  // expected-error@+1 {{has size -1 in dimension 0, which simplify should have replaced}}
+  %0 = graph.reshape %x to [-1] : tensor<?x4xf32> -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+
+// -----
+
+func.func @less_known(%x: tensor<4x8xf32>) -> tensor<?x4xf32> {
+  // expected-error@+1 {{has type 'tensor<?x4xf32>', but its operands give 'tensor<8x4xf32>'}}
+  %0 = graph.transpose %x [1, 0] : tensor<4x8xf32> -> tensor<?x4xf32>
+  return %0 : tensor<?x4xf32>
+}

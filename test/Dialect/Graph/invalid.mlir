@@ -8,9 +8,49 @@ func.func @matmul_contracted_dims(%a: tensor<4x8xf32>, %b: tensor<9x16xf32>) {
 
 // -----
 
+func.func @matmul_rank(%a: tensor<8xf32>, %b: tensor<8x16xf32>) {
+  // expected-error@+1 {{multiplies tensors of rank 1 and 2, but both must have at least 2}}
+  %0 = graph.matmul %a, %b : tensor<8xf32>, tensor<8x16xf32> -> tensor<16xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_leading_dims(%a: tensor<2x4x8xf32>, %b: tensor<3x8x4xf32>) {
+  // expected-error@+1 {{cannot broadcast the leading dimensions of 'tensor<2x4x8xf32>' and 'tensor<3x8x4xf32>'}}
+  %0 = graph.matmul %a, %b : tensor<2x4x8xf32>, tensor<3x8x4xf32> -> tensor<2x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_result(%a: tensor<?x8xf32>, %b: tensor<8x16xf32>) {
+  // expected-error@+1 {{has result type 'tensor<?x8xf32>', but computes 'tensor<?x16xf32>'}}
+  %0 = graph.matmul %a, %b : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
 func.func @attention_heads(%q: tensor<1x9x4x8xf32>, %k: tensor<1x2x4x8xf32>) {
   // expected-error@+1 {{has 9 query heads, which is no multiple of its 2 key heads}}
   %0 = graph.attention %q, %k, %k scale 1.0 : (tensor<1x9x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x9x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_rank(%q: tensor<1x9x4x8xf32>, %k: tensor<9x4x8xf32>) {
+  // expected-error@+1 {{needs tensors of rank 4 (batch, heads, sequence, size), but found 'tensor<9x4x8xf32>'}}
+  %0 = graph.attention %q, %k, %k scale 1.0 : (tensor<1x9x4x8xf32>, tensor<9x4x8xf32>, tensor<9x4x8xf32>) -> tensor<1x9x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_mask(%q: tensor<1x9x4x8xf32>, %m: tensor<1x1x1x4x4xi1>) {
+  // expected-error@+1 {{needs a mask of rank at most 4, but found 'tensor<1x1x1x4x4xi1>'}}
+  %0 = graph.attention %q, %q, %q mask %m scale 1.0 : (tensor<1x9x4x8xf32>, tensor<1x9x4x8xf32>, tensor<1x9x4x8xf32>, tensor<1x1x1x4x4xi1>) -> tensor<1x9x4x8xf32>
   return
 }
 
@@ -24,9 +64,49 @@ func.func @gather_axis(%x: tensor<4x8xf32>, %i: tensor<2xi64>) {
 
 // -----
 
+func.func @gather_result(%x: tensor<4x?xf32>, %i: tensor<2xi64>) {
+  // expected-error@+1 {{has result type 'tensor<4x?xf32>', but gathers 'tensor<2x?xf32>'}}
+  %0 = graph.gather %x, %i axis 0 : tensor<4x?xf32>, tensor<2xi64> -> tensor<4x?xf32>
+  return
+}
+
+// -----
+
+func.func @gather_nd_batch(%x: tensor<4x8xf32>, %i: tensor<4xi64>) {
+  // expected-error@+1 {{has 1 batch dimensions, but indices 'tensor<4xi64>' and input 'tensor<4x8xf32>' must have more}}
+  %0 = graph.gather_nd %x, %i batch_dims 1 : tensor<4x8xf32>, tensor<4xi64> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @gather_nd_tuples(%x: tensor<4x8xf32>, %i: tensor<4x?xi64>) {
+  // expected-error@+1 {{needs index tuples of 1 to 2 elements, but has indices 'tensor<4x?xi64>'}}
+  %0 = graph.gather_nd %x, %i batch_dims 0 : tensor<4x8xf32>, tensor<4x?xi64> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @gather_nd_result(%x: tensor<4x8xf32>, %i: tensor<4x1xi64>) {
+  // expected-error@+1 {{has a result of rank 1, but gathers rank 2}}
+  %0 = graph.gather_nd %x, %i batch_dims 0 : tensor<4x8xf32>, tensor<4x1xi64> -> tensor<4xf32>
+  return
+}
+
+// -----
+
 func.func @add_broadcast(%a: tensor<4xf32>, %b: tensor<5xf32>) {
-  // expected-error@+1 {{cannot broadcast operand of type 'tensor<5xf32>'}}
+  // expected-error@+1 {{cannot broadcast operand of type 'tensor<5xf32>' with the operands before it}}
   %0 = graph.add %a, %b : tensor<4xf32>, tensor<5xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @add_result(%a: tensor<?x4xf32>, %b: tensor<4xf32>) {
+  // expected-error@+1 {{has result type 'tensor<4xf32>', but its operands broadcast to 'tensor<?x4xf32>'}}
+  %0 = graph.add %a, %b : tensor<?x4xf32>, tensor<4xf32> -> tensor<4xf32>
   return
 }
 
@@ -48,6 +128,22 @@ func.func @less_result(%a: tensor<4xf32>) {
 
 // -----
 
+func.func @where_condition(%c: tensor<4xf32>) {
+  // expected-error@+1 {{condition has element type 'f32', but must have 'i1'}}
+  %0 = graph.where %c, %c, %c : tensor<4xf32>, tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @where_element_types(%c: tensor<4xi1>, %a: tensor<4xf32>) {
+  // expected-error@+1 {{on_false has element type 'i1', but must have 'f32'}}
+  %0 = graph.where %c, %a, %c : tensor<4xi1>, tensor<4xf32>, tensor<4xi1> -> tensor<4xf32>
+  return
+}
+
+// -----
+
 func.func @reduce_axis(%x: tensor<4x8xf32>) {
   // expected-error@+1 {{has axis 2 for a tensor of rank 2}}
   %0 = graph.reduce sum %x axes [2] : tensor<4x8xf32> -> tensor<4x8xf32>
@@ -56,9 +152,25 @@ func.func @reduce_axis(%x: tensor<4x8xf32>) {
 
 // -----
 
+func.func @reduce_result(%x: tensor<?x8xf32>) {
+  // expected-error@+1 {{has result type 'tensor<?xf32>', but reduces to 'tensor<?x1xf32>'}}
+  %0 = graph.reduce sum %x axes [1] : tensor<?x8xf32> -> tensor<?xf32>
+  return
+}
+
+// -----
+
 func.func @norm_shape(%x: tensor<4x8xf32>) {
-  // expected-error@+1 {{whose sizes must agree}}
+  // expected-error@+1 {{has input 'tensor<4x8xf32>' and result 'tensor<4x9xf32>', whose sizes must agree}}
   %0 = graph.norm %x axis 1 epsilon 1.0E-6 : (tensor<4x8xf32>) -> tensor<4x9xf32>
+  return
+}
+
+// -----
+
+func.func @rotary_rank(%x: tensor<4x8xf32>, %c: tensor<4x4xf32>) {
+  // expected-error@+1 {{needs an input of rank 4, but found 'tensor<4x8xf32>'}}
+  %0 = graph.rotary %x, %c, %c : tensor<4x8xf32>, tensor<4x4xf32>, tensor<4x4xf32> -> tensor<4x8xf32>
   return
 }
 
@@ -80,9 +192,89 @@ func.func @dim_out_of_range(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @from_indices_count(%n: index) {
+  // expected-error@+1 {{has 1 values for the 2 elements of 'tensor<2xi64>'}}
+  %0 = graph.from_indices %n : tensor<2xi64>
+  return
+}
+
+// -----
+
+func.func @reshape_rank(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{asks for 1 sizes, but its result has rank 2}}
+  %0 = graph.reshape %x to [32] : tensor<4x8xf32> -> tensor<32x1xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast_rank(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{has a result of rank 2, but its input and sizes give rank 3}}
+  %0 = graph.broadcast %x to [2, 4, 8] : tensor<4x8xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
 func.func @transpose_twice_the_same(%x: tensor<4x8xf32>) {
   // expected-error@+1 {{has permutation [0, 0], which is none of 2 dimensions}}
   %0 = graph.transpose %x [0, 0] : tensor<4x8xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @transpose_rank(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{permutes 1 dimensions, but has input 'tensor<4x8xf32>' and result 'tensor<8xf32>'}}
+  %0 = graph.transpose %x [1] : tensor<4x8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @transpose_size(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{has size 4 in result dimension 0, but takes it from input dimension 1 of size 8}}
+  %0 = graph.transpose %x [1, 0] : tensor<4x8xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @concat_of_nothing() {
+  // expected-error@+1 {{needs one input or more, but has none}}
+  %0 = graph.concat axis 0 : () -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @concat_axis(%x: tensor<4xf32>) {
+  // expected-error@+1 {{joins along dimension 1 of a result of rank 1}}
+  %0 = graph.concat %x axis 1 : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @concat_element_types(%x: tensor<4xf32>, %y: tensor<4xi64>) {
+  // expected-error@+1 {{joins 'tensor<4xi64>' into 'tensor<8xf32>', which differ in rank or element type}}
+  %0 = graph.concat %x, %y axis 0 : (tensor<4xf32>, tensor<4xi64>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @concat_sizes(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{joins 'tensor<4x8xf32>' into 'tensor<4x9xf32>', which differ in dimension 1}}
+  %0 = graph.concat %x axis 0 : (tensor<4x8xf32>) -> tensor<4x9xf32>
+  return
+}
+
+// -----
+
+func.func @slice_counts(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{needs 2 starts, ends, steps and result dimensions, but has 1, 2, 2 and 2}}
+  %0 = graph.slice %x from [0] to [4, 8] step [1, 1] : tensor<4x8xf32> -> tensor<4x8xf32>
   return
 }
 
@@ -123,5 +315,11 @@ func.func @negated_bits_of_floats(%x: tensor<4xf32>) {
 func.func @mod_of_two_types(%x: tensor<4xi64>, %y: tensor<4xi32>) {
   // expected-error @+1 {{rhs has element type 'i32', but must have 'i64'}}
   %0 = graph.mod %x, %y : tensor<4xi64>, tensor<4xi32> -> tensor<4xi64>
+
+// -----
+
+func.func @read_type(%x: tensor<i64>) {
+  // expected-error@+1 {{reads one 'i1', but its input is 'tensor<i64>'}}
+  %0 = graph.read %x : tensor<i64> -> i1
   return
 }

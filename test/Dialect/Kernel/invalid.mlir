@@ -8,6 +8,14 @@ func.func @dynamic_source() {
 
 // -----
 
+func.func @transposed_vector() {
+  // expected-error@+1 {{cannot transpose 'tensor<4xf32>', which needs rank 2 or more}}
+  %0 = kernel.weight "w" from "f" at 0 source tensor<4xf32> transposed layout rows : tensor<4xf32>
+  return
+}
+
+// -----
+
 func.func @panels_of_a_vector() {
   // expected-error@+1 {{can lay out only matrices in panels, not 'tensor<4xf32>'}}
   %0 = kernel.weight "w" from "f" at 0 source tensor<4xf32> layout panel32 : tensor<1x4x32xf32>
@@ -44,7 +52,7 @@ func.func @region_sizes(%x: tensor<?xf32>) {
 // -----
 
 func.func @grid_without_schedule(%x: tensor<4xf32>, %n: index) {
-  // expected-error@+1 {{needs a grid exactly when it has a schedule}}
+  // expected-error@+1 {{needs a schedule and a grid or neither, but has only a grid}}
   %0 = kernel.region "r" inputs(%x : tensor<4xf32>) indices() sizes() grid(%n) -> tensor<4xf32> {
   ^bb0(%in: tensor<4xf32>):
     kernel.yield %in : tensor<4xf32>
@@ -55,7 +63,7 @@ func.func @grid_without_schedule(%x: tensor<4xf32>, %n: index) {
 // -----
 
 func.func @arguments_of_the_other_form(%x: tensor<4xf32>, %n: index) {
-  // expected-error@+1 {{but its form needs ('memref<4xf32>', 'memref<4xf32>', 'index', 'index')}}
+  // expected-error@+1 {{has block arguments ('tensor<4xf32>'), but its form needs ('memref<4xf32>', 'memref<4xf32>', 'index', 'index')}}
   %0 = kernel.region "r" inputs(%x : tensor<4xf32>) indices() sizes() grid(%n) schedule <"loops", tile = [1], vector = 1> -> tensor<4xf32> {
   ^bb0(%in: tensor<4xf32>):
     kernel.yield %in : tensor<4xf32>
@@ -66,10 +74,19 @@ func.func @arguments_of_the_other_form(%x: tensor<4xf32>, %n: index) {
 // -----
 
 func.func @yields_another_type(%x: tensor<4xf32>) {
-  // expected-error@+1 {{must end in a kernel.yield of ('tensor<2xf32>')}}
+  // expected-error@+1 {{must end in a kernel.yield of ('tensor<2xf32>'), but ends in kernel.yield of ('tensor<4xf32>')}}
   %0 = kernel.region "r" inputs(%x : tensor<4xf32>) indices() sizes() -> tensor<2xf32> {
   ^bb0(%in: tensor<4xf32>):
     kernel.yield %in : tensor<4xf32>
   }
+  return
+}
+
+// -----
+
+func.func @attention_layout(%x: tensor<1x2x4x8xf32>) {
+  // expected-error@+1 {{has 'tensor<1x2x4x8xf32>' in layout [0, 1, 1, 3], but needs a permutation of 4 dimensions}}
+  %0 = kernel.attention %x, %x, %x scale 1.0 {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 1, 3>, value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
+    : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32>
   return
 }

@@ -24,6 +24,14 @@ func.func @alloc_sizes() {
 
 // -----
 
+func.func @id_alone() {
+  // expected-error@+1 {{needs an id and a list of what lies below or neither, but has only an id}}
+  %0 = "plan.alloc"() <{id = 0 : i64}> : () -> memref<4xf32>
+  return
+}
+
+// -----
+
 func.func @below_itself() {
   // expected-error@+1 {{has id 0, but lists 0 below it, which is not smaller}}
   %0 = plan.alloc 0 below [0] sizes() : memref<4xf32>
@@ -57,9 +65,49 @@ func.func @constant_type() {
 
 // -----
 
+func.func @constant_position() {
+  // expected-error@+1 {{has position 100, which is no multiple of 64 from 0 on}}
+  %0 = plan.constant dense<1.0> : tensor<4xf32> position 100 -> memref<4xf32>
+  return
+}
+
+// -----
+
 func.func @unaligned_weight() {
-  // expected-error@+1 {{has position 65, which is no multiple of 64}}
+  // expected-error@+1 {{has position 65, which is no multiple of 64 from 0 on}}
   %0 = plan.weight "w" from "f" at 0 source tensor<4xf32> layout "rows" position 65 : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @negative_position() {
+  // expected-error@+1 {{has position -64, which is no multiple of 64 from 0 on}}
+  %0 = plan.weight "w" from "f" at 0 source tensor<4xf32> layout "rows" position -64 : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_source() {
+  // expected-error@+1 {{has source 'tensor<?xf32>', which is no static tensor}}
+  %0 = plan.weight "w" from "f" at 0 source tensor<?xf32> layout "rows" position 0 : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_type() {
+  // expected-error@+1 {{has type 'memref<4xi8>', which is no static buffer of 'f32'}}
+  %0 = plan.weight "w" from "f" at 0 source tensor<4xf32> layout "rows" position 0 : memref<4xi8>
+  return
+}
+
+// -----
+
+func.func @view_element_type(%x: memref<4xf32>) {
+  // expected-error@+1 {{views elements of 'f32' as 'i32'}}
+  %0 = plan.view %x sizes() : memref<4xf32> -> memref<4xi32>
   return
 }
 
@@ -108,15 +156,7 @@ func.func @launch_types(%n: index, %x: memref<5xf32>) {
 // -----
 
 func.func @copy_types(%x: memref<4xf32>, %y: memref<5xf32>) {
-  // expected-error@+1 {{copies 'memref<4xf32>' into 'memref<5xf32>'}}
+  // expected-error@+1 {{copies 'memref<4xf32>' into 'memref<5xf32>', but both must have one type}}
   plan.copy %x, %y : memref<4xf32>, memref<5xf32>
-  return
-}
-
-// -----
-
-func.func @constant_position() {
-  // expected-error@+1 {{has position 100, which is no multiple of 64}}
-  %0 = plan.constant dense<1.0> : tensor<4xf32> position 100 -> memref<4xf32>
   return
 }

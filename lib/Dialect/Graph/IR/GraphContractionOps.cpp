@@ -1,7 +1,6 @@
 // Verifiers of matrix products and attention.
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
-#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 using namespace tenon::graph;
@@ -33,7 +32,7 @@ LogicalResult MatmulOp::verify() {
   sizes->push_back(rhs.getDimSize(rhs.getRank() - (getTransposeRhs() ? 2 : 1)));
   if (failed(verifyCompatibleShape(*sizes, output.getShape())))
     return emitOpError("has result type ")
-           << output << ", but computes [" << llvm::interleaved(*sizes) << "]";
+           << output << ", but computes " << output.clone(*sizes);
   return success();
 }
 
@@ -44,7 +43,8 @@ LogicalResult AttentionOp::verify() {
                          "size), but found ")
              << operand.getType();
   if (getMask() && cast<RankedTensorType>(getMask().getType()).getRank() > 4)
-    return emitOpError("has a mask of rank above 4: ") << getMask().getType();
+    return emitOpError("needs a mask of rank at most 4, but found ")
+           << getMask().getType();
   int64_t heads = cast<RankedTensorType>(getQuery().getType()).getDimSize(1);
   int64_t kvHeads = cast<RankedTensorType>(getKey().getType()).getDimSize(1);
   if (!ShapedType::isDynamic(heads) && !ShapedType::isDynamic(kvHeads) &&

@@ -1,7 +1,6 @@
 // Verifiers and folders of constants, weights and look-ups.
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
-#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 using namespace tenon::graph;
@@ -24,7 +23,7 @@ LogicalResult GatherOp::verify() {
   llvm::append_range(sizes, input.getShape().drop_front(axis + 1));
   if (failed(verifyCompatibleShape(sizes, output.getShape())))
     return emitOpError("has result type ")
-           << output << ", but gathers [" << llvm::interleaved(sizes) << "]";
+           << output << ", but gathers " << output.clone(sizes);
   return success();
 }
 
@@ -33,12 +32,15 @@ LogicalResult GatherNDOp::verify() {
   auto indices = cast<RankedTensorType>(getIndices().getType());
   auto output = cast<RankedTensorType>(getOutput().getType());
   int64_t batch = getBatchDims();
-  int64_t tuple = indices.getRank() ? indices.getShape().back() : 0;
-  if (ShapedType::isDynamic(tuple) || tuple < 1 ||
-      tuple + batch > input.getRank())
-    return emitOpError("has index tuples of ")
-           << tuple << " for an input of rank " << input.getRank() << " with "
-           << batch << " batch dimensions";
+  if (batch < 0 || batch >= std::min(indices.getRank(), input.getRank()))
+    return emitOpError("has ")
+           << batch << " batch dimensions, but indices " << indices
+           << " and input " << input << " must have more";
+  int64_t tuple = indices.getShape().back();
+  if (tuple < 1 || tuple > input.getRank() - batch)
+    return emitOpError("needs index tuples of 1 to ")
+           << input.getRank() - batch << " elements, but has indices "
+           << indices;
   int64_t rank = indices.getRank() - 1 + input.getRank() - batch - tuple;
   if (output.getRank() != rank)
     return emitOpError("has a result of rank ")

@@ -1,7 +1,6 @@
 // Verifiers of the elementwise family.
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
-#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 using namespace tenon::graph;
@@ -45,8 +44,8 @@ static LogicalResult verifyBroadcast(Operation *op) {
   auto output = cast<RankedTensorType>(op->getResult(0).getType());
   if (failed(verifyCompatibleShape(output.getShape(), sizes)))
     return op->emitOpError("has result type ")
-           << output << ", but its operands broadcast to ["
-           << llvm::interleaved(sizes) << "]";
+           << output << ", but its operands broadcast to "
+           << output.clone(sizes);
   return success();
 }
 

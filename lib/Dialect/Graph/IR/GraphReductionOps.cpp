@@ -1,7 +1,6 @@
 // Verifiers of reductions and row operations.
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
-#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 using namespace tenon::graph;
@@ -39,7 +38,7 @@ LogicalResult ReduceOp::verify() {
   }
   if (failed(verifyCompatibleShape(sizes, output.getShape())))
     return emitOpError("has result type ")
-           << output << ", but reduces to [" << llvm::interleaved(sizes) << "]";
+           << output << ", but reduces to " << output.clone(sizes);
   return success();
 }
 

@@ -70,7 +70,8 @@ LogicalResult BroadcastOp::verify() {
                                    getStaticSizes().size());
   if (tensorType(getOutput()).getRank() != rank)
     return emitOpError("has a result of rank ")
-           << tensorType(getOutput()).getRank() << ", but needs " << rank;
+           << tensorType(getOutput()).getRank()
+           << ", but its input and sizes give rank " << rank;
   return success();
 }
 
@@ -88,8 +89,9 @@ LogicalResult TransposeOp::verify() {
   }
   if (static_cast<int64_t>(permutation.size()) != input.getRank() ||
       output.getRank() != input.getRank())
-    return emitOpError("permutes ") << permutation.size() << " dimensions of "
-                                    << input << " into " << output;
+    return emitOpError("permutes ")
+           << permutation.size() << " dimensions, but has input " << input
+           << " and result " << output;
   for (auto [i, dim] : llvm::enumerate(permutation))
     if (failed(verifyCompatibleShape({output.getDimSize(i)},
                                      {input.getDimSize(dim)})))
@@ -110,7 +112,7 @@ OpFoldResult TransposeOp::fold(FoldAdaptor) {
 
 LogicalResult ConcatOp::verify() {
   if (getInputs().empty())
-    return emitOpError("has no inputs");
+    return emitOpError("needs one input or more, but has none");
   RankedTensorType output = tensorType(getOutput());
   if (getAxis() < 0 || getAxis() >= output.getRank())
     return emitOpError("joins along dimension ")
@@ -119,7 +121,8 @@ LogicalResult ConcatOp::verify() {
     RankedTensorType type = tensorType(input);
     if (type.getRank() != output.getRank() ||
         type.getElementType() != output.getElementType())
-      return emitOpError("joins ") << type << " into " << output;
+      return emitOpError("joins ") << type << " into " << output
+                                   << ", which differ in rank or element type";
     for (int64_t dim = 0; dim < output.getRank(); ++dim)
       if (dim != static_cast<int64_t>(getAxis()) &&
           failed(verifyCompatibleShape({type.getDimSize(dim)},
@@ -132,11 +135,14 @@ LogicalResult ConcatOp::verify() {
 
 LogicalResult SliceOp::verify() {
   size_t rank = tensorType(getInput()).getRank();
+  RankedTensorType output = tensorType(getOutput());
   if (getStaticStarts().size() != rank || getStaticEnds().size() != rank ||
       getSteps().size() != rank ||
-      static_cast<size_t>(tensorType(getOutput()).getRank()) != rank)
-    return emitOpError("needs a start, an end and a step for each of ")
-           << rank << " dimensions";
+      static_cast<size_t>(output.getRank()) != rank)
+    return emitOpError("needs ")
+           << rank << " starts, ends, steps and result dimensions, but has "
+           << getStaticStarts().size() << ", " << getStaticEnds().size() << ", "
+           << getSteps().size() << " and " << output.getRank();
   if (llvm::is_contained(getSteps(), 0))
     return emitOpError("has a step of 0");
   return success();

@@ -70,10 +70,12 @@ private:
         createDerived(b, weight, ".int8",
                       RankedTensorType::get({rows, columns}, b.getI8Type()),
                       bytesOf(quantized.values));
+    if (failed(values))
+      return failure();
     FailureOr<WeightOp> scales = createDerived(
         b, weight, ".scales", RankedTensorType::get({columns}, b.getF32Type()),
         bytesOf(quantized.scales));
-    if (failed(values) || failed(scales))
+    if (failed(scales))
       return failure();
     op.getRhsMutable().assign((*values).getOutput());
     op.setTransposeRhs(false);

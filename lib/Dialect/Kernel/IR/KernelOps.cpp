@@ -1,6 +1,8 @@
 // Verifiers of the kernel dialect.
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/PatternMatch.h"
+#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 using namespace tenon::kernel;
@@ -25,7 +27,8 @@ LogicalResult WeightOp::verify() {
   SmallVector<int64_t> sizes(source.getShape());
   if (getTransposed()) {
     if (sizes.size() < 2)
-      return emitOpError("cannot transpose ") << source;
+      return emitOpError("cannot transpose ")
+             << source << ", which needs rank 2 or more";
     std::swap(sizes[sizes.size() - 1], sizes[sizes.size() - 2]);
   }
   if (getLayout() == LayoutKind::Panel32) {
@@ -56,7 +59,9 @@ LogicalResult RegionOp::verify() {
            << getSizes().size() << " sizes for the " << dynamic
            << " dynamic dimensions of its results";
   if (static_cast<bool>(getSchedule()) != static_cast<bool>(getGrid()))
-    return emitOpError("needs a grid exactly when it has a schedule");
+    return emitOpError(
+               "needs a schedule and a grid or neither, but has only a ")
+           << (getSchedule() ? "schedule" : "grid");
   return success();
 }
 
@@ -82,7 +87,24 @@ LogicalResult RegionOp::verifyRegions() {
   auto yield = dyn_cast<YieldOp>(block.back());
   TypeRange yielded = scheduled ? TypeRange() : TypeRange(getResultTypes());
   if (!yield || yield.getOperandTypes() != yielded)
-    return emitOpError("must end in a kernel.yield of (") << yielded << ")";
+    return emitOpError("must end in a kernel.yield of (")
+           << yielded << "), but ends in " << block.back().getName() << " of ("
+           << block.back().getOperandTypes() << ")";
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  std::pair<Value, ArrayRef<int64_t>> all[] = {
+      {getQuery(), getQueryLayout()},
+      {getKey(), getKeyLayout()},
+      {getValue(), getValueLayout()},
+      {getOutput(), getOutputLayout()}};
+  for (auto [value, layout] : all)
+    if (cast<RankedTensorType>(value.getType()).getRank() != 4 ||
+        layout.size() != 4 || !isPermutationVector(layout))
+      return emitOpError("has ")
+             << value.getType() << " in layout [" << llvm::interleaved(layout)
+             << "], but needs a permutation of 4 dimensions";
   return success();
 }
 

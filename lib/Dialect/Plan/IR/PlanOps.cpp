@@ -31,7 +31,9 @@ LogicalResult AllocOp::verify() {
   if (failed(verifySizes(*this, getSizes(), getBuffer().getType())))
     return failure();
   if (getId().has_value() != getBelow().has_value())
-    return emitOpError("needs an id exactly when it lists what lies below");
+    return emitOpError("needs an id and a list of what lies below or neither, "
+                       "but has only ")
+           << (getId() ? "an id" : "a list");
   if (!getId())
     return success();
   DenseSet<int64_t> others;
@@ -52,22 +54,26 @@ LogicalResult AllocOp::verify() {
   return success();
 }
 
+/// Pieces of the weights start where a cache line does.
+static LogicalResult verifyPosition(Operation *op, int64_t position) {
+  if (position < 0 || position % 64 != 0)
+    return op->emitOpError("has position ")
+           << position << ", which is no multiple of 64 from 0 on";
+  return success();
+}
+
 LogicalResult ConstantOp::verify() {
   auto type = cast<ShapedType>(getValue().getType());
   auto wanted = MemRefType::get(type.getShape(), type.getElementType());
   if (getBuffer().getType() != wanted)
     return emitOpError("has type ")
            << getBuffer().getType() << ", but its value gives " << wanted;
-  if (getPosition() && *getPosition() % 64 != 0)
-    return emitOpError("has position ")
-           << *getPosition() << ", which is no multiple of 64";
-  return success();
+  return getPosition() ? verifyPosition(*this, *getPosition()) : success();
 }
 
 LogicalResult WeightOp::verify() {
-  if (getPosition() < 0 || getPosition() % 64 != 0)
-    return emitOpError("has position ")
-           << getPosition() << ", which is no multiple of 64";
+  if (failed(verifyPosition(*this, getPosition())))
+    return failure();
   auto source = dyn_cast<RankedTensorType>(getSource());
   if (!source || !source.hasStaticShape())
     return emitOpError("has source ")
@@ -133,6 +139,7 @@ LogicalResult CopyOp::verify() {
   auto source = cast<MemRefType>(getSource().getType());
   auto target = cast<MemRefType>(getTarget().getType());
   if (source != target)
-    return emitOpError("copies ") << source << " into " << target;
+    return emitOpError("copies ")
+           << source << " into " << target << ", but both must have one type";
   return success();
 }

@@ -26,10 +26,7 @@ public:
     FailureOr<Attribute> result = evaluateAttribute(value);
     if (failed(result))
       return failure();
-    auto integer = dyn_cast<IntegerAttr>(*result);
-    if (!integer)
-      return failure();
-    return integer.getValue().getSExtValue();
+    return cast<IntegerAttr>(*result).getValue().getSExtValue();
   }
 
 private:
@@ -61,7 +58,8 @@ private:
           return evaluateAttribute(cast<Value>(results.front()));
       }
     }
-    if (!result)
+    // What is undefined, as a shift by 64, folds to an attribute that is none.
+    if (!isa_and_nonnull<IntegerAttr, FloatAttr>(result))
       return op->emitOpError("is part of a size, but has no value at the "
                              "hinted sizes");
     known[value] = result;

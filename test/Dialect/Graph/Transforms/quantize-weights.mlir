@@ -40,3 +40,58 @@ func.func @no_folder(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
   %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
   return %0 : tensor<?x64xf32>
 }
+
+// -----
+
+module attributes {tenon.folder = "/none"} {
+  func.func @half(%x: tensor<?x8xf16>) -> tensor<?x64xf16> {
+    // expected-error@+1 {{has type 'tensor<8x64xf16>', but only f32 can be compressed}}
+    %w = graph.weight "w" from "none" at 4 : tensor<8x64xf16>
+    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf16>, tensor<8x64xf16> -> tensor<?x64xf16>
+    return %0 : tensor<?x64xf16>
+  }
+}
+
+// -----
+
+module attributes {tenon.folder = "/none"} {
+  func.func @missing_file(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
+    // expected-error@+1 {{cannot open '/none/none': }}
+    %w = graph.weight "w" from "none" at 4 : tensor<8x64xf32>
+    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    return %0 : tensor<?x64xf32>
+  }
+}
+
+// -----
+
+module attributes {tenon.folder = "/dev"} {
+  func.func @short_file(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
+    // expected-error@+1 {{needs 2048 bytes at 4 of '/dev/null', which gives 0}}
+    %w = graph.weight "w" from "null" at 4 : tensor<8x64xf32>
+    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    return %0 : tensor<?x64xf32>
+  }
+}
+
+// -----
+
+module attributes {tenon.folder = "/dev", tenon.derived_folder = "/dev/null/derived"} {
+  func.func @no_derived_folder(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
+    // expected-error@+1 {{cannot create '/dev/null/derived': }}
+    %w = graph.weight "w" from "zero" at 4 : tensor<8x64xf32>
+    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    return %0 : tensor<?x64xf32>
+  }
+}
+
+// -----
+
+module attributes {tenon.folder = "/dev", tenon.derived_folder = "/proc"} {
+  func.func @read_only_folder(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
+    // expected-error@+1 {{cannot write '/proc/}}
+    %w = graph.weight "w" from "zero" at 4 : tensor<8x64xf32>
+    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    return %0 : tensor<?x64xf32>
+  }
+}

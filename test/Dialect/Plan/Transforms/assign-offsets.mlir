@@ -115,8 +115,31 @@ func.func @size_from_nowhere(%n: index) {
 
 func.func @nested(%c: i1) {
   scf.if %c {
-    // expected-error@+1 {{lies in a nested region}}
+    // expected-error@+1 {{lies in a nested region; only slices of the function's own block have offsets}}
     %0 = plan.alloc sizes() : memref<4xf32>
   }
+  return
+}
+
+// -----
+
+func.func @undefined_size() {
+  %n = plan.symbol "n" range 0 to 512
+  %c0 = arith.constant 0 : index
+  // expected-error@+1 {{is part of a size, but has no value at the hinted sizes}}
+  %size = arith.divui %n, %c0 : index
+  %0 = plan.alloc sizes(%size) : memref<?xf32>
+  return
+}
+
+// -----
+
+// It folds, but to no number.
+func.func @poisoned_size() {
+  %n = plan.symbol "n" range 0 to 512
+  %c64 = arith.constant 64 : index
+  // expected-error@+1 {{is part of a size, but has no value at the hinted sizes}}
+  %size = arith.shli %n, %c64 : index
+  %0 = plan.alloc sizes(%size) : memref<?xf32>
   return
 }

@@ -18,6 +18,7 @@
 using namespace mlir;
 
 static const char *const text = R"(
+func.func private @other(f32) -> f32
 func.func private @e(%x: memref<?xf32>, %y: memref<?xf32>, %begin: index, %end: index) attributes {tenon.kernel} {
   %one = arith.constant 1 : index
   scf.for %i = %begin to %end step %one {
@@ -59,17 +60,27 @@ static void runGrid(tn_frame *, int64_t, tn_kernel kernel, void *const *buffers,
   kernel(buffers, sizes, grid / 2, grid);
 }
 
-TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
-  std::string folder = testing::TempDir();
-  float source[] = {7, 8, 3};
-  std::ofstream(folder + "/emit-test.bin", std::ios::binary)
-      .write(reinterpret_cast<char *>(source), sizeof(source));
+static DialectRegistry allDialects() {
   DialectRegistry registry;
   registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
                   math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
                   tenon::plan::PlanDialect>();
   registerAllExtensions(registry);
-  MLIRContext context(registry);
+  return registry;
+}
+
+/// The folder of the weights that `text` reads.
+static std::string writeWeights() {
+  std::string folder = testing::TempDir();
+  float source[] = {7, 8, 3};
+  std::ofstream(folder + "/emit-test.bin", std::ios::binary)
+      .write(reinterpret_cast<char *>(source), sizeof(source));
+  return folder;
+}
+
+TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
+  std::string folder = writeWeights();
+  MLIRContext context(allDialects());
   auto module = parseSourceString<ModuleOp>(text, &context);
   ASSERT_TRUE(module);
   std::string path = folder + "/emit-test.so";
@@ -111,4 +122,65 @@ TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
     EXPECT_NEAR(y[i], wanted, 1e-6 * wanted) << "at " << x[i];
   }
   dlclose(handle);
+}
+
+/// What is said of the plan in which `from` reads `to`.
+static std::string errorOf(std::string from, std::string to,
+                           const tenon::EmitOptions &options,
+                           const std::string &path) {
+  MLIRContext context(allDialects());
+  std::string plan = text, error;
+  plan.replace(plan.find(from), from.size(), to);
+  auto module = parseSourceString<ModuleOp>(plan, &context);
+  ScopedDiagnosticHandler handler(
+      &context, [&](Diagnostic &diagnostic) { error += diagnostic.str(); });
+  EXPECT_TRUE(module && failed(tenon::emitArtifact(*module, tenon::avx2Facts(),
+                                                   options, path)));
+  return error;
+}
+
+TEST(Emit, RefusesPlansThatAreWrong) {
+  tenon::EmitOptions options;
+  options.modelFolder = writeWeights();
+  options.kind = "obj";
+  std::string path = testing::TempDir() + "/emit-refused.o";
+  const char *cases[][3] = {
+      {"layout \"rows\"", "layout \"columns\"",
+       "has layout 'columns', which is none that emit knows"},
+      {"layout \"rows\"", "layout \"panel32\"",
+       "has layout panel32, which needs a matrix, but source 'tensor<2xf32>'"},
+      {"source tensor<2xf32>", "source tensor<1xf32>",
+       "has 4 bytes, but type 'memref<2xf32>' needs 8"},
+      {"%a = plan.alloc",
+       "%c = plan.constant dense<1.0> : tensor<32xf32> position 0 -> "
+       "memref<32xf32>\n  %a = plan.alloc",
+       "lies at 64, before the end of its predecessor at 128"},
+      {"math.exp %0 : f32", "func.call @other(%0) : (f32) -> f32",
+       "needs the external function 'other', which an artifact must not call"},
+  };
+  for (auto [from, to, message] : cases)
+    EXPECT_NE(errorOf(from, to, options, path).find(message), std::string::npos)
+        << errorOf(from, to, options, path);
+  EXPECT_FALSE(std::ifstream(path).good());
+}
+
+TEST(Emit, RefusesFilesThatItCannotWrite) {
+  tenon::EmitOptions options;
+  options.modelFolder = writeWeights();
+  auto error = [&](const char *kind, const std::string &path) {
+    options.kind = kind;
+    return errorOf("", "", options, path);
+  };
+  EXPECT_EQ(error("dll", "x")
+                .find("cannot be emitted as 'dll', only as one of "
+                      "so, exe, header"),
+            0u);
+  for (const char *kind : {"so", "obj", "asm", "mlir"})
+    EXPECT_EQ(error(kind, "/none/x").find("cannot write '/none/x"), 0u) << kind;
+  std::string folder = testing::TempDir();
+  EXPECT_EQ(error("mlir", folder).find("cannot write '" + folder), 0u);
+  options.programRuntime = "/none/runtime.o";
+  EXPECT_EQ(error("exe", folder + "/x"),
+            "cannot be linked to a program: there is no '/none/runtime.o', "
+            "which is installed with Tenon");
 }

@@ -229,6 +229,7 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [Pure]> {
     (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? $query `,` $key `,` $value (`mask` $mask^)?
     `scale` $scale attr-dict `:` functional-type(operands, $output)
   }];
+  let hasVerifier = 1;
 }
 
 def Kernel_SoftmaxOp : Kernel_Op<"softmax", [Pure]> {
