@@ -233,7 +233,9 @@ private:
     bool isFloat = isa<FloatType>(getElementTypeOrSelf(op.getResult(0)));
     if (auto compare = dyn_cast<arith::CmpFOp>(op))
       return true;
-    return isFloat && !isa<arith::ConstantOp, arith::SelectOp>(op) &&
+    return isFloat &&
+           !isa<arith::ConstantOp, arith::SelectOp, arith::ExtFOp,
+                arith::TruncFOp>(op) &&
            isa<arith::ArithDialect, math::MathDialect>(op.getDialect());
   }
 

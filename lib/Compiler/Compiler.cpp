@@ -1,11 +1,14 @@
 // Runs the phases in order, from a model or from what an earlier phase wrote.
 #include "tenon/Compiler/Compiler.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Compiler/SymbolSizes.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Import/Onnx/Import.h"
 #include "tenon/Pipelines/Pipelines.h"
@@ -71,19 +74,32 @@ OwningOpRef<ModuleOp> readModule(MLIRContext *context, StringRef path) {
   return module;
 }
 
-/// Reports each op that computes in a type which has no kernels yet. True if
-/// there is none.
-bool hasOnlySupportedTypes(ModuleOp module) {
+/// Does the op only convert elements, or give them another place?
+bool keepsElements(Operation *op) {
+  return isa<graph::CastOp, graph::ConstantOp, graph::WeightOp,
+             graph::ReshapeOp, graph::TransposeOp, graph::BroadcastOp,
+             graph::SliceOp, graph::ConcatOp, graph::GatherOp,
+             graph::GatherNDOp, graph::WhereOp, scf::IfOp, scf::WhileOp>(op);
+}
+
+/// Reports each op that computes in a type which has no kernels. True if there
+/// is none.
+bool hasOnlySupportedTypes(ModuleOp module, const Target &target) {
   bool supported = true;
   module.walk([&](Operation *op) {
-    for (Type type : op->getResultTypes())
-      if (auto tensor = dyn_cast<RankedTensorType>(type))
-        if (Type element = tensor.getElementType();
-            isa<FloatType>(element) && !element.isF32()) {
-          op->emitError("computes in ")
-              << element << ", but only f32 has kernels today";
-          supported = false;
-        }
+    for (Type type : op->getResultTypes()) {
+      auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+      if (!element || !isa<RankedTensorType>(type))
+        continue;
+      if (!target.takes(element)) {
+        op->emitError("computes in ") << element << ", which target "
+                                      << target.name() << " has no kernels for";
+        supported = false;
+      } else if (element.isF64() && !keepsElements(op)) {
+        op->emitError("computes in f64, which can only be cast and moved");
+        supported = false;
+      }
+    }
   });
   return supported;
 }
@@ -283,7 +299,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       return status;
     // Only now: casts to other types may have been shape arithmetic.
     if (phase.name == "simplify" &&
-        (!hasOnlySupportedTypes(*module) || !hasOnlyFixedSizes(*module)))
+        (!hasOnlySupportedTypes(*module, *choice->target) ||
+         !hasOnlyFixedSizes(*module)))
       return CompileStatus::Unsupported;
     FailureOr<bool> last = finish(phase.name, outputPath);
     if (failed(last))

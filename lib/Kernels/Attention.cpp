@@ -1,9 +1,11 @@
 // Schedules kernel.attention: blocks of queries against blocks of keys with an
 // online softmax (arXiv:1805.02867, arXiv:2205.14135), on register tiles.
+// Floats of 16 bits are widened as they are read; scores and sums are of f32.
 #include "AttentionRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "tenon/Kernels/Family.h"
 #include <limits>
 
@@ -29,7 +31,7 @@ struct AttentionBody {
   int64_t lanes, queryBlock;
   AttentionHeads query, key, value, output;
   Value mask; // or null
-  Value scores, keys, values, sums, largest, totals;
+  Value scores, wideQueries, keys, values, sums, largest, totals;
   int64_t head, paddedValue; // E, and E rounded up to panels
 
   void build(Value begin, Value end);
@@ -71,7 +73,10 @@ void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
         sum = vector::FMAOp::create(
             t.b, t.loc,
             t.loadVector(q.buffer, t.add(queryOffset, t.index(d)), lanes),
-            t.loadVector(k.buffer, t.add(keyOffset, t.index(d)), lanes), sum);
+            t.convert(
+                t.loadVector(k.buffer, t.add(keyOffset, t.index(d)), lanes),
+                t.b.getF32Type()),
+            sum);
       Value score =
           vector::ReductionOp::create(t.b, t.loc, vector::CombiningKind::ADD,
                                       sum, arith::FastMathFlags::reassoc);
@@ -144,7 +149,8 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
       if (cast<MemRefType>(mask.getType()).getElementType().isInteger(1))
         keep = arith::AndIOp::create(b, loc, keep, bias);
       else
-        score = arith::AddFOp::create(b, loc, score, bias);
+        score = arith::AddFOp::create(b, loc, score,
+                                      t.convert(bias, b.getF32Type()));
     }
     score = arith::SelectOp::create(b, loc, keep, score, lowest);
     rowLargest = rowLargest ? t.larger(rowLargest, score) : score;
@@ -194,6 +200,7 @@ void AttentionBody::build(Value begin, Value end) {
   Value scoreStride = t.index(keyBlock), sumStride = t.index(paddedValue);
   int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
                           .getDimSize(op.getValueLayout()[3]);
+  Type stored = getElementTypeOrSelf(op.getOutput().getType());
   // Row i sees the keys below i + past.
   Value past = t.add(t.sub(keyCount, queries), one);
 
@@ -205,6 +212,12 @@ void AttentionBody::build(Value begin, Value end) {
     Value rows = t.min(t.sub(queries, firstRow), t.index(queryBlock));
     Value kvHead = t.div(headIndex, group);
     FlatMatrix q = query.at(t, batch, headIndex, firstRow);
+    if (wideQueries) {
+      FlatMatrix narrow = q;
+      q = {wideQueries, zero, t.index(head), one};
+      t.pack(narrow, q, rows, t.index(head), head,
+             isContiguous(op.getQueryLayout()), lanes);
+    }
     t.forEach(zero, rows, 1, [&](Value row) {
       t.store(lowest, largest, row);
       t.store(none, totals, row);
@@ -227,7 +240,8 @@ void AttentionBody::build(Value begin, Value end) {
         t.fillZero(scores, zero, t.mul(rows, scoreStride), lanes);
         multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock);
       };
-      if (head % lanes == 0 && isContiguous(op.getQueryLayout()) &&
+      if (head % lanes == 0 &&
+          (wideQueries || isContiguous(op.getQueryLayout())) &&
           isContiguous(op.getKeyLayout())) {
         Value few = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle,
                                           rows, t.index(fewQueries));
@@ -277,15 +291,16 @@ void AttentionBody::build(Value begin, Value end) {
       if (valueSize % lanes == 0 && isContiguous(op.getOutputLayout())) {
         t.forEach(zero, t.index(valueSize), lanes, [&](Value column) {
           Value sum = t.loadVector(sums, t.add(source, column), lanes);
-          t.store(
-              arith::MulFOp::create(b, loc, sum, t.broadcast(inverse, lanes)),
-              out.buffer, t.add(target, column));
+          Value mean =
+              arith::MulFOp::create(b, loc, sum, t.broadcast(inverse, lanes));
+          t.store(t.convert(mean, stored), out.buffer, t.add(target, column));
         });
         return;
       }
       t.forEach(zero, t.index(valueSize), 1, [&](Value column) {
         Value sum = t.load(sums, t.add(source, column));
-        t.store(arith::MulFOp::create(b, loc, sum, inverse), out.buffer,
+        Value mean = arith::MulFOp::create(b, loc, sum, inverse);
+        t.store(t.convert(mean, stored), out.buffer,
                 t.add(target, t.mul(column, out.column)));
       });
     });
@@ -335,6 +350,8 @@ static LogicalResult scheduleAttention(RegionOp region,
   int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
                           .getDimSize(op.getValueLayout()[3]);
   int64_t padded = llvm::alignTo(valueSize, panelColumns);
+  // Rows of queries are read for each block of keys.
+  bool widens = !getElementTypeOrSelf(op.getQuery().getType()).isF32();
   bool direct = padded == valueSize && isContiguous(op.getValueLayout());
   AttentionBody body{t,
                      op,
@@ -346,6 +363,7 @@ static LogicalResult scheduleAttention(RegionOp region,
                      readHeads(t, output, outputLayout),
                      op.getMask() ? buffer(op.getMask()) : Value(),
                      scratch(queryBlock * keyBlock),
+                     widens ? scratch(queryBlock * head) : Value(),
                      scratch(head * keyBlock),
                      direct ? Value() : scratch(keyBlock * padded),
                      scratch(queryBlock * padded),

@@ -25,18 +25,22 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
   if (region.getNumResults() != 1 || yield->getOperand(0) != op.getOutput())
     return region.emitOpError("has ")
            << region.getNumResults() << " results, but attention yields one";
+  auto isFloat = [](RankedTensorType type) {
+    return isa<Float32Type, Float16Type, BFloat16Type>(type.getElementType());
+  };
   for (Value value : {op.getQuery(), op.getKey(), op.getValue()}) {
     auto type = cast<RankedTensorType>(value.getType());
-    if (!type.getElementType().isF32() || !isa<BlockArgument>(value))
-      return op.emitOpError("needs inputs of its region of f32, but found ")
+    if (!isFloat(type) || !isa<BlockArgument>(value))
+      return op.emitOpError("needs inputs of its region of f32, f16 or bf16, "
+                            "but found ")
              << type;
   }
   if (op.getMask()) {
     auto type = cast<RankedTensorType>(op.getMask().getType());
     if (type.getRank() > 4 || !isa<BlockArgument>(op.getMask()) ||
-        !(type.getElementType().isF32() || type.getElementType().isInteger(1)))
-      return op.emitOpError("needs a mask of f32 or i1, of rank at most 4, "
-                            "from its region's inputs, but found ")
+        !(isFloat(type) || type.getElementType().isInteger(1)))
+      return op.emitOpError("needs a mask of f32, f16, bf16 or i1, of rank at "
+                            "most 4, from its region's inputs, but found ")
              << type;
   }
   auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {

@@ -1,5 +1,6 @@
 // Schedules kernel.contract with an elementwise epilogue: panels of 32 columns,
 // register tiles over them, and the epilogue on rows that are still in L1.
+// Floats of 16 bits are widened on their way into registers; sums are of f32.
 #include "ContractRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
@@ -199,6 +200,11 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
   };
   Value sums = scratch(rowBlock * panelColumns);
   Value panel = op.getPacked() ? Value() : scratch(blockDepth * panelColumns);
+  // A left operand of 16 bits is widened once for each panel, not once for each
+  // column.
+  Value widened = lhsType.getElementType() == element
+                      ? Value()
+                      : scratch(rowBlock * blockDepth);
   Value one = t.index(1), zero = t.index(0), width = t.index(panelColumns);
 
   t.forEach(begin, end, 1, [&](Value tile) {
@@ -234,6 +240,12 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
       Value column = t.mul(panelNumber, width);
       t.fillZero(sums, zero, t.mul(rows, width), lanes);
       auto multiply = [&](FlatMatrix lhs, FlatMatrix rhs, Value depth) {
+        if (widened) {
+          FlatMatrix from = lhs;
+          lhs = {widened, zero, t.index(blockDepth), one};
+          t.pack(from, lhs, rows, depth, /*width=*/0,
+                 /*contiguous=*/!op.getTransposeLhs(), lanes);
+        }
         for (int64_t half = 0; half < panelColumns; half += 2 * lanes) {
           FlatMatrix rhsHalf = rhs, accHalf = acc;
           rhsHalf.offset = t.add(rhs.offset, t.index(half));

@@ -24,14 +24,18 @@ FailureOr<Contraction> tenon::analyzeContraction(RegionOp region) {
   Type type = cast<RankedTensorType>(element).getElementType();
   for (Value operand : {result.op.getLhs(), result.op.getRhs()}) {
     Type found = cast<RankedTensorType>(operand.getType()).getElementType();
-    // Packed weights may be bytes, which are widened in registers.
-    bool isWidened = operand == result.op.getRhs() && result.op.getPacked() &&
-                     found.isInteger(8) && type.isF32();
-    if ((found != type && !isWidened) || !type.isIntOrFloat() ||
-        type.isInteger(1))
+    // Packed weights may be bytes, which are widened in registers, as floats
+    // of 16 bits are.
+    bool isByte = operand == result.op.getRhs() && result.op.getPacked() &&
+                  found.isInteger(8);
+    bool isWidened = isa<Float16Type, BFloat16Type>(found) || isByte;
+    if ((found != type && !(isWidened && type.isF32())) ||
+        !type.isIntOrFloat() || type.isInteger(1) || type.isF16() ||
+        type.isBF16())
       return result.op.emitOpError("multiplies ")
              << operand.getType() << " into " << element
-             << ", but operands and result must have one element type";
+             << ", but operands and result must have one element type, or the "
+                "result f32";
   }
   Value last = result.op.getOutput();
   for (Operation &op : region.getBody().front()) {

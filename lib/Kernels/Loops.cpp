@@ -204,13 +204,15 @@ private:
     });
   }
 
-  /// Are all operands f32, contiguous or constant along `dim`, and is all of
-  /// the body elementwise and the same for all of a row's coordinates?
+  /// Are all operands f32 or a float of 16 bits, contiguous or constant along
+  /// `dim`, and is all of the body elementwise and the same for all of a row's
+  /// coordinates?
   bool canVectorize(unsigned dim) {
     if (!reduced.empty())
       return false;
     for (OpOperand &operand : nest.main->getOpOperands()) {
-      if (!getElementTypeOrSelf(operand.get().getType()).isF32())
+      if (!isa<Float32Type, Float16Type, BFloat16Type>(
+              getElementTypeOrSelf(operand.get().getType())))
         return false;
       AffineMap map = nest.main.getMatchingIndexingMap(&operand);
       for (auto [position, expr] : llvm::enumerate(map.getResults()))
@@ -244,7 +246,8 @@ private:
     for (OpOperand *operand : nest.main.getDpsInputOperands()) {
       AffineMap map = nest.main.getMatchingIndexingMap(operand);
       Value buffer = bufferOf(operand->get());
-      auto type = VectorType::get({lanes}, t.b.getF32Type());
+      auto type = VectorType::get(
+          {lanes}, getElementTypeOrSelf(operand->get().getType()));
       bool walks = map.getNumResults() != 0 &&
                    map.getResults().back().isFunctionOfDim(dim);
       if (walks)

@@ -1,5 +1,6 @@
 // Softmax and norms: each row of the last dimension is read a few times, while
-// it is in the nearest cache, by vectors.
+// it is in the nearest cache, by vectors. Floats of 16 bits are widened as they
+// are read.
 #include "RowRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
@@ -19,7 +20,10 @@ Operation *findRowAnchor(RegionOp region) {
   if (!isa<SoftmaxOp, NormOp>(anchor) || anchor->getNextNode() != &body.back())
     return nullptr;
   auto type = cast<RankedTensorType>(anchor->getResult(0).getType());
-  return type.getElementType().isF32() && type.getRank() > 0 ? anchor : nullptr;
+  return isa<Float32Type, Float16Type, BFloat16Type>(type.getElementType()) &&
+                 type.getRank() > 0
+             ? anchor
+             : nullptr;
 }
 
 namespace {
@@ -30,8 +34,7 @@ bool matchesRow(RegionOp region) { return findRowAnchor(region) != nullptr; }
 class RowBuilder {
 public:
   RowBuilder(OpBuilder &builder, Location loc, int64_t lanes)
-      : t{builder, loc}, lanes(lanes),
-        type(VectorType::get({lanes}, builder.getF32Type())) {}
+      : t{builder, loc}, lanes(lanes), type(builder.getF32Type()) {}
 
   using Step = llvm::function_ref<Value(Value at, Value mask, Value total)>;
 
@@ -74,14 +77,18 @@ public:
   /// Lanes outside the mask read `outside`.
   Value load(Value flat, Value offset, Value at, Value mask, Value outside) {
     Value position = t.add(offset, at);
+    Type element = cast<MemRefType>(flat.getType()).getElementType();
     if (!mask)
-      return vector::LoadOp::create(t.b, t.loc, type, flat, position);
-    return vector::MaskedLoadOp::create(t.b, t.loc, type, flat, position, mask,
-                                        outside);
+      return t.convert(t.loadVector(flat, position, lanes), type);
+    Value stored = vector::MaskedLoadOp::create(
+        t.b, t.loc, VectorType::get({lanes}, element), flat, position, mask,
+        t.convert(outside, element));
+    return t.convert(stored, type);
   }
 
   void store(Value value, Value flat, Value offset, Value at, Value mask) {
     Value position = t.add(offset, at);
+    value = t.convert(value, cast<MemRefType>(flat.getType()).getElementType());
     if (mask)
       vector::MaskedStoreOp::create(t.b, t.loc, flat, position, mask, value);
     else
@@ -115,7 +122,7 @@ public:
 
   TileBuilder t;
   int64_t lanes;
-  VectorType type;
+  Type type; ///< of lanes in registers
 };
 
 /// exp(x - max(x)) / sum(exp(x - max(x)))
@@ -130,15 +137,22 @@ void buildSoftmaxRow(RowBuilder &r, Value input, Value output, Value offset,
     return arith::MaximumFOp::create(b, loc, total, x).getResult();
   });
   Value max = r.spread(r.reduce(vector::CombiningKind::MAXIMUMF, maxima));
-  Value sums = r.fold(size, zero, [&](Value at, Value mask, Value total) {
+  auto power = [&](Value at, Value mask) -> Value {
     Value x = r.load(input, offset, at, mask, lowest);
-    Value e = math::ExpOp::create(b, loc, r.subf(x, max));
-    r.store(e, output, offset, at, mask);
+    return math::ExpOp::create(b, loc, r.subf(x, max));
+  };
+  // Where the result cannot hold a power without rounding it, it is computed
+  // again.
+  bool keeps = cast<MemRefType>(output.getType()).getElementType().isF32();
+  Value sums = r.fold(size, zero, [&](Value at, Value mask, Value total) {
+    Value e = power(at, mask);
+    if (keeps)
+      r.store(e, output, offset, at, mask);
     return r.addf(total, r.select(mask, e, zero));
   });
   Value sum = r.spread(r.reduce(vector::CombiningKind::ADD, sums));
   r.walk(size, [&](Value at, Value mask) {
-    Value e = r.load(output, offset, at, mask, zero);
+    Value e = keeps ? r.load(output, offset, at, mask, zero) : power(at, mask);
     r.store(r.divf(e, sum), output, offset, at, mask);
   });
 }

@@ -6,8 +6,8 @@
 
 namespace tenon {
 
-/// The kernel.softmax or kernel.norm on f32 that is all of a region's body, or
-/// null.
+/// The kernel.softmax or kernel.norm on floats of up to 32 bits that is all of
+/// a region's body, or null.
 mlir::Operation *findRowAnchor(kernel::RegionOp region);
 
 } // namespace tenon

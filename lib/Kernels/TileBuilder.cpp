@@ -111,6 +111,19 @@ Value TileBuilder::flatten(Value memref) {
       b, loc, memref, SmallVector<ReassociationIndices>{all});
 }
 
+Value TileBuilder::convert(Value value, Type element) {
+  Type from = getElementTypeOrSelf(value.getType());
+  if (from == element)
+    return value;
+  auto vector = dyn_cast<VectorType>(value.getType());
+  Type to = vector ? Type(vector.clone(element)) : element;
+  if (!isa<FloatType>(from))
+    return b.createOrFold<arith::SIToFPOp>(loc, to, value);
+  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
+    return b.createOrFold<arith::ExtFOp>(loc, to, value);
+  return b.createOrFold<arith::TruncFOp>(loc, to, value);
+}
+
 Value TileBuilder::load(Value flat, Value offset) {
   if (cast<MemRefType>(flat.getType()).getRank() == 0)
     return memref::LoadOp::create(b, loc, flat, ValueRange());
@@ -225,8 +238,11 @@ void TileBuilder::transposeSquare(MutableArrayRef<Value> rows) {
 void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
                        Value columns, int64_t width, bool contiguous,
                        int64_t lanes) {
-  Type element = cast<MemRefType>(from.buffer.getType()).getElementType();
-  if (contiguous && !element.isInteger(1)) {
+  Type element = cast<MemRefType>(to.buffer.getType()).getElementType();
+  // Narrow elements have no masked loads on all machines.
+  bool isNarrow =
+      cast<MemRefType>(from.buffer.getType()).getElementTypeBitWidth() < 32;
+  if (contiguous && !isNarrow) {
     forEach(index(0), rows, 1, [&](Value i) {
       Value source = add(from.offset, mul(i, from.row));
       Value target = add(to.offset, mul(i, to.row));
@@ -244,8 +260,8 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
   auto copy = [&](Value firstRow, Value firstColumn, Value endColumn) {
     forEach(firstColumn, endColumn, 1, [&](Value j) {
       forEach(firstRow, rows, 1, [&](Value i) {
-        store(load(from.buffer, offset(from, i, j)), to.buffer,
-              offset(to, i, j));
+        store(convert(load(from.buffer, offset(from, i, j)), element),
+              to.buffer, offset(to, i, j));
       });
     });
   };
@@ -257,8 +273,10 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
       forEach(index(0), fullRows, lanes, [&](Value i) {
         SmallVector<Value> square;
         for (int64_t lane = 0; lane < lanes; ++lane)
-          square.push_back(loadVector(
-              from.buffer, offset(from, i, add(j, index(lane))), lanes));
+          square.push_back(
+              convert(loadVector(from.buffer,
+                                 offset(from, i, add(j, index(lane))), lanes),
+                      element));
         transposeSquare(square);
         for (int64_t lane = 0; lane < lanes; ++lane)
           store(square[lane], to.buffer, offset(to, add(i, index(lane)), j));
@@ -266,6 +284,16 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
     });
     copy(index(0), fullColumns, columns);
     copy(fullRows, index(0), fullColumns);
+  } else if (contiguous && !element.isInteger(1)) {
+    Value fullColumns = sub(columns, rem(columns, index(lanes)));
+    forEach(index(0), rows, 1, [&](Value i) {
+      forEach(index(0), fullColumns, lanes, [&](Value j) {
+        store(convert(loadVector(from.buffer, offset(from, i, j), lanes),
+                      element),
+              to.buffer, offset(to, i, j));
+      });
+    });
+    copy(index(0), fullColumns, columns);
   } else {
     copy(index(0), index(0), columns);
   }
@@ -273,13 +301,6 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
     forEach(index(0), rows, 1,
             [&](Value i) { store(zero, to.buffer, offset(to, i, j)); });
   });
-}
-
-Value TileBuilder::widen(Value vector, Type element) {
-  auto type = cast<VectorType>(vector.getType());
-  if (type.getElementType() == element)
-    return vector;
-  return arith::SIToFPOp::create(b, loc, type.clone(element), vector);
 }
 
 void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
@@ -304,9 +325,9 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     Value position = add(rhs.offset, mul(k, rhs.row));
     Value step = mul(k, lhs.column);
     Value rhsVectors[2] = {
-        widen(loadVector(rhs.buffer, position, lanes), element),
-        widen(loadVector(rhs.buffer, add(position, index(lanes)), lanes),
-              element)};
+        convert(loadVector(rhs.buffer, position, lanes), element),
+        convert(loadVector(rhs.buffer, add(position, index(lanes)), lanes),
+                element)};
     SmallVector<Value> next;
     for (int64_t m = 0; m < rows; ++m) {
       Value a = broadcast(load(lhs.buffer, add(lhsRows[m], step)), lanes);

@@ -51,6 +51,10 @@ struct TileBuilder {
   /// The same memory as a memref of rank one.
   mlir::Value flatten(mlir::Value memref);
 
+  /// A value, or a vector of them, as `element`: floats of other widths, or
+  /// signed integers as floats; as they are where they have that type.
+  mlir::Value convert(mlir::Value value, mlir::Type element);
+
   mlir::Value load(mlir::Value flat, mlir::Value offset);
   mlir::Value loadVector(mlir::Value flat, mlir::Value offset, int64_t lanes);
   void store(mlir::Value value, mlir::Value flat, mlir::Value offset);
@@ -73,13 +77,14 @@ struct TileBuilder {
                 int64_t lanes);
 
   /// to[i, j] = from[i, j] for i < rows and j < columns, 0 for columns <= j <
-  /// width.
+  /// width, in the type of `to`, which is that of `from` or f32.
   void pack(FlatMatrix from, FlatMatrix to, mlir::Value rows,
             mlir::Value columns, int64_t width, bool contiguous, int64_t lanes);
 
   /// acc += lhs · rhs for `rows` rows and 2 * lanes columns, contiguous in rhs
-  /// and acc; rhs may be of i8 where acc is of f32; depth is the contracted
-  /// size. Rows that do not fill a register tile run in tiles of 4, 2 and 1.
+  /// and acc; rhs may be of a narrower type than lhs and acc, which it is
+  /// converted to in registers; depth is the contracted size. Rows that do not
+  /// fill a register tile run in tiles of 4, 2 and 1.
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                 mlir::Value rows, mlir::Value depth, int64_t lanes);
 
@@ -96,8 +101,6 @@ private:
                               mlir::Value mask, int64_t lanes);
   /// Swaps blocks of half the size off the diagonal, then within each block.
   void transposeSquare(llvm::MutableArrayRef<mlir::Value> rows);
-  /// Signed integers as floats; floats as they are.
-  mlir::Value widen(mlir::Value vector, mlir::Type element);
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                     mlir::Value first, int64_t rows, mlir::Value depth,
                     int64_t lanes);

@@ -25,6 +25,8 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeRotaryPass());
   pm.addNestedPass<func::FuncOp>(graph::createUnflattenTransposePass());
   pm.addPass(graph::createFoldTransposeIntoMatmulPass());
+  // A transpose between a cast and its product is gone now.
+  pm.addPass(graph::createFoldWeightCastsPass());
   pm.addPass(graph::createRecognizeAttentionPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeGroupedHeadsPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeCausalMaskPass());

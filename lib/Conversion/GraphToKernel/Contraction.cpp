@@ -1,5 +1,6 @@
 // Matrix products and attention become anchors.
 #include "GraphToKernel.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 
@@ -41,12 +42,35 @@ static Value convertMatmul(GraphToKernel &state, graph::MatmulOp op) {
   }
   sizes.push_back(rows);
   sizes.push_back(columns);
+  RankedTensorType sumType = type.clone(computeType(type.getElementType()));
+  SmallVector<Value> dynamic;
+  if (sumType != type)
+    for (auto [dim, size] : llvm::enumerate(sizes))
+      if (type.isDynamicDim(dim))
+        dynamic.push_back(size);
   return state.createRegion(
-      op, "matmul", type, sizes, {lhs, rhs}, {},
+      op, "matmul", type, sizes, {lhs, rhs}, dynamic,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
-        return kernel::ContractOp::create(
-            b, op.getLoc(), type, scalars.tensors[0], scalars.tensors[1],
+        Location loc = op.getLoc();
+        Value product = kernel::ContractOp::create(
+            b, loc, sumType, scalars.tensors[0], scalars.tensors[1],
             op.getTransposeLhs(), !packed && op.getTransposeRhs(), packed);
+        if (sumType == type)
+          return product;
+        // An epilogue like any other, so that those behind it join it.
+        Value empty = tensor::EmptyOp::create(b, loc, type, scalars.indices);
+        SmallVector<AffineMap> maps(2,
+                                    b.getMultiDimIdentityMap(type.getRank()));
+        SmallVector<utils::IteratorType> parallel(
+            type.getRank(), utils::IteratorType::parallel);
+        return linalg::GenericOp::create(
+                   b, loc, TypeRange{type}, product, empty, maps, parallel,
+                   [&](OpBuilder &inner, Location, ValueRange x) {
+                     linalg::YieldOp::create(
+                         inner, loc,
+                         narrow(inner, loc, x[0], type.getElementType()));
+                   })
+            .getResult(0);
       });
 }
 

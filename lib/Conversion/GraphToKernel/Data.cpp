@@ -28,8 +28,8 @@ Value wrapNegative(OpBuilder &b, Location loc, Value position, Value size) {
 /// transposed.
 static bool isPackable(graph::WeightOp op) {
   RankedTensorType type = op.getOutput().getType();
-  bool hasKernel =
-      type.getElementType().isF32() || type.getElementType().isInteger(8);
+  Type element = type.getElementType();
+  bool hasKernel = computeType(element).isF32() || element.isInteger(8);
   if (type.getRank() != 2 || !hasKernel || op.use_empty())
     return false;
   std::optional<bool> transposed;

@@ -23,6 +23,29 @@ AffineMap broadcastMap(RankedTensorType type, RankedTensorType output) {
   return AffineMap::get(output.getRank(), 0, exprs, context);
 }
 
+Type computeType(Type element) {
+  return isa<Float16Type, BFloat16Type>(element)
+             ? Float32Type::get(element.getContext())
+             : element;
+}
+
+Value widen(OpBuilder &b, Location loc, Value value) {
+  Type type = computeType(value.getType());
+  if (type == value.getType())
+    return value;
+  auto result = arith::ExtFOp::create(b, loc, type, value);
+  result.setFastmath(arith::FastMathFlags::contract);
+  return result;
+}
+
+Value narrow(OpBuilder &b, Location loc, Value value, Type element) {
+  if (computeType(element) == element)
+    return value;
+  auto result = arith::TruncFOp::create(b, loc, element, value);
+  result.setFastmath(arith::FastMathFlags::contract);
+  return result;
+}
+
 /// The constant that all elements of `value` are, or null.
 static TypedAttr getSplat(Value value) {
   auto constant = value.getDefiningOp<graph::ConstantOp>();
@@ -105,6 +128,7 @@ struct ScalarBuilder {
   Value remainder(Value x, Value y, bool truncated);
   Value shift(Value x, Value y, bool left);
   Value power(Value x, Value y);
+  Value roundToOdd(Value x);
   Value gelu(Value x, bool approximate);
   /// Null for an op this file does not know.
   Value build(Operation *op, ArrayRef<Value> x);
@@ -112,23 +136,49 @@ struct ScalarBuilder {
 
 } // namespace
 
+/// f64 as f32, where what is inexact gets an odd last bit: rounding that to 16
+/// bits gives what rounding `x` at once would.
+Value ScalarBuilder::roundToOdd(Value x) {
+  Type i32 = b.getI32Type();
+  Value nearest = arith::TruncFOp::create(b, loc, b.getF32Type(), x);
+  Value back = arith::ExtFOp::create(b, loc, x.getType(), nearest);
+  Value bits = arith::BitcastOp::create(b, loc, i32, nearest);
+  // x lies between this and the next number, towards zero or away from it.
+  Value isAway =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT,
+                            make<math::AbsFOp>(back), make<math::AbsFOp>(x));
+  Value next = make<arith::AddIOp>(
+      bits,
+      arith::SelectOp::create(b, loc, isAway, number(i32, -1), number(i32, 1)));
+  Value isExact = make<arith::XOrIOp>(
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ONE, back, x),
+      number(b.getI1Type(), 1));
+  Value isOdd = arith::TruncIOp::create(b, loc, b.getI1Type(), bits);
+  Value keeps = make<arith::OrIOp>(isExact, isOdd);
+  return arith::BitcastOp::create(
+      b, loc, b.getF32Type(),
+      arith::SelectOp::create(b, loc, keeps, bits, next));
+}
+
 Value ScalarBuilder::cast(Value x, Type to, bool toUnsigned) {
   Type from = x.getType();
   if (from == to)
     return x;
+  Type single = b.getF32Type();
+  if (computeType(to) != to && from != single)
+    return cast(from.isF64() ? roundToOdd(x) : cast(x, single), to, toUnsigned);
+  if (computeType(from) != from && to != single)
+    return cast(cast(x, single), to, toUnsigned);
   bool fromFloat = isa<FloatType>(from), toFloat = isa<FloatType>(to);
   if (to.isInteger(1))
     return compare(arith::CmpFPredicate::UNE, arith::CmpIPredicate::ne, x,
                    number(from, 0));
   unsigned fromWidth = from.getIntOrFloatBitWidth(),
            toWidth = to.getIntOrFloatBitWidth();
-  if (fromFloat && toFloat) {
-    if (fromWidth < toWidth)
-      return arith::ExtFOp::create(b, loc, to, x);
-    if (fromWidth > toWidth)
-      return arith::TruncFOp::create(b, loc, to, x);
-    return cast(cast(x, b.getF32Type()), to); // f16 and bf16
-  }
+  if (fromFloat && toFloat)
+    return fromWidth < toWidth
+               ? arith::ExtFOp::create(b, loc, to, x).getResult()
+               : arith::TruncFOp::create(b, loc, to, x).getResult();
   if (fromFloat && toUnsigned)
     return arith::FPToUIOp::create(b, loc, to, x);
   if (fromFloat)
@@ -417,17 +467,14 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
                                                         getSplat(operand))
                                   .getResult()
                             : scalars.elements[position[i]];
-          // Half precision is computed in single.
-          if (auto half = dyn_cast<FloatType>(value.getType()))
-            if (half.getWidth() < 32 && !isa<graph::CastOp>(op))
-              value = scalar.cast(value, b.getF32Type());
-          x.push_back(value);
+          // What the model casts is rounded where it says so.
+          x.push_back(isa<graph::CastOp>(op) ? value
+                                             : widen(b, op->getLoc(), value));
         }
         Value value = scalar.build(op, x);
-        return type.getElementType().isInteger(1) &&
-                       value.getType().isInteger(1)
+        return isa<graph::CastOp>(op)
                    ? value
-                   : scalar.cast(value, type.getElementType());
+                   : narrow(b, op->getLoc(), value, type.getElementType());
       });
   replace(op->getResult(0), result, sizes);
   return true;

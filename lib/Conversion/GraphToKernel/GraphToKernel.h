@@ -105,6 +105,17 @@ private:
 mlir::AffineMap broadcastMap(mlir::RankedTensorType type,
                              mlir::RankedTensorType output);
 
+/// The type that elements of `element` are computed in: f32 for the floats of
+/// 16 bits, which are only how values are stored (docs/decisions/0007).
+mlir::Type computeType(mlir::Type element);
+/// `value` in the type that it is computed in.
+mlir::Value widen(mlir::OpBuilder &builder, mlir::Location loc,
+                  mlir::Value value);
+/// What was computed for elements of `element`, as one. A `widen` of it in the
+/// same region folds both.
+mlir::Value narrow(mlir::OpBuilder &builder, mlir::Location loc,
+                   mlir::Value value, mlir::Type element);
+
 /// index or element + size if negative
 mlir::Value wrapNegative(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value position, mlir::Value size);

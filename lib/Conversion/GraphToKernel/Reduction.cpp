@@ -56,6 +56,24 @@ static Value combine(OpBuilder &b, Location loc, graph::ReductionKind kind,
   llvm_unreachable("all kinds are handled");
 }
 
+/// `value` divided by a size, an integer at least by 1.
+static Value divide(OpBuilder &b, Location loc, Value value, Value size,
+                    bool isUnsigned) {
+  Type element = value.getType();
+  Value n = arith::IndexCastOp::create(b, loc, b.getI64Type(), size);
+  if (isa<FloatType>(element)) {
+    n = arith::SIToFPOp::create(b, loc, element, n);
+    return arith::DivFOp::create(b, loc, value, n);
+  }
+  n = arith::MaxSIOp::create(b, loc, n,
+                             arith::ConstantIntOp::create(b, loc, 1, 64));
+  if (element.getIntOrFloatBitWidth() < 64)
+    n = arith::TruncIOp::create(b, loc, element, n);
+  if (isUnsigned)
+    return arith::DivUIOp::create(b, loc, value, n);
+  return arith::DivSIOp::create(b, loc, value, n);
+}
+
 static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput());
@@ -88,25 +106,29 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
       op, "reduce", type, sizes, input, indices,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
-        Type element = type.getElementType();
+        Type element = computeType(type.getElementType());
+        RankedTensorType sumType = type.clone(element);
         ArrayRef<Value> dims = ArrayRef(scalars.indices).take_front(dynamic);
-        Value empty = tensor::EmptyOp::create(b, loc, type, dims);
-        Value first = arith::ConstantOp::create(
-            b, loc, neutral(b, kind, element, isUnsigned));
+        Value empty = tensor::EmptyOp::create(b, loc, sumType, dims);
+        Value first =
+            arith::ConstantOp::create(b, loc, neutral(b, kind, element, isUnsigned));
         Value init = linalg::FillOp::create(b, loc, first, empty).getResult(0);
         SmallVector<AffineMap> maps = {b.getMultiDimIdentityMap(rank), outMap};
         Value result =
             linalg::GenericOp::create(
-                b, loc, TypeRange{type}, ValueRange{scalars.tensors[0]},
+                b, loc, TypeRange{sumType}, ValueRange{scalars.tensors[0]},
                 ValueRange{init}, maps, iterators,
                 [&](OpBuilder &inner, Location, ValueRange x) {
                   linalg::YieldOp::create(
                       inner, loc,
-                      combine(inner, loc, kind, isUnsigned, x[0], x[1]));
+                      combine(inner, loc, kind, isUnsigned,
+                              widen(inner, loc, x[0]), x[1]));
                 })
                 .getResult(0);
-        if (!isMean)
+        if (!isMean && sumType == type)
           return result;
+        if (sumType != type)
+          empty = tensor::EmptyOp::create(b, loc, type, dims);
         maps[1] = maps[0];
         SmallVector<utils::IteratorType> parallel(
             rank, utils::IteratorType::parallel);
@@ -114,27 +136,14 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
                    b, loc, TypeRange{type}, ValueRange{result},
                    ValueRange{empty}, maps, parallel,
                    [&](OpBuilder &inner, Location, ValueRange x) {
-                     Value n = arith::IndexCastOp::create(
-                         inner, loc, inner.getI64Type(),
-                         scalars.indices.back());
-                     Value mean;
-                     if (isa<FloatType>(element)) {
-                       n = arith::SIToFPOp::create(inner, loc, element, n);
-                       mean = arith::DivFOp::create(inner, loc, x[0], n);
-                     } else {
-                       // Of no elements, which must not be divided by.
-                       n = arith::MaxSIOp::create(
-                           inner, loc, n,
-                           arith::ConstantIntOp::create(inner, loc, 1, 64));
-                       if (element.getIntOrFloatBitWidth() < 64)
-                         n = arith::TruncIOp::create(inner, loc, element, n);
-                       mean = isUnsigned
-                                  ? arith::DivUIOp::create(inner, loc, x[0], n)
-                                        .getResult()
-                                  : arith::DivSIOp::create(inner, loc, x[0], n)
-                                        .getResult();
-                     }
-                     linalg::YieldOp::create(inner, loc, mean);
+                     Value value = x[0];
+                     if (isMean)
+                       value =
+                           divide(inner, loc, value, scalars.indices.back(),
+                                  isUnsigned);
+                     linalg::YieldOp::create(
+                         inner, loc,
+                         narrow(inner, loc, value, type.getElementType()));
                    })
             .getResult(0);
       });
@@ -262,6 +271,8 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
       op, "rotary", RankedTensorType::get(shape, type.getElementType()),
       outSizes, elements, maps, {}, {},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        for (Value &element : scalars.elements)
+          element = widen(b, loc, element);
         auto [first, second, cosine, sine] =
             std::tuple(scalars.elements[0], scalars.elements[1],
                        scalars.elements[2], scalars.elements[3]);
@@ -276,7 +287,9 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
             arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
                                   linalg::IndexOp::create(b, loc, place),
                                   arith::ConstantIndexOp::create(b, loc, 0));
-        return arith::SelectOp::create(b, loc, isFirst, low, high);
+        return narrow(b, loc,
+                      arith::SelectOp::create(b, loc, isFirst, low, high),
+                      type.getElementType());
       });
   return state.createView(op, result, type, sizes);
 }

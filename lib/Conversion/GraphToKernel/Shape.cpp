@@ -139,7 +139,8 @@ static Value convertIota(GraphToKernel &state, graph::IotaOp op) {
         if (!isa<FloatType>(element))
           return arith::IndexCastOp::create(b, loc, element, value);
         value = arith::IndexCastOp::create(b, loc, b.getI64Type(), value);
-        return arith::SIToFPOp::create(b, loc, element, value);
+        value = arith::SIToFPOp::create(b, loc, computeType(element), value);
+        return narrow(b, loc, value, element);
       });
 }
 

@@ -12,6 +12,9 @@ public:
   StringRef name() const override { return "cpu"; }
   ArrayRef<TargetFacts> facts() const override { return knownTargets(); }
   ArrayRef<KernelFamily> families() const override { return cpuFamilies(); }
+  bool takes(FloatType element) const override {
+    return isa<Float64Type, Float32Type, Float16Type, BFloat16Type>(element);
+  }
   void buildLoweringPipeline(OpPassManager &pm) const override {
     buildCpuLoweringPipeline(pm);
   }

@@ -39,6 +39,9 @@ public:
   /// last is the one that takes the most.
   virtual llvm::ArrayRef<KernelFamily> families() const = 0;
 
+  /// Whether the families read and write tensors of this type of floats.
+  virtual bool takes(mlir::FloatType element) const { return element.isF32(); }
+
   /// Phase emit: a plan whose kernels are what `families` wrote, to the llvm
   /// dialect. What remains must be what include/tenon-c/ModuleAbi.h asks for.
   virtual void buildLoweringPipeline(mlir::OpPassManager &pm) const = 0;

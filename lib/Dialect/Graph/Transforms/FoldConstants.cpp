@@ -16,7 +16,7 @@ namespace tenon::graph {
 namespace {
 
 /// The one value of a constant whose elements are all equal, as a double; exact
-/// for f32 and for integers below 2^53.
+/// for floats and for integers below 2^53.
 std::optional<double> getScalar(Value value) {
   if (std::optional<double> splat = getSplat(value))
     return splat;
@@ -33,9 +33,10 @@ std::optional<double> getScalar(Value value) {
   return static_cast<double>(exact);
 }
 
-/// What `op` gives for equal operands; none where it is not known. f32 results
-/// are rounded once by the caller, and the ops below are exact or correctly
-/// rounded in double, so the result is the f32 result.
+/// What `op` gives for equal operands; none where it is not known. Floats are
+/// rounded once more by the caller; the ops below are exact or correctly
+/// rounded in double, which is so wide that this gives what rounding at once
+/// would.
 std::optional<double> evaluate(Operation *op, ArrayRef<double> in,
                                Type elementType) {
   bool isFloat = isa<FloatType>(elementType);
@@ -78,8 +79,7 @@ struct FoldElementwise : RewritePattern {
     if (op->getNumResults() != 1 || op->getNumOperands() == 0)
       return rewriter.notifyMatchFailure(op, "has no operands");
     auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
-    if (!type || !type.hasStaticShape() ||
-        !(type.getElementType().isF32() || type.getElementType().isInteger()))
+    if (!type || !type.hasStaticShape())
       return rewriter.notifyMatchFailure(op, "has no small static result");
     SmallVector<double> operands;
     for (Value operand : op->getOperands()) {
@@ -92,10 +92,13 @@ struct FoldElementwise : RewritePattern {
     if (!value)
       return rewriter.notifyMatchFailure(op, "is not evaluated");
     DenseElementsAttr elements;
-    if (type.getElementType().isF32())
-      elements =
-          DenseElementsAttr::get(type, APFloat(static_cast<float>(*value)));
-    else
+    if (auto element = dyn_cast<FloatType>(type.getElementType())) {
+      APFloat rounded(*value);
+      bool isInexact;
+      rounded.convert(element.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                      &isInexact);
+      elements = DenseElementsAttr::get(type, rounded);
+    } else
       elements = DenseElementsAttr::get(
           type, APInt(type.getElementTypeBitWidth(),
                       static_cast<int64_t>(*value), /*isSigned=*/true,

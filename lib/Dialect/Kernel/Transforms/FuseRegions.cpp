@@ -80,7 +80,8 @@ static std::optional<SmallVector<int64_t>> getTranspose(RegionOp region) {
 static bool isCheap(linalg::GenericOp generic) {
   int64_t count = 0;
   for (Operation &op : generic.getBody()->without_terminator()) {
-    if (isa<arith::ConstantOp, linalg::IndexOp>(op))
+    if (isa<arith::ConstantOp, linalg::IndexOp, arith::ExtFOp, arith::TruncFOp>(
+            op))
       continue;
     if (!isa<arith::ArithDialect>(op.getDialect()) || ++count > 2)
       return false;

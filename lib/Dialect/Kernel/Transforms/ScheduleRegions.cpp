@@ -8,6 +8,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Kernel/Transforms/Passes.h"
 #include "tenon/Target/Interface/Target.h"
 
@@ -45,6 +46,14 @@ struct ScheduleRegionsPass
 private:
   static LogicalResult schedule(RegionOp region, const TargetChoice &choice,
                                 RewriterBase &rewriter) {
+    for (TypeRange types :
+         {TypeRange(region.getInputs()), TypeRange(region.getResults())})
+      for (Type type : types)
+        if (auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+            element && !choice.target->takes(element))
+          return region.emitOpError("works on ")
+                 << element << ", which target " << choice.target->name()
+                 << " has no kernels for";
     ArrayRef<KernelFamily> families = choice.target->families();
     for (const KernelFamily &family : families)
       if (family.matches(region))

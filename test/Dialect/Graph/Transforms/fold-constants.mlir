@@ -86,3 +86,15 @@ func.func @one_trip(%x: tensor<4xf32>) -> tensor<4xf32> {
   }
   return %0 : tensor<4xf32>
 }
+
+// Rounded to the type of each op's result.
+// CHECK-LABEL: func @half_scale
+// CHECK:         %[[SCALE:.*]] = graph.constant dense<3.535160e-01> : tensor<f16>
+// CHECK:         graph.mul %{{.*}}, %[[SCALE]]
+func.func @half_scale(%x: tensor<4xf16>) -> tensor<4xf16> {
+  %c = graph.constant dense<0.125> : tensor<f64>
+  %f = graph.cast %c : tensor<f64> -> tensor<f16>
+  %s = graph.sqrt %f : tensor<f16> -> tensor<f16>
+  %0 = graph.mul %x, %s : tensor<4xf16>, tensor<f16> -> tensor<4xf16>
+  return %0 : tensor<4xf16>
+}

@@ -121,3 +121,15 @@ func.func @two_anchors(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
   }
   return %0 : tensor<4x9xf32>
 }
+
+// -----
+
+func.func @half(%x: tensor<4x9xf16>) -> tensor<4x9xf16> {
+  // expected-error@+1 {{works on 'f16', which target nvidia has no kernels for}}
+  %0 = kernel.region "softmax" inputs(%x : tensor<4x9xf16>) indices() sizes() -> tensor<4x9xf16> {
+  ^bb0(%a: tensor<4x9xf16>):
+    %1 = kernel.softmax %a : tensor<4x9xf16> -> tensor<4x9xf16>
+    kernel.yield %1 : tensor<4x9xf16>
+  }
+  return %0 : tensor<4x9xf16>
+}

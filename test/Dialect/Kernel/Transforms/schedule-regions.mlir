@@ -166,3 +166,61 @@ func.func @coordinate_along_the_row(%x: tensor<4x16xf32>) -> tensor<4x16xf32> {
   }
   return %0 : tensor<4x16xf32>
 }
+
+// -----
+
+// Half the bytes of a panel are loaded and widened in registers; rows of the
+// left operand are widened once for each panel.
+// CHECK-LABEL: func @half_product
+// CHECK:         kernel.region "product" {{.*}} schedule <"contract"
+// CHECK:           memref.alloca() {{.*}} : memref<1536xf32>
+// CHECK-NEXT:      memref.alloca() {{.*}} : memref<6144xf32>
+// CHECK:           vector.load {{.*}} vector<8xf16>
+// CHECK-NEXT:      arith.extf %{{.*}} : vector<8xf16> to vector<8xf32>
+// CHECK:           vector.load {{.*}} : memref<{{.*}}xf16>, vector<8xf16>
+// CHECK:           vector.fma {{.*}} : vector<8xf32>
+// CHECK:           arith.truncf %{{.*}} : vector<8xf32> to vector<8xf16>
+func.func @half_product(%x: tensor<?x64xf16>, %w: tensor<2x64x32xf16>, %n: index) -> tensor<?x64xf16> {
+  %0 = kernel.region "product" inputs(%x, %w : tensor<?x64xf16>, tensor<2x64x32xf16>) indices(%n) sizes(%n) -> tensor<?x64xf16> {
+  ^bb0(%a: tensor<?x64xf16>, %b: tensor<2x64x32xf16>, %i: index):
+    %1 = kernel.contract packed %a, %b : tensor<?x64xf16>, tensor<2x64x32xf16> -> tensor<?x64xf32>
+    %e = tensor.empty(%i) : tensor<?x64xf16>
+    %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]}
+        ins(%1 : tensor<?x64xf32>) outs(%e : tensor<?x64xf16>) {
+    ^bb0(%v: f32, %o: f16):
+      %r = arith.truncf %v : f32 to f16
+      linalg.yield %r : f16
+    } -> tensor<?x64xf16>
+    kernel.yield %2 : tensor<?x64xf16>
+  }
+  return %0 : tensor<?x64xf16>
+}
+
+// -----
+
+func.func @half_sums(%x: tensor<?x64xbf16>, %w: tensor<64x8xbf16>, %n: index) -> tensor<?x8xbf16> {
+  %0 = kernel.region "product" inputs(%x, %w : tensor<?x64xbf16>, tensor<64x8xbf16>) indices() sizes(%n) -> tensor<?x8xbf16> {
+  ^bb0(%a: tensor<?x64xbf16>, %b: tensor<64x8xbf16>):
+    // expected-error@+1 {{operands and result must have one element type, or the result f32}}
+    %1 = kernel.contract %a, %b : tensor<?x64xbf16>, tensor<64x8xbf16> -> tensor<?x8xbf16>
+    kernel.yield %1 : tensor<?x8xbf16>
+  }
+  return %0 : tensor<?x8xbf16>
+}
+
+// -----
+
+// Powers that the result would round are computed again.
+// CHECK-LABEL: func @half_softmax
+// CHECK:         kernel.region "softmax" {{.*}} schedule <"row"
+// CHECK-COUNT-4:   math.exp
+// CHECK-NOT:       math.exp
+// CHECK:           return
+func.func @half_softmax(%x: tensor<4x9xbf16>) -> tensor<4x9xbf16> {
+  %0 = kernel.region "softmax" inputs(%x : tensor<4x9xbf16>) indices() sizes() -> tensor<4x9xbf16> {
+  ^bb0(%a: tensor<4x9xbf16>):
+    %1 = kernel.softmax %a : tensor<4x9xbf16> -> tensor<4x9xbf16>
+    kernel.yield %1 : tensor<4x9xbf16>
+  }
+  return %0 : tensor<4x9xbf16>
+}

@@ -10,7 +10,7 @@ def Graph_MatmulOp : Graph_Op<"matmul", [Pure]> {
     `lhs` is `…×M×K` and `rhs` `…×K×N`, both of rank two or more; leading
     dimensions broadcast as numpy does. `transpose_lhs` and `transpose_rhs` read
     an operand as if its last two dimensions were swapped; no data moves. `rhs`
-    may be of i8 where the result is of f32: it is converted first.
+    may be of i8, f16 or bf16 where the result is of f32: it is converted first.
 
     Example:
 

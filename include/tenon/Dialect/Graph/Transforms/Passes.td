@@ -76,6 +76,30 @@ def FoldTransposeIntoMatmulPass : Pass<"graph-fold-transpose-into-matmul"> {
   }];
 }
 
+def FoldWeightCastsPass : Pass<"graph-fold-weight-casts"> {
+  let summary = "Read weights of 16 bits where they are used";
+  let description = [{
+    Models that store their weights in f16 or bf16 and compute in f32 cast each
+    weight first. A product widens what it multiplies by itself, and of a table
+    only the rows that are looked up need a cast, so no f32 copy is made.
+
+    Before:
+
+    ```mlir
+    %w = graph.weight "w" from "model.onnx.data" at 0 : tensor<384x1536xf16>
+    %c = graph.cast %w : tensor<384x1536xf16> -> tensor<384x1536xf32>
+    %0 = graph.matmul %x, %c : tensor<?x?x384xf32>, tensor<384x1536xf32> -> tensor<?x?x1536xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %w = graph.weight "w" from "model.onnx.data" at 0 : tensor<384x1536xf16>
+    %0 = graph.matmul %x, %w : tensor<?x?x384xf32>, tensor<384x1536xf16> -> tensor<?x?x1536xf32>
+    ```
+  }];
+}
+
 def InferShapesPass : Pass<"graph-infer-shapes", "::mlir::func::FuncOp"> {
   let summary = "Write constant sizes into the types of tensors";
   let description = [{

@@ -185,7 +185,8 @@ def Kernel_ContractOp : Kernel_Op<"contract", [Pure]> {
   let summary = "Anchor: matrix product, batched over leading dimensions";
   let description = [{
     Semantics of `graph.matmul`. With `packed`, rhs is a weight in layout
-    `panel32`; it may be of i8 where the result is of f32.
+    `panel32`; it may be of i8 where the result is of f32. Products of f16 or bf16
+    have a result of f32, whatever the operands are.
 
     Example:
 
