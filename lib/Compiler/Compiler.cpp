@@ -6,6 +6,7 @@
 #include "mlir/Support/FileUtilities.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Compiler/SymbolSizes.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Import/Onnx/Import.h"
 #include "tenon/Pipelines/Pipelines.h"
@@ -88,8 +89,16 @@ bool hasOnlySupportedTypes(ModuleOp module) {
   return supported;
 }
 
+/// Reports each size that inputs' sizes do not tell. True if there is none.
 bool hasOnlyFixedSizes(ModuleOp module) {
   bool areFixed = true;
+  module.walk([&](graph::ExtractOp extract) {
+    extract->emitError("needs a size that depends on data: element ")
+        << extract.getPosition() << " of a tensor of type "
+        << extract.getInput().getType()
+        << " that is known only when the model runs, which is unsupported";
+    areFixed = false;
+  });
   for (auto function : module.getOps<func::FuncOp>())
     areFixed &= succeeded(verifyControlSizes(function));
   return areFixed;

@@ -328,3 +328,15 @@ def test_pad_along_axes_with_a_value(tmp_path):
 def test_pad_of_old_opsets(tmp_path, opset):
     check(tmp_path, "Pad", [{"x": floats(2, 3)}], opset=opset, pads=[0, 1, 2, 0], value=1.5,
           wanted=lambda x: padded(x, (0, 1, 2, 0), "constant", 1.5))
+
+
+@pytest.mark.parametrize("op, operand, problem", [
+    ("NonZero", {}, " (NonZero): the size of the result depends on data"),
+    ("TopK", {"k": np.array([2])}, ": needs a size that depends on data: element 0 of a tensor of type 'tensor<1xi64>'"),
+    ("Pad", {"pads": np.array([1, 1, 1, 1])}, ": needs a size that depends on data"),
+])
+def test_sizes_that_depend_on_data_are_refused(tmp_path, op, operand, problem):
+    model = save(tmp_path / "model.onnx", op, {"x": floats(2, 3), **operand}, {}, 13, 2 if op == "TopK" else 1, fixed=True)
+    result = tenon("check", model)
+    assert result.returncode == 3
+    assert f"node 'node'{problem}" in result.stdout
