@@ -88,6 +88,11 @@ private:
             .Case([&](linalg::GenericOp generic) {
               return visit(generic, flops);
             })
+            .Case([&](LinesOp lines) {
+              const Sizes &result = sizes.at(lines.getInit());
+              visitBody(lines.getBody(), product(result), flops);
+              return MaybeSizes(result);
+            })
             .Case([&](tensor::EmptyOp empty) {
               return completeSizes(empty.getType(), empty.getDynamicSizes(),
                                    indices);
@@ -193,16 +198,22 @@ private:
     std::optional<Sizes> space = iterationSpace(op);
     if (!space)
       return std::nullopt;
-    int64_t each = 0;
-    op.getBody()->walk([&](Operation *inner) {
-      each += isFlop(*inner);
-      if (auto extract = dyn_cast<tensor::ExtractOp>(inner))
-        lookUps[extract.getTensor()].push_back(product(*space));
-    });
-    flops = flops + SymbolicExpr(each) * product(*space);
+    visitBody(op.getRegion(), product(*space), flops);
     for (OpOperand *operand : op.getDpsInputOperands())
       elementwise.insert(operand->get());
     return sizes.at(op.getDpsInits()[0]);
+  }
+
+  /// Every op counts once for each of `elements`, loops or not.
+  void visitBody(Region &body, const SymbolicExpr &elements,
+                 SymbolicExpr &flops) {
+    int64_t each = 0;
+    body.walk([&](Operation *op) {
+      each += isFlop(*op);
+      if (auto extract = dyn_cast<tensor::ExtractOp>(op))
+        lookUps[extract.getTensor()].push_back(elements);
+    });
+    flops = flops + SymbolicExpr(each) * elements;
   }
 
   /// The size of each loop, from an operand that it walks over.

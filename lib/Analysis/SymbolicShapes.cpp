@@ -289,7 +289,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
   return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
       .Case<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, SinOp, CosOp,
             TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, NotOp, IsNaNOp,
-            CastOp, GeluOp, SoftmaxOp, NormOp, RotaryOp>(
+            CastOp, GeluOp, CumulativeSumOp, SoftmaxOp, NormOp, RotaryOp>(
           [&](auto) { return same(op.getOperand(0)); })
       .Case<AddOp, SubOp, MulOp, DivOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
             EqualOp, LessOp, LessEqualOp, GreaterOp, GreaterEqualOp, WhereOp>(
@@ -411,6 +411,22 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         }
         return result;
       })
+      .Case([&](PadOp pad) -> std::optional<SymbolicSizes> {
+        std::optional<SymbolicSizes> result = same(pad.getInput());
+        if (!result)
+          return std::nullopt;
+        auto lows = pad.getMixedLows(), highs = pad.getMixedHighs();
+        for (auto [dim, size] : llvm::enumerate(*result)) {
+          std::optional<SymbolicExpr> low = getIndex(lows[dim]);
+          std::optional<SymbolicExpr> high = getIndex(highs[dim]);
+          if (!low || !high)
+            return std::nullopt;
+          size = size + *low + *high;
+          if (!isAtLeast(size, 0))
+            size = SymbolicExpr::max(size, 0);
+        }
+        return result;
+      })
       .Case([&](GatherOp gather) -> std::optional<SymbolicSizes> {
         const SymbolicSizes *input = of(gather.getInput());
         const SymbolicSizes *index = of(gather.getIndices());
@@ -430,6 +446,17 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         SymbolicSizes result(index->begin(), index->end() - 1);
         result.append(input->begin() + gather.getBatchDims() + tuple,
                       input->end());
+        return result;
+      })
+      .Case([&](GatherElementsOp gather) { return same(gather.getIndices()); })
+      .Case<ScatterElementsOp, ScatterNDOp>(
+          [&](auto scatter) { return same(scatter.getInput()); })
+      .Case([&](TopKOp topK) -> std::optional<SymbolicSizes> {
+        std::optional<SymbolicSizes> result = same(topK.getInput());
+        std::optional<SymbolicExpr> k = getIndex(topK.getK());
+        if (!result || !k)
+          return std::nullopt;
+        (*result)[topK.getAxis()] = *k;
         return result;
       })
       .Case([&](MatmulOp matmul) -> std::optional<SymbolicSizes> {

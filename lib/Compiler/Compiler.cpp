@@ -104,8 +104,16 @@ bool hasOnlySupportedTypes(ModuleOp module, const Target &target) {
   return supported;
 }
 
+/// Reports each size that inputs' sizes do not tell. True if there is none.
 bool hasOnlyFixedSizes(ModuleOp module) {
   bool areFixed = true;
+  module.walk([&](graph::ExtractOp extract) {
+    extract->emitError("needs a size that depends on data: element ")
+        << extract.getPosition() << " of a tensor of type "
+        << extract.getInput().getType()
+        << " that is known only when the model runs, which is unsupported";
+    areFixed = false;
+  });
   for (auto function : module.getOps<func::FuncOp>())
     areFixed &= succeeded(verifyControlSizes(function));
   return areFixed;

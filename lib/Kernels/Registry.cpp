@@ -6,14 +6,15 @@ namespace tenon {
 llvm::ArrayRef<KernelFamily> cpuFamilies() {
   // The fallback comes last.
   static const KernelFamily families[] = {contractFamily(), attentionFamily(),
-                                          rowFamily(), loopsFamily()};
+                                          rowFamily(), linesFamily(),
+                                          loopsFamily()};
   return families;
 }
 
 llvm::ArrayRef<KernelFamily> gpuFamilies() {
   static const KernelFamily families[] = {
       tensorContractFamily(), threadContractFamily(), warpAttentionFamily(),
-      warpRowFamily(), threadLoopsFamily()};
+      warpRowFamily(),        threadLinesFamily(),    threadLoopsFamily()};
   return families;
 }
 

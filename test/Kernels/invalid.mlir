@@ -191,7 +191,7 @@ func.func @attention_of_no_input(%x: tensor<1x2x4x8xf32>) {
   %0 = kernel.region "r" inputs(%x : tensor<1x2x4x8xf32>) indices() sizes() -> tensor<1x2x4x8xf32> {
   ^bb0(%a: tensor<1x2x4x8xf32>):
     %e = tensor.empty() : tensor<1x2x4x8xf32>
-    // expected-error@+1 {{needs inputs of its region of f32, but found 'tensor<1x2x4x8xf32>'}}
+    // expected-error@+1 {{needs inputs of its region of f32, f16 or bf16, but found 'tensor<1x2x4x8xf32>'}}
     %0 = kernel.attention %a, %e, %e scale 1.0 {query_layout = #layout, key_layout = #layout, value_layout = #layout, output_layout = #layout} : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32>
     kernel.yield %0 : tensor<1x2x4x8xf32>
   }
@@ -204,7 +204,7 @@ func.func @attention_of_no_input(%x: tensor<1x2x4x8xf32>) {
 func.func @mask_of_integers(%x: tensor<1x2x4x8xf32>, %y: tensor<4x4xi64>) {
   %0 = kernel.region "r" inputs(%x, %y : tensor<1x2x4x8xf32>, tensor<4x4xi64>) indices() sizes() -> tensor<1x2x4x8xf32> {
   ^bb0(%a: tensor<1x2x4x8xf32>, %b: tensor<4x4xi64>):
-    // expected-error@+1 {{needs a mask of f32 or i1, of rank at most 4, from its region's inputs, but found 'tensor<4x4xi64>'}}
+    // expected-error@+1 {{needs a mask of f32, f16, bf16 or i1, of rank at most 4, from its region's inputs, but found 'tensor<4x4xi64>'}}
     %0 = kernel.attention %a, %a, %a mask %b scale 1.0 {query_layout = #layout, key_layout = #layout, value_layout = #layout, output_layout = #layout} : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<4x4xi64>) -> tensor<1x2x4x8xf32>
     kernel.yield %0 : tensor<1x2x4x8xf32>
   }

@@ -10,6 +10,7 @@ namespace tenon {
 KernelFamily contractFamily();  ///< kernel.contract: lib/Kernels/Contract.cpp
 KernelFamily attentionFamily(); ///< kernel.attention: lib/Kernels/Attention.cpp
 KernelFamily rowFamily(); ///< kernel.softmax, kernel.norm: lib/Kernels/Row.cpp
+KernelFamily linesFamily(); ///< kernel.lines: lib/Kernels/Lines.cpp
 KernelFamily loopsFamily(); ///< one linalg.generic: lib/Kernels/Loops.cpp
 
 llvm::ArrayRef<KernelFamily> cpuFamilies();
@@ -20,6 +21,7 @@ KernelFamily tensorContractFamily(); ///< lib/Kernels/TensorContract.cpp
 KernelFamily threadContractFamily(); ///< lib/Kernels/ThreadContract.cpp
 KernelFamily warpAttentionFamily();  ///< lib/Kernels/WarpAttention.cpp
 KernelFamily warpRowFamily();        ///< lib/Kernels/WarpRow.cpp
+KernelFamily threadLinesFamily();    ///< lib/Kernels/Lines.cpp
 KernelFamily threadLoopsFamily();    ///< lib/Kernels/Loops.cpp
 
 llvm::ArrayRef<KernelFamily> gpuFamilies();

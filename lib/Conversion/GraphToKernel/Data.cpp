@@ -1,6 +1,8 @@
-// Constants, weights and look-ups by index.
+// Constants, weights, and look-ups and writes by index.
 #include "GraphToKernel.h"
+#include "Signless.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -97,6 +99,8 @@ static Value convertGatherND(GraphToKernel &state, graph::GatherNDOp op) {
   int64_t length = cast<RankedTensorType>(indices.getType()).getShape().back();
   sizes.pop_back();
   sizes.append(inputSizes.begin() + batch + length, inputSizes.end());
+  for (int64_t dim = 0; dim < batch; ++dim)
+    state.assumeEqual(op.getLoc(), sizes[dim], inputSizes[dim]);
   SmallVector<Value> wrapped(inputSizes.begin() + batch,
                              inputSizes.begin() + batch + length);
   return state.createGeneric(
@@ -119,6 +123,200 @@ static Value convertGatherND(GraphToKernel &state, graph::GatherNDOp op) {
       });
 }
 
+static Value convertGatherElements(GraphToKernel &state,
+                                   graph::GatherElementsOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  Value input = state.get(op.getInput()), indices = state.get(op.getIndices());
+  Sizes inputSizes = state.sizesOf(input), sizes = state.sizesOf(indices);
+  AffineMap identity = state.builder.getMultiDimIdentityMap(type.getRank());
+  return state.createGeneric(
+      op, "gather_elements", type, sizes, indices, identity, input, inputSizes,
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        Location loc = op.getLoc();
+        SmallVector<Value> at;
+        for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+          Value place = linalg::IndexOp::create(b, loc, dim);
+          if (dim == op.getAxis())
+            place =
+                wrapNegative(b, loc, scalars.elements[0], scalars.indices[dim]);
+          else if (sizes[dim] != inputSizes[dim])
+            place = wrapNegative(b, loc, place, scalars.indices[dim]);
+          at.push_back(place);
+        }
+        return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
+      });
+}
+
+/// The element after an update.
+static Value update(OpBuilder &b, Location loc, graph::ScatterKind kind,
+                    bool isUnsigned, Value element, Value with) {
+  bool isFloat = isa<FloatType>(element.getType());
+  switch (kind) {
+  case graph::ScatterKind::Replace:
+    return with;
+  case graph::ScatterKind::Add:
+    return isFloat ? arith::AddFOp::create(b, loc, element, with).getResult()
+                   : arith::AddIOp::create(b, loc, element, with).getResult();
+  case graph::ScatterKind::Mul:
+    return isFloat ? arith::MulFOp::create(b, loc, element, with).getResult()
+                   : arith::MulIOp::create(b, loc, element, with).getResult();
+  case graph::ScatterKind::Max:
+    if (isUnsigned)
+      return arith::MaxUIOp::create(b, loc, element, with);
+    return isFloat
+               ? arith::MaximumFOp::create(b, loc, element, with).getResult()
+               : arith::MaxSIOp::create(b, loc, element, with).getResult();
+  case graph::ScatterKind::Min:
+    if (isUnsigned)
+      return arith::MinUIOp::create(b, loc, element, with);
+    return isFloat
+               ? arith::MinimumFOp::create(b, loc, element, with).getResult()
+               : arith::MinSIOp::create(b, loc, element, with).getResult();
+  }
+  llvm_unreachable("all kinds are handled");
+}
+
+/// Where update number `number` goes along the line, and what it is.
+using ReadUpdate = function_ref<std::pair<Value, Value>(
+    OpBuilder &, GraphToKernel::Scalars, ArrayRef<Value> place, Value number)>;
+
+/// Each line along `axis` is the input's, then updates in their order.
+/// `tensors` begin with the input; `indices` with the size of the line, how
+/// many updates there are, and for each of the dimensions `bounded` how many
+/// lines get any.
+static Value createScatter(GraphToKernel &state, Operation *op,
+                           graph::ScatterKind kind, Sizes sizes, int64_t axis,
+                           ValueRange tensors, ValueRange indices,
+                           ArrayRef<int64_t> bounded, ReadUpdate readUpdate) {
+  auto type = cast<RankedTensorType>(tensors.front().getType());
+  return state.createLines(
+      op, op->getName().stripDialect(), type, sizes, axis, tensors, indices,
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars,
+          SmallVector<Value> place, Value line) -> Value {
+        Location loc = op->getLoc();
+        Value size = scalars.indices[0], count = scalars.indices[1];
+        Value zero = arith::ConstantIndexOp::create(b, loc, 0),
+              one = arith::ConstantIndexOp::create(b, loc, 1);
+        auto copy = scf::ForOp::create(
+            b, loc, zero, size, one, line,
+            [&](OpBuilder &inner, Location, Value at, ValueRange carried) {
+              place[axis] = at;
+              Value element = tensor::ExtractOp::create(
+                  inner, loc, scalars.tensors[0], place);
+              Value longer =
+                  tensor::InsertOp::create(inner, loc, element, carried[0], at);
+              scf::YieldOp::create(inner, loc, longer);
+            });
+        // An index must not write foreign memory: none is in bounds of nothing.
+        Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt,
+                                          size, zero);
+        for (auto [i, dim] : llvm::enumerate(bounded)) {
+          Value here =
+              arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                    place[dim], scalars.indices[2 + i]);
+          any = arith::AndIOp::create(b, loc, any, here);
+        }
+        count = arith::SelectOp::create(b, loc, any, count, zero);
+        auto write = scf::ForOp::create(
+            b, loc, zero, count, one, copy.getResult(0),
+            [&](OpBuilder &inner, Location, Value number, ValueRange carried) {
+              auto [at, with] = readUpdate(inner, scalars, place, number);
+              Value before =
+                  tensor::ExtractOp::create(inner, loc, carried[0], at);
+              Value after = update(inner, loc, kind, hasUnsignedOperands(op),
+                                   before, with);
+              Value longer =
+                  tensor::InsertOp::create(inner, loc, after, carried[0], at);
+              scf::YieldOp::create(inner, loc, longer);
+            });
+        return write.getResult(0);
+      });
+}
+
+static Value convertScatterElements(GraphToKernel &state,
+                                    graph::ScatterElementsOp op) {
+  Location loc = op.getLoc();
+  Value input = state.get(op.getInput()), indices = state.get(op.getIndices()),
+        updates = state.get(op.getUpdates());
+  Sizes sizes = state.sizesOf(input), counts = state.sizesOf(indices),
+        given = state.sizesOf(updates);
+  int64_t axis = op.getAxis();
+  for (auto [count, other] : llvm::zip(counts, given))
+    state.assumeEqual(loc, count, other);
+  Sizes passed{sizes[axis], counts[axis]};
+  SmallVector<int64_t> bounded;
+  for (int64_t dim = 0; dim < static_cast<int64_t>(sizes.size()); ++dim) {
+    if (dim == axis || sizes[dim] == counts[dim])
+      continue;
+    bounded.push_back(dim);
+    passed.push_back(counts[dim]);
+  }
+  return createScatter(
+      state, op, op.getKind(), sizes, axis, {input, indices, updates}, passed,
+      bounded,
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars, ArrayRef<Value> place,
+          Value number) {
+        SmallVector<Value> from(place);
+        from[axis] = number;
+        Value at = tensor::ExtractOp::create(b, loc, scalars.tensors[1], from);
+        Value with =
+            tensor::ExtractOp::create(b, loc, scalars.tensors[2], from);
+        return std::pair(wrapNegative(b, loc, at, scalars.indices[0]), with);
+      });
+}
+
+/// The dimensions that a tuple addresses become one, and so do the others: a
+/// line is one element of every slice.
+static Value convertScatterND(GraphToKernel &state, graph::ScatterNDOp op) {
+  Location loc = op.getLoc();
+  Value input = state.get(op.getInput()), indices = state.get(op.getIndices()),
+        updates = state.get(op.getUpdates());
+  auto type = cast<RankedTensorType>(input.getType());
+  Sizes sizes = state.sizesOf(input), tuples = state.sizesOf(indices),
+        given = state.sizesOf(updates);
+  int64_t length = cast<RankedTensorType>(indices.getType()).getShape().back();
+  auto product = [&](ArrayRef<Value> factors) {
+    Value result = state.index(1);
+    for (Value factor : factors)
+      result = state.mul(result, factor);
+    return result;
+  };
+  ArrayRef<Value> addressed = ArrayRef(sizes).take_front(length);
+  Value slices = product(addressed);
+  Value width = product(ArrayRef(sizes).drop_front(length));
+  Value count = product(ArrayRef(tuples).drop_back());
+  Sizes expected(tuples.begin(), tuples.end() - 1);
+  expected.append(sizes.begin() + length, sizes.end());
+  for (auto [size, other] : llvm::zip(expected, given))
+    state.assumeEqual(loc, size, other);
+  Value flat = state.createView(op, input, {slices, width});
+  Value flatIndices =
+      state.createView(op, indices, {count, state.index(length)});
+  Value flatUpdates = state.createView(op, updates, {count, width});
+  Sizes passed{slices, count};
+  llvm::append_range(passed, addressed);
+  Value result = createScatter(
+      state, op, op.getKind(), {slices, width}, /*axis=*/0,
+      {flat, flatIndices, flatUpdates}, passed, /*bounded=*/{},
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars, ArrayRef<Value> place,
+          Value number) {
+        Value at = arith::ConstantIndexOp::create(b, loc, 0);
+        for (int64_t i = 0; i < length; ++i) {
+          Value size = scalars.indices[2 + i];
+          Value index = tensor::ExtractOp::create(
+              b, loc, scalars.tensors[1],
+              {number, arith::ConstantIndexOp::create(b, loc, i).getResult()});
+          at = arith::AddIOp::create(b, loc,
+                                     arith::MulIOp::create(b, loc, at, size),
+                                     wrapNegative(b, loc, index, size));
+        }
+        Value with = tensor::ExtractOp::create(b, loc, scalars.tensors[2],
+                                               {number, place[1]});
+        return std::pair(at, with);
+      });
+  return state.createView(op, result, type, sizes);
+}
+
 FailureOr<bool> GraphToKernel::convertData(Operation *op) {
   Value result;
   if (auto constant = dyn_cast<graph::ConstantOp>(op)) {
@@ -131,6 +329,12 @@ FailureOr<bool> GraphToKernel::convertData(Operation *op) {
     result = convertGather(*this, gather);
   } else if (auto gatherND = dyn_cast<graph::GatherNDOp>(op)) {
     result = convertGatherND(*this, gatherND);
+  } else if (auto gather = dyn_cast<graph::GatherElementsOp>(op)) {
+    result = convertGatherElements(*this, gather);
+  } else if (auto scatter = dyn_cast<graph::ScatterElementsOp>(op)) {
+    result = convertScatterElements(*this, scatter);
+  } else if (auto scatter = dyn_cast<graph::ScatterNDOp>(op)) {
+    result = convertScatterND(*this, scatter);
   } else {
     return false;
   }

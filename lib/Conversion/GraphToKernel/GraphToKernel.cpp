@@ -171,14 +171,12 @@ Value GraphToKernel::createRegion(Operation *op, StringRef name,
   return region.getResult(0);
 }
 
-Value GraphToKernel::createGeneric(Operation *op, StringRef name,
-                                   RankedTensorType type, Sizes outSizes,
-                                   ValueRange elements,
-                                   ArrayRef<AffineMap> maps, ValueRange tensors,
-                                   ValueRange indices, BuildScalar build) {
+Value GraphToKernel::createFilledRegion(
+    Operation *op, StringRef name, RankedTensorType type, Sizes outSizes,
+    ValueRange inputs, ValueRange indices,
+    function_ref<Value(OpBuilder &, Scalars, Value)> build) {
   // Constant indices are constants of the body; the sizes of the result follow.
-  SmallVector<Value> inputs(elements), passed;
-  inputs.append(tensors.begin(), tensors.end());
+  SmallVector<Value> passed;
   for (Value value : indices)
     if (!matchPattern(value, m_Constant()))
       passed.push_back(value);
@@ -201,21 +199,60 @@ Value GraphToKernel::createGeneric(Operation *op, StringRef name,
           scalars.indices.push_back(rest.front());
           rest = rest.drop_front();
         }
-        ArrayRef<Value> all = arguments.tensors;
-        scalars.tensors.assign(all.begin() + elements.size(), all.end());
+        scalars.tensors = arguments.tensors;
         Value init = tensor::EmptyOp::create(b, loc, type, rest);
+        return build(b, scalars, init);
+      });
+}
+
+Value GraphToKernel::createGeneric(Operation *op, StringRef name,
+                                   RankedTensorType type, Sizes outSizes,
+                                   ValueRange elements,
+                                   ArrayRef<AffineMap> maps, ValueRange tensors,
+                                   ValueRange indices, BuildScalar build) {
+  SmallVector<Value> inputs(elements);
+  inputs.append(tensors.begin(), tensors.end());
+  return createFilledRegion(
+      op, name, type, outSizes, inputs, indices,
+      [&](OpBuilder &b, Scalars scalars, Value init) -> Value {
+        SmallVector<Value> all = std::move(scalars.tensors);
+        scalars.tensors.assign(all.begin() + elements.size(), all.end());
         SmallVector<AffineMap> allMaps(maps);
         allMaps.push_back(b.getMultiDimIdentityMap(type.getRank()));
         SmallVector<utils::IteratorType> iterators(
             type.getRank(), utils::IteratorType::parallel);
         auto generic = linalg::GenericOp::create(
-            b, loc, TypeRange{type}, all.take_front(elements.size()),
-            ValueRange{init}, allMaps, iterators,
-            [&](OpBuilder &nested, Location, ValueRange elems) {
+            b, op->getLoc(), TypeRange{type},
+            ArrayRef(all).take_front(elements.size()), ValueRange{init},
+            allMaps, iterators,
+            [&](OpBuilder &nested, Location loc, ValueRange elems) {
               llvm::append_range(scalars.elements, elems.drop_back());
               linalg::YieldOp::create(nested, loc, build(nested, scalars));
             });
         return generic.getResult(0);
+      });
+}
+
+Value GraphToKernel::createLines(Operation *op, StringRef name,
+                                 RankedTensorType type, Sizes outSizes,
+                                 int64_t axis, ValueRange tensors,
+                                 ValueRange indices, BuildLine build) {
+  return createFilledRegion(
+      op, name, type, outSizes, tensors, indices,
+      [&](OpBuilder &b, Scalars scalars, Value init) -> Value {
+        Location loc = op->getLoc();
+        auto lines = kernel::LinesOp::create(b, loc, type, init, axis);
+        OpBuilder::InsertionGuard guard(b);
+        SmallVector<Type> types(type.getRank() - 1, b.getIndexType());
+        types.push_back(RankedTensorType::get(type.getDimSize(axis),
+                                              type.getElementType()));
+        Block *body = b.createBlock(&lines.getBody(), {}, types,
+                                    SmallVector<Location>(types.size(), loc));
+        SmallVector<Value> place(body->getArguments().drop_back());
+        place.insert(place.begin() + axis, Value());
+        Value line = build(b, scalars, place, body->getArguments().back());
+        kernel::YieldOp::create(b, loc, line);
+        return lines.getOutput();
       });
 }
 

@@ -23,6 +23,11 @@ public:
   using BuildAnchor =
       llvm::function_ref<mlir::Value(mlir::OpBuilder &, Scalars)>;
   using BuildScalar = BuildAnchor;
+  /// `place` has the coordinates of the line and, at the axis, a null value to
+  /// fill in; the line holds nothing yet. Returns it when it is complete.
+  using BuildLine = llvm::function_ref<mlir::Value(
+      mlir::OpBuilder &, Scalars, llvm::SmallVector<mlir::Value> place,
+      mlir::Value line)>;
 
   explicit GraphToKernel(mlir::OpBuilder builder) : builder(builder) {}
 
@@ -68,6 +73,12 @@ public:
                             mlir::ValueRange tensors, mlir::ValueRange indices,
                             BuildScalar build);
 
+  /// A region with one kernel.lines along `axis`; as createGeneric otherwise.
+  mlir::Value createLines(mlir::Operation *op, llvm::StringRef name,
+                          mlir::RankedTensorType type, Sizes sizes,
+                          int64_t axis, mlir::ValueRange tensors,
+                          mlir::ValueRange indices, BuildLine build);
+
   mlir::Value createTranspose(mlir::Operation *op, mlir::Value input,
                               llvm::ArrayRef<int64_t> permutation);
   mlir::Value createView(mlir::Operation *op, mlir::Value input, Sizes sizes);
@@ -86,6 +97,13 @@ public:
   }
 
 private:
+  /// A region whose body is what `build` makes of its inputs, indices, and an
+  /// empty tensor with the sizes of the result.
+  mlir::Value createFilledRegion(
+      mlir::Operation *op, llvm::StringRef name, mlir::RankedTensorType type,
+      Sizes sizes, mlir::ValueRange inputs, mlir::ValueRange indices,
+      llvm::function_ref<mlir::Value(mlir::OpBuilder &, Scalars, mlir::Value)>
+          build);
   /// Converts the bodies of an scf.if or scf.while, which stays.
   mlir::LogicalResult convertControl(mlir::Operation *op);
   /// Each converts the ops of its file; fails silently at others.

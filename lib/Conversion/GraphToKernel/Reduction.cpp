@@ -1,8 +1,9 @@
-// Reductions become linalg; softmax and norms become anchors; rotary is
-// elementwise on pairs.
+// Reductions become linalg; softmax and norms become anchors, and so do sums
+// and selections along lines; rotary is elementwise on pairs.
 #include "GraphToKernel.h"
 #include "Signless.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include <limits>
 
@@ -145,6 +146,153 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
                          inner, loc,
                          narrow(inner, loc, value, type.getElementType()));
                    })
+            .getResult(0);
+      });
+}
+
+static Value convertCumulativeSum(GraphToKernel &state,
+                                  graph::CumulativeSumOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  Value input = state.get(op.getInput());
+  Sizes sizes = state.sizesOf(input);
+  int64_t axis = op.getAxis();
+  return state.createLines(
+      op, "cumulative_sum", type, sizes, axis, input, sizes[axis],
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars,
+          SmallVector<Value> place, Value line) -> Value {
+        Location loc = op.getLoc();
+        Value size = scalars.indices[0];
+        Value first = arith::ConstantIndexOp::create(b, loc, 0),
+              one = arith::ConstantIndexOp::create(b, loc, 1);
+        Value nothing = arith::ConstantOp::create(
+            b, loc,
+            neutral(b, graph::ReductionKind::Sum, type.getElementType(),
+                    /*isUnsigned=*/false));
+        auto loop = scf::ForOp::create(
+            b, loc, first, size, one, ValueRange{line, nothing},
+            [&](OpBuilder &inner, Location, Value number, ValueRange carried) {
+              Value at = number;
+              if (op.getReverse()) {
+                at = arith::SubIOp::create(inner, loc, size, number);
+                at = arith::SubIOp::create(inner, loc, at, one);
+              }
+              place[axis] = at;
+              Value element = tensor::ExtractOp::create(
+                  inner, loc, scalars.tensors[0], place);
+              Value sum = combine(inner, loc, graph::ReductionKind::Sum,
+                                  /*isUnsigned=*/false, carried[1], element);
+              Value longer = tensor::InsertOp::create(
+                  inner, loc, op.getExclusive() ? carried[1] : sum, carried[0],
+                  at);
+              scf::YieldOp::create(inner, loc, ValueRange{longer, sum});
+            });
+        return loop.getResult(0);
+      });
+}
+
+/// Whether `lhs` comes before `rhs` among the largest, or smallest, elements; a
+/// NaN is the largest.
+static Value comesBefore(OpBuilder &b, Location loc, bool smallest,
+                         bool isUnsigned, Value lhs, Value rhs) {
+  if (!isa<FloatType>(lhs.getType())) {
+    using Predicate = arith::CmpIPredicate;
+    Predicate below = isUnsigned ? Predicate::ult : Predicate::slt,
+              above = isUnsigned ? Predicate::ugt : Predicate::sgt;
+    return arith::CmpIOp::create(b, loc, smallest ? below : above, lhs, rhs);
+  }
+  // Unordered: true if either is NaN. One of two NaNs comes before neither.
+  Value number = smallest ? lhs : rhs;
+  return arith::AndIOp::create(
+      b, loc,
+      arith::CmpFOp::create(b, loc,
+                            smallest ? arith::CmpFPredicate::ULT
+                                     : arith::CmpFPredicate::UGT,
+                            lhs, rhs),
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ORD, number, number));
+}
+
+/// The line holds the best elements so far, in order: each element that comes
+/// before the last of them takes its place, and moves up.
+static Value convertTopK(GraphToKernel &state, graph::TopKOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  Location loc = op.getLoc();
+  Value input = state.get(op.getInput());
+  Sizes sizes = state.sizesOf(input);
+  int64_t axis = op.getAxis();
+  Value size = sizes[axis], k = state.index(OpFoldResult(op.getK()));
+  state.assumeEqual(loc, k, state.min(k, size));
+  sizes[axis] = k;
+  return state.createLines(
+      op, "top_k", type, sizes, axis, input, {size, k},
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars,
+          SmallVector<Value> place, Value line) -> Value {
+        Value size = scalars.indices[0], k = scalars.indices[1];
+        Value zero = arith::ConstantIndexOp::create(b, loc, 0),
+              one = arith::ConstantIndexOp::create(b, loc, 1);
+        auto sub = [&](OpBuilder &here, Value lhs, Value rhs) -> Value {
+          return arith::SubIOp::create(here, loc, lhs, rhs);
+        };
+        auto select = [&](OpBuilder &here, Value condition, Value onTrue,
+                          Value onFalse) -> Value {
+          return arith::SelectOp::create(here, loc, condition, onTrue, onFalse);
+        };
+        auto get = [&](OpBuilder &here, Value from, Value at) -> Value {
+          return tensor::ExtractOp::create(here, loc, from, at);
+        };
+        // Whether `found` comes before the input's element at `at`.
+        auto comesFirst = [&](OpBuilder &here, Value found, Value at) {
+          place[axis] = at.getType().isIndex()
+                            ? at
+                            : arith::IndexCastOp::create(
+                                  here, loc, here.getIndexType(), at);
+          Value other =
+              tensor::ExtractOp::create(here, loc, scalars.tensors[0], place);
+          return comesBefore(here, loc, op.getSmallest(),
+                             hasUnsignedOperands(op), found, other);
+        };
+        auto enter = [&](OpBuilder &outer, Location, Value number,
+                         ValueRange best) {
+          Value at = number;
+          if (op.getPreferLast())
+            at = sub(outer, sub(outer, size, number), one);
+          place[axis] = at;
+          Value found =
+              tensor::ExtractOp::create(outer, loc, scalars.tensors[0], place);
+          Value index =
+              arith::IndexCastOp::create(outer, loc, type.getElementType(), at);
+          Value end = sub(outer, k, one);
+          Value isOpen = arith::CmpIOp::create(
+              outer, loc, arith::CmpIPredicate::slt, number, k);
+          // Until k elements are there, the last place holds nothing.
+          Value last = select(outer, isOpen, index, get(outer, best[0], end));
+          Value enters = arith::OrIOp::create(outer, loc, isOpen,
+                                              comesFirst(outer, found, last));
+          Value hole = arith::MinSIOp::create(outer, loc, number, end);
+          auto moveUp = [&](OpBuilder &inner, Location, Value step,
+                            ValueRange carried) {
+            Value to = sub(inner, hole, step), from = sub(inner, to, one);
+            Value other = get(inner, carried[0], from),
+                  kept = get(inner, carried[0], to);
+            Value moves = comesFirst(inner, found, other);
+            Value moved = tensor::InsertOp::create(
+                inner, loc, select(inner, moves, other, kept), carried[0], to);
+            scf::YieldOp::create(
+                inner, loc,
+                ValueRange{moved, select(inner, moves, from, carried[1])});
+          };
+          auto moved = scf::ForOp::create(
+              outer, loc, zero, select(outer, enters, hole, zero), one,
+              ValueRange{best[0], hole}, moveUp);
+          Value kept = get(outer, moved.getResult(0), moved.getResult(1));
+          Value entered = tensor::InsertOp::create(
+              outer, loc, select(outer, enters, index, kept),
+              moved.getResult(0), moved.getResult(1));
+          scf::YieldOp::create(outer, loc, entered);
+        };
+        Value isAsked =
+            arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, k, zero);
+        return scf::ForOp::create(b, loc, zero, select(b, isAsked, size, zero),
+                                  one, line, enter)
             .getResult(0);
       });
 }
@@ -298,6 +446,10 @@ FailureOr<bool> GraphToKernel::convertReduction(Operation *op) {
   Value result;
   if (auto reduce = dyn_cast<graph::ReduceOp>(op))
     result = convertReduce(*this, reduce);
+  else if (auto sum = dyn_cast<graph::CumulativeSumOp>(op))
+    result = convertCumulativeSum(*this, sum);
+  else if (auto topK = dyn_cast<graph::TopKOp>(op))
+    result = convertTopK(*this, topK);
   else if (auto softmax = dyn_cast<graph::SoftmaxOp>(op))
     result = convertSoftmax(*this, softmax);
   else if (auto norm = dyn_cast<graph::NormOp>(op))

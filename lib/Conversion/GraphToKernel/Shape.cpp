@@ -245,6 +245,98 @@ static Value convertSlice(GraphToKernel &state, graph::SliceOp op) {
       });
 }
 
+/// The place in the input that an element of the result shows, which a pad of
+/// another kind than constant puts inside again. The input is not empty.
+static Value wrapPadded(OpBuilder &b, Location loc, graph::PadKind kind,
+                        Value at, Value size) {
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0),
+        one = arith::ConstantIndexOp::create(b, loc, 1);
+  Value last = arith::SubIOp::create(b, loc, size, one);
+  if (kind == graph::PadKind::Edge)
+    return arith::MaxSIOp::create(
+        b, loc, arith::MinSIOp::create(b, loc, at, last), zero);
+  // Mirrored, elements come again after all but the outer two came back.
+  Value period = size;
+  if (kind == graph::PadKind::Reflect)
+    period = arith::AddIOp::create(b, loc, last, last);
+  period = arith::MaxSIOp::create(b, loc, period, one);
+  at = arith::RemSIOp::create(b, loc, at, period);
+  Value negative =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, at, zero);
+  Value wrapped = arith::AddIOp::create(b, loc, at, period);
+  at = arith::SelectOp::create(b, loc, negative, wrapped, at);
+  if (kind == graph::PadKind::Reflect)
+    at = arith::MinSIOp::create(b, loc, at,
+                                arith::SubIOp::create(b, loc, period, at));
+  return at;
+}
+
+static Value convertPad(GraphToKernel &state, graph::PadOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  Value input = state.get(op.getInput());
+  Sizes sizes = state.sizesOf(input), outSizes, passed;
+  auto lows = op.getMixedLows(), highs = op.getMixedHighs();
+  SmallVector<int64_t> padded;
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    Value low = state.index(lows[dim]), high = state.index(highs[dim]);
+    Value outSize = state.add(state.add(low, size), high);
+    if (getKnown(low) != 0 || getKnown(high) != 0) {
+      outSize = state.max(outSize, state.index(0));
+      padded.push_back(dim);
+      passed.append({low, size});
+    }
+    outSizes.push_back(
+        type.isDynamicDim(dim) ? outSize : state.index(type.getDimSize(dim)));
+  }
+  if (padded.empty())
+    return input;
+  SmallVector<Value> value;
+  SmallVector<AffineMap> maps;
+  if (op.getValue()) {
+    value.push_back(state.get(op.getValue()));
+    maps.push_back(
+        AffineMap::get(type.getRank(), 0, {}, state.builder.getContext()));
+  }
+  return state.createGeneric(
+      op, "pad", type, outSizes, value, maps, input, passed,
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        Location loc = op.getLoc();
+        SmallVector<Value> at = loopIndices(b, loc, type.getRank());
+        Value inside;
+        ArrayRef<Value> bounds = scalars.indices;
+        for (int64_t dim : padded) {
+          Value size = bounds[1];
+          at[dim] = arith::SubIOp::create(b, loc, at[dim], bounds[0]);
+          bounds = bounds.drop_front(2);
+          if (op.getKind() != graph::PadKind::Constant) {
+            at[dim] = wrapPadded(b, loc, op.getKind(), at[dim], size);
+            continue;
+          }
+          // Unsigned, a negative place is beyond any size.
+          Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult,
+                                             at[dim], size);
+          inside = inside
+                       ? arith::AndIOp::create(b, loc, inside, here).getResult()
+                       : here;
+        }
+        auto read = [&](OpBuilder &here) -> Value {
+          return tensor::ExtractOp::create(here, loc, scalars.tensors[0], at);
+        };
+        if (!inside)
+          return read(b);
+        // Nothing is read where the input has no element.
+        return scf::IfOp::create(
+                   b, loc, inside,
+                   [&](OpBuilder &then, Location) {
+                     scf::YieldOp::create(then, loc, read(then));
+                   },
+                   [&](OpBuilder &other, Location) {
+                     scf::YieldOp::create(other, loc, scalars.elements[0]);
+                   })
+            .getResult(0);
+      });
+}
+
 static Value convertConcat(GraphToKernel &state, graph::ConcatOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   SmallVector<Value> inputs, ends;
@@ -316,6 +408,8 @@ FailureOr<bool> GraphToKernel::convertShape(Operation *op) {
     result = convertFromIndices(*this, fromIndices);
   else if (auto slice = dyn_cast<graph::SliceOp>(op))
     result = convertSlice(*this, slice);
+  else if (auto pad = dyn_cast<graph::PadOp>(op))
+    result = convertPad(*this, pad);
   else if (auto concat = dyn_cast<graph::ConcatOp>(op))
     result = convertConcat(*this, concat);
   else

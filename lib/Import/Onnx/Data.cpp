@@ -1,5 +1,7 @@
-// ONNX operators that make tensors of constants, or look values up by index.
+// ONNX operators that make tensors of constants, or look values up or write
+// them by index.
 #include "ImportContext.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 
@@ -102,6 +104,129 @@ LogicalResult importGatherND(ImportContext &ctx) {
       input, indices, batchDims));
 }
 
+LogicalResult importGatherElements(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value input = ctx.getOperand(0), indices = ctx.getOperand(1);
+  FailureOr<int64_t> axis = ctx.getAxis(0, typeOf(input).getRank());
+  if (failed(axis))
+    return failure();
+  return ctx.setResult(graph::GatherElementsOp::create(
+      ctx.builder, ctx.loc,
+      typeOf(indices).clone(typeOf(input).getElementType()), input, indices,
+      *axis));
+}
+
+/// Attribute `reduction` of a scatter into operand 0.
+FailureOr<graph::ScatterKind> getScatterKind(ImportContext &ctx) {
+  StringRef reduction = ctx.getString("reduction", "none");
+  auto kind = llvm::StringSwitch<std::optional<graph::ScatterKind>>(reduction)
+                  .Case("none", graph::ScatterKind::Replace)
+                  .Case("add", graph::ScatterKind::Add)
+                  .Case("mul", graph::ScatterKind::Mul)
+                  .Case("max", graph::ScatterKind::Max)
+                  .Case("min", graph::ScatterKind::Min)
+                  .Default(std::nullopt);
+  if (!kind) {
+    ctx.invalid() << "reduction must be none, add, mul, max or min, got "
+                  << reduction;
+    return failure();
+  }
+  Type element = typeOf(ctx.getOperand(0)).getElementType();
+  if (*kind != graph::ScatterKind::Replace && element.isInteger(1)) {
+    ctx.unsupported() << "reduction " << reduction
+                      << " of bools is unsupported";
+    return failure();
+  }
+  return *kind;
+}
+
+LogicalResult importScatterElements(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(3)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  FailureOr<int64_t> axis = ctx.getAxis(0, typeOf(input).getRank());
+  FailureOr<graph::ScatterKind> kind = getScatterKind(ctx);
+  if (failed(axis) || failed(kind))
+    return failure();
+  return ctx.setResult(graph::ScatterElementsOp::create(
+      ctx.builder, ctx.loc, input.getType(), *kind, input, ctx.getOperand(1),
+      ctx.getOperand(2), *axis));
+}
+
+LogicalResult importScatterND(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(3)))
+    return failure();
+  Value input = ctx.getOperand(0), indices = ctx.getOperand(1);
+  FailureOr<graph::ScatterKind> kind = getScatterKind(ctx);
+  if (failed(kind))
+    return failure();
+  if (typeOf(indices).getRank() == 0)
+    return ctx.invalid() << "indices must have a rank of 1 or more";
+  if (ShapedType::isDynamic(typeOf(indices).getShape().back()))
+    return ctx.unsupported() << "the last size of indices must be known";
+  return ctx.setResult(graph::ScatterNDOp::create(ctx.builder, ctx.loc,
+                                                  input.getType(), *kind, input,
+                                                  indices, ctx.getOperand(2)));
+}
+
+/// OneHot(x, depth, values)  ->  where x = iota depth, values[1], values[0]
+LogicalResult importOneHot(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(3)))
+    return failure();
+  OpBuilder &builder = ctx.builder;
+  Type index = builder.getI64Type();
+  // Any type of number is allowed.
+  Value indices = ctx.cast(ctx.getOperand(0), index);
+  int64_t rank = typeOf(indices).getRank();
+  FailureOr<int64_t> axis = ctx.getAxis(-1, rank + 1);
+  FailureOr<Sizes> depth =
+      ctx.extractAll(ctx.cast(ctx.getOperand(1), index), 0);
+  if (failed(axis) || failed(depth))
+    return failure();
+  if (depth->size() != 1)
+    return ctx.invalid() << "depth must have 1 element, but has "
+                         << depth->size();
+  RankedTensorType values = typeOf(ctx.getOperand(2));
+  if (values.getRank() != 1 || values.getDimSize(0) != 2)
+    return ctx.invalid() << "values must be of size 2, but has type " << values;
+  if (ctx.opset >= 11) {
+    // Before that, negative indices were out of range.
+    Value negative = ctx.binary<graph::LessOp>(
+        indices, ctx.makeScalar(0, index), builder.getI1Type());
+    Value last = graph::FromIndicesOp::create(builder, ctx.loc,
+                                              RankedTensorType::get({}, index),
+                                              ctx.materialize(depth->front()));
+    Value wrapped = ctx.binary<graph::AddOp>(indices, last);
+    indices = graph::WhereOp::create(builder, ctx.loc, indices.getType(),
+                                     negative, wrapped, indices);
+  }
+  Sizes sizes = ctx.getSizes(indices);
+  sizes.insert(sizes.begin() + *axis, ctx.makeSize(1));
+  indices = ctx.reshape(indices, sizes);
+  Value positions = ctx.iota(ctx.makeSize(0), depth->front());
+  Sizes along(rank + 1 - *axis, ctx.makeSize(1));
+  along.front() = depth->front();
+  positions = ctx.reshape(positions, along);
+  Value hot =
+      ctx.binary<graph::EqualOp>(indices, positions, builder.getI1Type());
+  if (!hot)
+    return failure();
+  auto value = [&](int64_t position) {
+    Value part = ctx.slice(ctx.getOperand(2), 0, ctx.makeSize(position),
+                           ctx.makeSize(position + 1));
+    return ctx.reshape(part, {});
+  };
+  return ctx.setResult(graph::WhereOp::create(
+      builder, ctx.loc, typeOf(hot).clone(values.getElementType()), hot,
+      value(1), value(0)));
+}
+
+LogicalResult importNonZero(ImportContext &ctx) {
+  return ctx.unsupported()
+         << "the size of the result depends on data, which is unsupported";
+}
+
 /// Range(start, limit, step)  ->  iota start step size ceildiv(limit - start)
 LogicalResult importRange(ImportContext &ctx) {
   if (failed(ctx.requireOperands(3)))
@@ -136,9 +261,17 @@ LogicalResult importRange(ImportContext &ctx) {
 }
 
 const OpHandler handlers[] = {
-    {"Constant", importConstant}, {"ConstantOfShape", importConstantOfShape},
-    {"Gather", importGather},     {"GatherND", importGatherND},
+    {"Constant", importConstant},
+    {"ConstantOfShape", importConstantOfShape},
+    {"Gather", importGather},
+    {"GatherElements", importGatherElements},
+    {"GatherND", importGatherND},
+    {"NonZero", importNonZero},
+    {"OneHot", importOneHot},
     {"Range", importRange},
+    {"Scatter", importScatterElements},
+    {"ScatterElements", importScatterElements},
+    {"ScatterND", importScatterND},
 };
 
 } // namespace

@@ -1,5 +1,5 @@
-// ONNX operators that combine elements along dimensions: reductions, softmax,
-// norms, and rotary embedding, which works on rows too.
+// ONNX operators that combine or order elements along dimensions: reductions,
+// softmax, norms, and rotary embedding, which works on rows too.
 #include "ImportContext.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -129,6 +129,104 @@ Value makeHardmax(ImportContext &ctx, Value input, int64_t axis) {
       ctx.binary<graph::EqualOp>(positions, first, flag),
       ctx.makeScalar(1, type.getElementType()),
       ctx.makeScalar(0, type.getElementType()));
+}
+
+/// Without a constant axis:
+/// CumSum(x, axis)  ->  where axis = 1, cumulative_sum axis 1,
+///                                      cumulative_sum axis 0
+LogicalResult importCumSum(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value input = ctx.getOperand(0), axis = ctx.getOperand(1);
+  int64_t rank = typeOf(input).getRank();
+  if (!typeOf(axis).hasStaticShape() || typeOf(axis).getNumElements() != 1)
+    return ctx.invalid() << "axis must have 1 element, but has type "
+                         << axis.getType();
+  auto sum = [&](int64_t along) -> Value {
+    return graph::CumulativeSumOp::create(
+        ctx.builder, ctx.loc, input.getType(), input, along,
+        ctx.getInt("exclusive", 0) != 0, ctx.getInt("reverse", 0) != 0);
+  };
+  if (std::optional<SmallVector<int64_t>> known = constantInts(axis)) {
+    FailureOr<int64_t> along = ctx.normalizeAxis(known->front(), rank);
+    return failed(along) ? failure() : ctx.setResult(sum(*along));
+  }
+  if (rank == 0)
+    return ctx.invalid() << "needs a rank of 1 or more, but has "
+                         << input.getType();
+  axis = ctx.reshape(axis, {});
+  Value result = sum(0);
+  for (int64_t along = 1; along < rank; ++along) {
+    auto isAxis = [&](int64_t number) {
+      Value wanted = ctx.makeScalar(number, typeOf(axis).getElementType());
+      return ctx.binary<graph::EqualOp>(axis, wanted, ctx.builder.getI1Type());
+    };
+    Value either = ctx.binary<graph::OrOp>(isAxis(along), isAxis(along - rank));
+    result = graph::WhereOp::create(ctx.builder, ctx.loc, input.getType(),
+                                    either, sum(along), result);
+  }
+  return ctx.setResult(result);
+}
+
+/// ArgMax(x)  ->  top_k x k 1, reshaped without keepdims
+template <bool smallest> LogicalResult importArg(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  int64_t rank = typeOf(input).getRank();
+  FailureOr<int64_t> axis = ctx.getAxis(0, rank);
+  if (failed(axis))
+    return failure();
+  SmallVector<int64_t> shape(typeOf(input).getShape());
+  shape[*axis] = 1;
+  Value result = graph::TopKOp::create(
+      ctx.builder, ctx.loc,
+      RankedTensorType::get(shape, ctx.builder.getI64Type()),
+      ctx.materialize(ctx.makeSize(1)), input, *axis, smallest,
+      ctx.getInt("select_last_index", 0) != 0);
+  if (ctx.getInt("keepdims", 1) == 0) {
+    Sizes kept;
+    for (int64_t dim = 0; dim < rank; ++dim)
+      if (dim != *axis)
+        kept.push_back(ctx.getSize(input, dim));
+    result = ctx.reshape(result, kept);
+  }
+  return ctx.setResult(result);
+}
+
+/// TopK(x, k)  ->  gather_elements x, (top_k x k), and top_k x k
+LogicalResult importTopK(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(ctx.opset < 10 ? 1 : 2)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  RankedTensorType type = typeOf(input);
+  FailureOr<int64_t> axis = ctx.getAxis(-1, type.getRank());
+  if (failed(axis))
+    return failure();
+  // Sorted is as good as any order.
+  (void)ctx.getInt("sorted", 1);
+  OpFoldResult k = ctx.makeSize(ctx.getInt("k", 0));
+  if (ctx.opset >= 10) {
+    FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1), 0);
+    if (failed(values))
+      return failure();
+    if (values->size() != 1)
+      return ctx.invalid() << "k must have 1 element, but has "
+                           << values->size();
+    k = values->front();
+  }
+  SmallVector<int64_t> shape(type.getShape());
+  shape[*axis] = staticSize(k);
+  Value indices = graph::TopKOp::create(
+      ctx.builder, ctx.loc,
+      RankedTensorType::get(shape, ctx.builder.getI64Type()),
+      ctx.materialize(k), input, *axis, ctx.getInt("largest", 1) == 0,
+      /*prefer_last=*/false);
+  Value values = graph::GatherElementsOp::create(
+      ctx.builder, ctx.loc, RankedTensorType::get(shape, type.getElementType()),
+      input, indices, *axis);
+  (void)ctx.setResult(values, 0);
+  return ctx.setResult(indices, 1);
 }
 
 /// Before opset 13 the input is taken as a matrix whose rows are softmaxed:
@@ -406,7 +504,10 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
 }
 
 const OpHandler handlers[] = {
+    {"ArgMax", importArg</*smallest=*/false>},
+    {"ArgMin", importArg</*smallest=*/true>},
     {"BatchNormalization", importBatchNorm},
+    {"CumSum", importCumSum},
     {"GroupNormalization", importGroupNorm},
     {"Hardmax", importSoftmax<makeHardmax>},
     {"InstanceNormalization", importInstanceNorm},
@@ -428,6 +529,7 @@ const OpHandler handlers[] = {
     {"RotaryEmbedding", importRotaryEmbedding},
     {"SimplifiedLayerNormalization", importNorm<true>},
     {"Softmax", importSoftmax<makeSoftmax>},
+    {"TopK", importTopK},
 };
 
 } // namespace

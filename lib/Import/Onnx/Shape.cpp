@@ -329,27 +329,96 @@ LogicalResult importSplit(ImportContext &ctx) {
   return success();
 }
 
-/// Tile(x, [1, n])  ->  concat x, …, x axis 1
+/// Tile(x, [m, n])  ->  reshape (broadcast (reshape x to [1, a, 1, b])
+///                                         to [m, a, n, b]) to [m * a, n * b]
 LogicalResult importTile(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  Value result = ctx.getOperand(0);
+  Value input = ctx.getOperand(0);
   FailureOr<Sizes> repeats = ctx.extractAll(ctx.getOperand(1), 0);
   if (failed(repeats))
     return failure();
-  if (static_cast<int64_t>(repeats->size()) != typeOf(result).getRank())
+  Sizes sizes = ctx.getSizes(input), apart, repeated, joined;
+  if (repeats->size() != sizes.size())
     return ctx.invalid() << "has " << repeats->size()
-                         << " repeats for an input of type "
-                         << result.getType();
-  for (auto [dim, repeat] : llvm::enumerate(*repeats)) {
-    std::optional<int64_t> count = getConstantIntValue(repeat);
-    // Longer ones would make an op with too many operands.
-    if (!count || *count < 1 || *count > 64)
-      return ctx.unsupported() << "repeats must be constants from 1 to 64";
-    if (*count > 1)
-      result = ctx.concat(SmallVector<Value>(*count, result), dim);
+                         << " repeats for an input of type " << input.getType();
+  for (auto [repeat, size] : llvm::zip(*repeats, sizes)) {
+    apart.append({ctx.makeSize(1), size});
+    repeated.append({repeat, size});
+    joined.push_back(ctx.multiply(repeat, size));
   }
-  return ctx.setResult(result);
+  Value result = ctx.broadcast(ctx.reshape(input, apart), repeated);
+  return ctx.setResult(ctx.reshape(result, joined));
+}
+
+/// A constant pad without a value takes 0.
+LogicalResult importPad(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(ctx.opset < 11 ? 1 : 2)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  RankedTensorType type = typeOf(input);
+  int64_t rank = type.getRank();
+  StringRef mode = ctx.getString("mode", "constant");
+  auto kind = graph::symbolizePadKind(mode);
+  if (!kind)
+    return ctx.invalid() << "mode must be constant, reflect, edge or wrap, got "
+                         << mode;
+  Sizes pads;
+  float number = 0;
+  if (ctx.opset < 11) {
+    number = ctx.getFloat("value", 0);
+    for (int64_t pad : ctx.getInts("pads").value_or(SmallVector<int64_t>()))
+      pads.push_back(ctx.makeSize(pad));
+  } else {
+    FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1), INT64_MIN);
+    if (failed(values))
+      return failure();
+    pads = *values;
+  }
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  if (ctx.opset >= 18 && ctx.getOperand(3)) {
+    FailureOr<std::optional<SmallVector<int64_t>>> given =
+        ctx.getIntsOrOperand("axes", 3, 18);
+    if (failed(given))
+      return failure();
+    axes = **given;
+    if (failed(ctx.normalizeAxes(axes, rank)))
+      return failure();
+  }
+  size_t count = axes.size();
+  if (pads.size() != 2 * count)
+    return ctx.invalid() << "has " << pads.size() << " pads, but needs two for "
+                         << "each of " << count << " axes";
+  Sizes lows(rank, ctx.makeSize(0)), highs = lows;
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    lows[axis] = pads[i];
+    highs[axis] = pads[count + i];
+  }
+  SmallVector<int64_t> sizes;
+  for (auto [dim, size] : llvm::enumerate(type.getShape())) {
+    int64_t low = staticSize(lows[dim]), high = staticSize(highs[dim]);
+    bool isKnown = !ShapedType::isDynamic(size) &&
+                   !ShapedType::isDynamic(low) && !ShapedType::isDynamic(high);
+    sizes.push_back(isKnown ? std::max<int64_t>(size + low + high, 0)
+                            : ShapedType::kDynamic);
+  }
+  Value value;
+  if (*kind == graph::PadKind::Constant) {
+    value = ctx.opset < 11 ? Value() : ctx.getOperand(2);
+    if (value && (!typeOf(value).hasStaticShape() ||
+                  typeOf(value).getNumElements() != 1))
+      return ctx.invalid() << "the value must have 1 element, but has type "
+                           << value.getType();
+    value = value ? ctx.reshape(value, {})
+                  : ctx.makeScalar(number, type.getElementType());
+  }
+  SmallVector<Value> lowValues, highValues;
+  SmallVector<int64_t> knownLows, knownHighs;
+  dispatchIndexOpFoldResults(lows, lowValues, knownLows);
+  dispatchIndexOpFoldResults(highs, highValues, knownHighs);
+  return ctx.setResult(graph::PadOp::create(
+      ctx.builder, ctx.loc, type.clone(sizes), *kind, input, value, lowValues,
+      knownLows, highValues, knownHighs));
 }
 
 /// Trilu(x)  ->  where columns - rows >= k (<= k if lower), x, 0
@@ -361,25 +430,23 @@ LogicalResult importTrilu(ImportContext &ctx) {
   int64_t rank = type.getRank();
   if (rank < 2)
     return ctx.invalid() << "needs a rank of 2 or more, but has " << type;
-  OpFoldResult diagonal = ctx.makeSize(0);
-  if (Value operand = ctx.getOperand(1)) {
-    FailureOr<Sizes> values = ctx.extractAll(operand, INT64_MIN);
-    if (failed(values))
-      return failure();
-    if (values->size() != 1)
-      return ctx.invalid() << "k must have 1 element, but has "
-                           << values->size();
-    diagonal = values->front();
+  int64_t diagonal = 0;
+  Value shift = ctx.getOperand(1);
+  if (shift) {
+    if (!typeOf(shift).hasStaticShape() || typeOf(shift).getNumElements() != 1)
+      return ctx.invalid() << "k must have 1 element, but has type "
+                           << shift.getType();
+    if (std::optional<SmallVector<int64_t>> known = constantInts(shift)) {
+      diagonal = known->front();
+      shift = {};
+    }
   }
-  Type index = ctx.builder.getI64Type();
-  auto count = [&](OpFoldResult start, OpFoldResult size) -> Value {
-    return graph::IotaOp::create(
-        ctx.builder, ctx.loc, RankedTensorType::get(staticSize(size), index),
-        ctx.materialize(start), /*step=*/1, ctx.materialize(size));
-  };
   OpFoldResult height = ctx.getSize(input, rank - 2);
-  Value columns = count(ctx.makeSize(0), ctx.getSize(input, rank - 1));
-  Value rows = ctx.reshape(count(diagonal, height), {height, ctx.makeSize(1)});
+  Value columns = ctx.iota(ctx.makeSize(0), ctx.getSize(input, rank - 1));
+  Value rows = ctx.reshape(ctx.iota(ctx.makeSize(diagonal), height),
+                           {height, ctx.makeSize(1)});
+  if (shift)
+    rows = ctx.binary<graph::AddOp>(rows, ctx.reshape(shift, {}));
   Type flag = ctx.builder.getI1Type();
   Value kept = ctx.getInt("upper", 1)
                    ? ctx.binary<graph::GreaterEqualOp>(columns, rows, flag)
@@ -409,12 +476,12 @@ LogicalResult importIdentity(ImportContext &ctx) {
 const OpHandler handlers[] = {
     {"Concat", importConcat},       {"Dropout", importIdentity},
     {"Expand", importExpand},       {"Flatten", importFlatten},
-    {"Identity", importIdentity},   {"Reshape", importReshape},
-    {"Shape", importShape},         {"Size", importSize},
-    {"Slice", importSlice},         {"Split", importSplit},
-    {"Squeeze", importSqueeze},     {"Transpose", importTranspose},
-    {"Tile", importTile},           {"Trilu", importTrilu},
-    {"Unsqueeze", importUnsqueeze},
+    {"Identity", importIdentity},   {"Pad", importPad},
+    {"Reshape", importReshape},     {"Shape", importShape},
+    {"Size", importSize},           {"Slice", importSlice},
+    {"Split", importSplit},         {"Squeeze", importSqueeze},
+    {"Transpose", importTranspose}, {"Tile", importTile},
+    {"Trilu", importTrilu},         {"Unsqueeze", importUnsqueeze},
 };
 
 } // namespace

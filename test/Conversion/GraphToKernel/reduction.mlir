@@ -86,3 +86,46 @@ func.func @rotary_interleaved(%x: tensor<2x3x64x?xf32> {tenon.dims = [2, 3, 64, 
   %0 = graph.rotary interleaved %t, %c, %s : tensor<2x3x?x64xf32>, tensor<2x1x?x32xf32>, tensor<2x1x?x32xf32> -> tensor<2x3x?x64xf32>
   return %0 : tensor<2x3x?x64xf32>
 }
+
+// -----
+
+// From the last element on; what is written is the sum before it.
+// CHECK-LABEL: func @cumulative_sum
+// CHECK: kernel.lines %{{.*}} axis 0 : tensor<?x3xi64>
+// CHECK: scf.for {{.*}} iter_args(%[[LINE:.*]] = %{{.*}}, %[[SUM:.*]] = %{{.*}}) -> (tensor<?xi64>, i64)
+// CHECK: %[[AT:.*]] = arith.subi
+// CHECK: arith.addi %[[SUM]]
+// CHECK: tensor.insert %[[SUM]] into %[[LINE]]
+func.func @cumulative_sum(%x: tensor<?x3xi64> {tenon.dims = ["n", 3]}) -> tensor<?x3xi64> {
+  %0 = graph.cumulative_sum exclusive reverse %x axis 0 : tensor<?x3xi64> -> tensor<?x3xi64>
+  return %0 : tensor<?x3xi64>
+}
+
+// -----
+
+// The line holds the best so far; what comes before some of them moves them.
+// CHECK-LABEL: func @top_k
+// CHECK: kernel.lines %{{.*}} axis 1 : tensor<?x2xi64>
+// CHECK: scf.for {{.*}} iter_args(%[[BEST:.*]] = %{{.*}}) -> (tensor<2xi64>)
+// CHECK: tensor.extract %[[BEST]]
+// CHECK: arith.cmpf ugt
+// CHECK: %[[MOVED:.*]]:2 = scf.for {{.*}} -> (tensor<2xi64>, index)
+// CHECK: tensor.insert %{{.*}} into %[[MOVED]]#0[%[[MOVED]]#1]
+func.func @top_k(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x2xi64> {
+  %k = arith.constant 2 : index
+  %0 = graph.top_k %x k %k axis 1 : tensor<?x8xf32> -> tensor<?x2xi64>
+  return %0 : tensor<?x2xi64>
+}
+
+// -----
+
+// That there are as many elements is checked before anything runs.
+// CHECK-LABEL: func @top_of_unknown_size
+// CHECK: %[[N:.*]] = kernel.symbol "n"
+// CHECK: %[[LESS:.*]] = arith.minsi %{{.*}}, %[[N]]
+// CHECK: kernel.assume_equal %{{.*}}, %[[LESS]]
+func.func @top_of_unknown_size(%x: tensor<?xf32> {tenon.dims = ["n"]}) -> tensor<2xi64> {
+  %k = arith.constant 2 : index
+  %0 = graph.top_k %x k %k axis 0 : tensor<?xf32> -> tensor<2xi64>
+  return %0 : tensor<2xi64>
+}

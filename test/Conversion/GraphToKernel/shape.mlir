@@ -70,3 +70,40 @@ func.func @count() -> (tensor<?xi64>, tensor<2xi64>, tensor<?x8xf32>) {
   %4 = graph.broadcast %3 to [%n, 8] : tensor<1x8xf32> -> tensor<?x8xf32>
   return %0, %1, %4 : tensor<?xi64>, tensor<2xi64>, tensor<?x8xf32>
 }
+
+// -----
+
+// Outside the input the value stands, and nothing is read.
+// CHECK-LABEL: func @pad_constant
+// CHECK: kernel.region "pad"
+// CHECK: %[[INSIDE:.*]] = arith.cmpi ult
+// CHECK: scf.if %[[INSIDE]]
+// CHECK: tensor.extract
+func.func @pad_constant(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x8xf32> {
+  %v = graph.constant dense<1.0> : tensor<f32>
+  %0 = graph.pad constant %x value %v low [1, 0] high [2, 0] : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
+  return %0 : tensor<?x8xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @pad_edge
+// CHECK: kernel.region "pad"
+// CHECK-NOT: scf.if
+// CHECK: arith.minsi
+// CHECK: arith.maxsi
+// CHECK: tensor.extract
+func.func @pad_edge(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x12xf32> {
+  %0 = graph.pad edge %x low [0, 2] high [0, 2] : (tensor<?x8xf32>) -> tensor<?x12xf32>
+  return %0 : tensor<?x12xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @pad_by_nothing
+// CHECK-NOT: kernel.region
+// CHECK: return
+func.func @pad_by_nothing(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x8xf32> {
+  %0 = graph.pad edge %x low [0, 0] high [0, 0] : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %0 : tensor<?x8xf32>
+}

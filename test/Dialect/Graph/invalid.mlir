@@ -323,3 +323,93 @@ func.func @read_type(%x: tensor<i64>) {
   %0 = graph.read %x : tensor<i64> -> i1
   return
 }
+
+// -----
+
+func.func @gather_elements_rank(%x: tensor<4x8xf32>, %i: tensor<2xi64>) {
+  // expected-error@+1 {{has indices of rank 1 for an input of rank 2}}
+  %0 = graph.gather_elements %x, %i axis 1 : tensor<4x8xf32>, tensor<2xi64> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @gather_elements_beyond(%x: tensor<4x8xf32>, %i: tensor<5x2xi64>) {
+  // expected-error@+1 {{has indices of size 5 in dimension 0, where the input has 4}}
+  %0 = graph.gather_elements %x, %i axis 1 : tensor<4x8xf32>, tensor<5x2xi64> -> tensor<5x2xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_elements_updates(%x: tensor<4x8xf32>, %i: tensor<4x2xi64>, %u: tensor<4x3xf32>) {
+  // expected-error@+1 {{has updates 'tensor<4x3xf32>', but needs [4, 2] of 'f32'}}
+  %0 = graph.scatter_elements add %x, %i, %u axis 1 : tensor<4x8xf32>, tensor<4x2xi64>, tensor<4x3xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_nd_tuples(%x: tensor<4x8xf32>, %i: tensor<5x3xi64>, %u: tensor<5xf32>) {
+  // expected-error@+1 {{has index tuples of 3 for an input of rank 2}}
+  %0 = graph.scatter_nd add %x, %i, %u : tensor<4x8xf32>, tensor<5x3xi64>, tensor<5xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_nd_result(%x: tensor<4x8xf32>, %i: tensor<5x1xi64>, %u: tensor<5x8xf32>) {
+  // expected-error@+1 {{has result type 'tensor<5x8xf32>', but its input is 'tensor<4x8xf32>'}}
+  %0 = graph.scatter_nd add %x, %i, %u : tensor<4x8xf32>, tensor<5x1xi64>, tensor<5x8xf32> -> tensor<5x8xf32>
+  return
+}
+
+// -----
+
+func.func @cumulative_sum_axis(%x: tensor<4xf32>) {
+  // expected-error@+1 {{has axis 1 for a tensor of rank 1}}
+  %0 = graph.cumulative_sum %x axis 1 : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @top_of_too_few(%x: tensor<4xf32>) {
+  %k = arith.constant 5 : index
+  // expected-error@+1 {{asks for 5 of 4 elements}}
+  %0 = graph.top_k %x k %k axis 0 : tensor<4xf32> -> tensor<5xi64>
+  return
+}
+
+// -----
+
+func.func @top_k_type(%x: tensor<4xf32>) {
+  %k = arith.constant 2 : index
+  // expected-error@+1 {{has result type 'tensor<2xf32>', but finds [2] of i64}}
+  %0 = graph.top_k %x k %k axis 0 : tensor<4xf32> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @pad_dimensions(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{needs a low and a high for each of 2 dimensions}}
+  %0 = graph.pad edge %x low [1] high [1] : (tensor<4x8xf32>) -> tensor<6x8xf32>
+  return
+}
+
+// -----
+
+func.func @pad_without_value(%x: tensor<4xf32>) {
+  // expected-error@+1 {{needs a value exactly when its kind is constant}}
+  %0 = graph.pad constant %x low [1] high [1] : (tensor<4xf32>) -> tensor<6xf32>
+  return
+}
+
+// -----
+
+func.func @pad_value(%x: tensor<4xf32>, %v: tensor<i64>) {
+  // expected-error@+1 {{has value of type 'tensor<i64>' for an input of type 'tensor<4xf32>'}}
+  %0 = graph.pad constant %x value %v low [1] high [1] : (tensor<4xf32>, tensor<i64>) -> tensor<6xf32>
+  return
+}

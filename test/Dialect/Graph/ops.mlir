@@ -43,6 +43,23 @@ func.func @data(%ids: tensor<?xi64>) {
   return
 }
 
+// CHECK-LABEL: func.func @indexing
+func.func @indexing(%x: tensor<?x8xf32>, %i: tensor<?x2xi64>, %u: tensor<?xf32>, %v: tensor<f32>, %k: index) {
+  // CHECK: %[[E:.*]] = graph.gather_elements %{{.*}}, %{{.*}} axis 1
+  %0 = graph.gather_elements %x, %i axis 1 : tensor<?x8xf32>, tensor<?x2xi64> -> tensor<?x2xf32>
+  // CHECK: graph.scatter_elements max %{{.*}}, %{{.*}}, %[[E]] axis 1
+  %1 = graph.scatter_elements max %x, %i, %0 axis 1 : tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32> -> tensor<?x8xf32>
+  // CHECK: graph.scatter_nd mul %{{.*}}, %{{.*}}, %{{.*}} :
+  %2 = graph.scatter_nd mul %x, %i, %u : tensor<?x8xf32>, tensor<?x2xi64>, tensor<?xf32> -> tensor<?x8xf32>
+  // CHECK: graph.cumulative_sum exclusive %{{.*}} axis 1
+  %3 = graph.cumulative_sum exclusive %x axis 1 : tensor<?x8xf32> -> tensor<?x8xf32>
+  // CHECK: graph.top_k smallest %{{.*}} k %{{.*}} axis 1
+  %4 = graph.top_k smallest %x k %k axis 1 : tensor<?x8xf32> -> tensor<?x?xi64>
+  // CHECK: graph.pad constant %{{.*}} value %{{.*}} low [0, %{{.*}}] high [1, -1]
+  %5 = graph.pad constant %x value %v low [0, %k] high [1, -1] : (tensor<?x8xf32>, tensor<f32>, index) -> tensor<?x?xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @contraction_and_rows
 func.func @contraction_and_rows(%a: tensor<?x4x8xf32>, %b: tensor<16x8xf32>, %g: tensor<8xf32>) {
   // CHECK: graph.matmul transpose_rhs

@@ -90,3 +90,36 @@ func.func @attention_layout(%x: tensor<1x2x4x8xf32>) {
     : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32>
   return
 }
+
+// -----
+
+func.func @lines_axis(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{has axis 2 for a tensor of rank 2}}
+  %0 = kernel.lines %x axis 2 : tensor<4x8xf32> {
+  ^bb0(%i: index, %line: tensor<8xf32>):
+    kernel.yield %line : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @line_of_another_dimension(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{has block arguments ('index', 'tensor<8xf32>'), but its lines need ('index', 'tensor<4xf32>')}}
+  %0 = kernel.lines %x axis 0 : tensor<4x8xf32> {
+  ^bb0(%i: index, %line: tensor<8xf32>):
+    kernel.yield %line : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @yields_no_line(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{must end in a kernel.yield of ('tensor<8xf32>')}}
+  %0 = kernel.lines %x axis 1 : tensor<4x8xf32> {
+  ^bb0(%i: index, %line: tensor<8xf32>):
+    kernel.yield %x : tensor<4x8xf32>
+  }
+  return
+}

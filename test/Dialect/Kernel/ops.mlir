@@ -42,3 +42,28 @@ func.func @second_form(%x: tensor<?xf32>, %n: index) -> tensor<?xf32> {
   }
   return %0 : tensor<?xf32>
 }
+
+// CHECK-LABEL: func.func @lines
+func.func @lines(%n: index) -> tensor<?x4xf32> {
+  // CHECK: kernel.lines %{{.*}} axis 0 : tensor<?x4xf32> {
+  // CHECK: ^bb0(%{{.*}}: index, %[[LINE:.*]]: tensor<?xf32>):
+  // CHECK: iter_args(%{{.*}} = %[[LINE]])
+  // CHECK: kernel.yield %{{.*}} : tensor<?xf32>
+  %0 = kernel.region "ones" inputs() indices(%n) sizes(%n) -> tensor<?x4xf32> {
+  ^bb0(%k: index):
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %one = arith.constant 1.0 : f32
+    %e = tensor.empty(%k) : tensor<?x4xf32>
+    %1 = kernel.lines %e axis 0 : tensor<?x4xf32> {
+    ^bb0(%column: index, %line: tensor<?xf32>):
+      %2 = scf.for %i = %c0 to %k step %c1 iter_args(%l = %line) -> (tensor<?xf32>) {
+        %3 = tensor.insert %one into %l[%i] : tensor<?xf32>
+        scf.yield %3 : tensor<?xf32>
+      }
+      kernel.yield %2 : tensor<?xf32>
+    }
+    kernel.yield %1 : tensor<?x4xf32>
+  }
+  return %0 : tensor<?x4xf32>
+}

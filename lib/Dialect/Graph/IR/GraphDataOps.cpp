@@ -5,6 +5,8 @@
 using namespace mlir;
 using namespace tenon::graph;
 
+#include "tenon/Dialect/Graph/IR/GraphDataEnums.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "tenon/Dialect/Graph/IR/GraphDataOps.cpp.inc"
 
@@ -46,4 +48,77 @@ LogicalResult GatherNDOp::verify() {
     return emitOpError("has a result of rank ")
            << output.getRank() << ", but gathers rank " << rank;
   return success();
+}
+
+/// Indices address one axis of the input and have their own place along others.
+static LogicalResult verifyElementIndices(Operation *op, RankedTensorType input,
+                                          RankedTensorType indices,
+                                          int64_t axis) {
+  if (axis < 0 || axis >= input.getRank())
+    return op->emitOpError("has axis ")
+           << axis << " for a tensor of rank " << input.getRank();
+  if (indices.getRank() != input.getRank())
+    return op->emitOpError("has indices of rank ")
+           << indices.getRank() << " for an input of rank " << input.getRank();
+  for (int64_t dim = 0; dim < input.getRank(); ++dim)
+    if (dim != axis && !input.isDynamicDim(dim) && !indices.isDynamicDim(dim) &&
+        indices.getDimSize(dim) > input.getDimSize(dim))
+      return op->emitOpError("has indices of size ")
+             << indices.getDimSize(dim) << " in dimension " << dim
+             << ", where the input has " << input.getDimSize(dim);
+  return success();
+}
+
+LogicalResult GatherElementsOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  auto indices = cast<RankedTensorType>(getIndices().getType());
+  auto output = cast<RankedTensorType>(getOutput().getType());
+  if (failed(verifyElementIndices(*this, input, indices, getAxis())))
+    return failure();
+  if (failed(verifyCompatibleShape(indices.getShape(), output.getShape())))
+    return emitOpError("has result type ")
+           << output << ", but gathers ["
+           << llvm::interleaved(indices.getShape()) << "]";
+  return success();
+}
+
+/// A scatter's result is like its input, and so are the updates' elements.
+static LogicalResult verifyScatter(Operation *op, RankedTensorType input,
+                                   RankedTensorType updates,
+                                   RankedTensorType output,
+                                   ArrayRef<int64_t> sizes) {
+  if (updates.getElementType() != input.getElementType() ||
+      failed(verifyCompatibleShape(updates.getShape(), sizes)))
+    return op->emitOpError("has updates ")
+           << updates << ", but needs [" << llvm::interleaved(sizes) << "] of "
+           << input.getElementType();
+  if (output.getElementType() != input.getElementType() ||
+      failed(verifyCompatibleShape(input.getShape(), output.getShape())))
+    return op->emitOpError("has result type ")
+           << output << ", but its input is " << input;
+  return success();
+}
+
+LogicalResult ScatterElementsOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  auto indices = cast<RankedTensorType>(getIndices().getType());
+  if (failed(verifyElementIndices(*this, input, indices, getAxis())))
+    return failure();
+  return verifyScatter(
+      *this, input, cast<RankedTensorType>(getUpdates().getType()),
+      cast<RankedTensorType>(getOutput().getType()), indices.getShape());
+}
+
+LogicalResult ScatterNDOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  auto indices = cast<RankedTensorType>(getIndices().getType());
+  int64_t tuple = indices.getRank() ? indices.getShape().back() : 0;
+  if (ShapedType::isDynamic(tuple) || tuple < 1 || tuple > input.getRank())
+    return emitOpError("has index tuples of ")
+           << tuple << " for an input of rank " << input.getRank();
+  SmallVector<int64_t> sizes(indices.getShape().drop_back());
+  llvm::append_range(sizes, input.getShape().drop_front(tuple));
+  return verifyScatter(*this, input,
+                       cast<RankedTensorType>(getUpdates().getType()),
+                       cast<RankedTensorType>(getOutput().getType()), sizes);
 }

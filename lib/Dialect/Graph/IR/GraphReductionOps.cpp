@@ -42,6 +42,33 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
+LogicalResult CumulativeSumOp::verify() {
+  if (failed(verifySameShape(*this, getInput(), getOutput())))
+    return failure();
+  return verifyAxis(*this, getAxis(),
+                    cast<RankedTensorType>(getInput().getType()).getRank());
+}
+
+LogicalResult TopKOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  auto indices = cast<RankedTensorType>(getIndices().getType());
+  if (failed(verifyAxis(*this, getAxis(), input.getRank())))
+    return failure();
+  SmallVector<int64_t> sizes(input.getShape());
+  int64_t &size = sizes[getAxis()];
+  int64_t k = getConstantIntValue(getK()).value_or(ShapedType::kDynamic);
+  if (!ShapedType::isDynamic(k) &&
+      (k < 0 || (!ShapedType::isDynamic(size) && k > size)))
+    return emitOpError("asks for ") << k << " of " << size << " elements";
+  size = k;
+  if (!indices.getElementType().isInteger(64) ||
+      failed(verifyCompatibleShape(sizes, indices.getShape())))
+    return emitOpError("has result type ")
+           << indices << ", but finds [" << llvm::interleaved(sizes)
+           << "] of i64";
+  return success();
+}
+
 LogicalResult SoftmaxOp::verify() {
   if (failed(verifySameShape(*this, getInput(), getOutput())))
     return failure();

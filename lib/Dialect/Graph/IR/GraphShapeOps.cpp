@@ -6,6 +6,8 @@
 using namespace mlir;
 using namespace tenon::graph;
 
+#include "tenon/Dialect/Graph/IR/GraphShapeEnums.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "tenon/Dialect/Graph/IR/GraphShapeOps.cpp.inc"
 
@@ -145,6 +147,23 @@ LogicalResult SliceOp::verify() {
            << getSteps().size() << " and " << output.getRank();
   if (llvm::is_contained(getSteps(), 0))
     return emitOpError("has a step of 0");
+  return success();
+}
+
+LogicalResult PadOp::verify() {
+  RankedTensorType input = tensorType(getInput()),
+                   output = tensorType(getOutput());
+  size_t rank = input.getRank();
+  if (getStaticLows().size() != rank || getStaticHighs().size() != rank ||
+      static_cast<size_t>(output.getRank()) != rank)
+    return emitOpError("needs a low and a high for each of ")
+           << rank << " dimensions";
+  if (static_cast<bool>(getValue()) != (getKind() == PadKind::Constant))
+    return emitOpError("needs a value exactly when its kind is constant");
+  if (getValue() &&
+      getValue().getType() != RankedTensorType::get({}, input.getElementType()))
+    return emitOpError("has value of type ")
+           << getValue().getType() << " for an input of type " << input;
   return success();
 }
 

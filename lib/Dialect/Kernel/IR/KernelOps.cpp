@@ -108,6 +108,31 @@ LogicalResult AttentionOp::verify() {
   return success();
 }
 
+LogicalResult LinesOp::verify() {
+  int64_t rank = cast<RankedTensorType>(getOutput().getType()).getRank();
+  if (getAxis() < 0 || getAxis() >= rank)
+    return emitOpError("has axis ")
+           << getAxis() << " for a tensor of rank " << rank;
+  return success();
+}
+
+LogicalResult LinesOp::verifyRegions() {
+  auto type = cast<RankedTensorType>(getOutput().getType());
+  auto line =
+      RankedTensorType::get(type.getDimSize(getAxis()), type.getElementType());
+  SmallVector<Type> wanted(type.getRank() - 1, IndexType::get(getContext()));
+  wanted.push_back(line);
+  Block &block = getBody().front();
+  if (block.getArgumentTypes() != TypeRange(wanted))
+    return emitOpError("has block arguments (")
+           << block.getArgumentTypes() << "), but its lines need ("
+           << TypeRange(wanted) << ")";
+  auto yield = dyn_cast<YieldOp>(block.back());
+  if (!yield || yield.getOperandTypes() != TypeRange(line))
+    return emitOpError("must end in a kernel.yield of (") << line << ")";
+  return success();
+}
+
 /// region(x) { yield x }  ->  x
 LogicalResult RegionOp::canonicalize(RegionOp op, PatternRewriter &rewriter) {
   if (op.getSchedule() || op->getNumResults() != 1)

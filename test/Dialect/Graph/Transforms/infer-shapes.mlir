@@ -66,3 +66,18 @@ func.func @branch(%c: tensor<i1>, %x: tensor<4xf32>) -> (tensor<?xf32>, tensor<?
   }
   return %0#0, %0#1 : tensor<?xf32>, tensor<?xf32>
 }
+
+// Pads add up; indices and what they find have the sizes asked for.
+// CHECK-LABEL: func.func @indexing
+// CHECK:         graph.pad {{.*}} -> tensor<?x11xf32>
+// CHECK:         %[[TOP:.*]] = graph.top_k {{.*}} -> tensor<?x3xi64>
+// CHECK:         graph.gather_elements {{.*}} -> tensor<?x3xf32>
+// CHECK:         graph.scatter_elements {{.*}} -> tensor<?x11xf32>
+func.func @indexing(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x?xf32> {
+  %k = arith.constant 3 : index
+  %0 = graph.pad edge %x low [0, 1] high [0, 2] : (tensor<?x8xf32>) -> tensor<?x?xf32>
+  %1 = graph.top_k %0 k %k axis 1 : tensor<?x?xf32> -> tensor<?x?xi64>
+  %2 = graph.gather_elements %0, %1 axis 1 : tensor<?x?xf32>, tensor<?x?xi64> -> tensor<?x?xf32>
+  %3 = graph.scatter_elements add %0, %1, %2 axis 1 : tensor<?x?xf32>, tensor<?x?xi64>, tensor<?x?xf32> -> tensor<?x?xf32>
+  return %3 : tensor<?x?xf32>
+}

@@ -77,3 +77,32 @@ func.func @depends_on_data(%x: tensor<?xf32>, %n: index) -> tensor<?xf32> {
   }
   return %0 : tensor<?xf32>
 }
+
+// What computes a line counts once for each element of the result.
+// CHECK-LABEL: func.func @lines
+// CHECK:         kernel.region "sums"
+// CHECK-SAME:    tenon.flops = "4*n"
+// CHECK-SAME:    tenon.read_bytes = "16*n"
+// CHECK-SAME:    tenon.written_bytes = "16*n"
+func.func @lines(%x: tensor<?x4xf32> {tenon.dims = ["n", 4]}) -> tensor<?x4xf32> {
+  %n = kernel.symbol "n" range 0 to 512
+  %0 = kernel.region "sums" inputs(%x : tensor<?x4xf32>) indices(%n) sizes(%n) -> tensor<?x4xf32> {
+  ^bb0(%a: tensor<?x4xf32>, %k: index):
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %zero = arith.constant 0.0 : f32
+    %e = tensor.empty(%k) : tensor<?x4xf32>
+    %1 = kernel.lines %e axis 0 : tensor<?x4xf32> {
+    ^bb0(%column: index, %line: tensor<?xf32>):
+      %2:2 = scf.for %i = %c0 to %k step %c1 iter_args(%l = %line, %s = %zero) -> (tensor<?xf32>, f32) {
+        %3 = tensor.extract %a[%i, %column] : tensor<?x4xf32>
+        %4 = arith.addf %s, %3 : f32
+        %5 = tensor.insert %4 into %l[%i] : tensor<?xf32>
+        scf.yield %5, %4 : tensor<?xf32>, f32
+      }
+      kernel.yield %2#0 : tensor<?xf32>
+    }
+    kernel.yield %1 : tensor<?x4xf32>
+  }
+  return %0 : tensor<?x4xf32>
+}

@@ -112,7 +112,7 @@ func.func @attention(%q: tensor<1x2x3x40xf32>, %k: tensor<1x2x5x40xf32>, %v: ten
 // -----
 
 func.func @two_anchors(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
-  // expected-error@+1 {{is taken by none of the kernel families tensor-contract, thread-contract, warp-attention, warp-row, thread-loops}}
+  // expected-error@+1 {{is taken by none of the kernel families tensor-contract, thread-contract, warp-attention, warp-row, thread-lines, thread-loops}}
   %0 = kernel.region "softmax_twice" inputs(%x : tensor<4x9xf32>) indices() sizes() -> tensor<4x9xf32> {
   ^bb0(%a: tensor<4x9xf32>):
     %1 = kernel.softmax %a : tensor<4x9xf32> -> tensor<4x9xf32>
@@ -132,4 +132,33 @@ func.func @half(%x: tensor<4x9xf16>) -> tensor<4x9xf16> {
     kernel.yield %1 : tensor<4x9xf16>
   }
   return %0 : tensor<4x9xf16>
+}
+
+// -----
+
+// A thread for each line.
+// CHECK-LABEL: func @lines
+// CHECK:         kernel.region "ones" {{.*}} schedule <"thread-lines", tile = [128], vector = 128>
+// CHECK:           gpu.thread_id x
+// CHECK:           scf.if
+// CHECK:             scf.for
+// CHECK:               memref.store
+func.func @lines(%n: index) -> tensor<?x4xf32> {
+  %0 = kernel.region "ones" inputs() indices(%n) sizes(%n) -> tensor<?x4xf32> {
+  ^bb0(%k: index):
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %one = arith.constant 1.0 : f32
+    %e = tensor.empty(%k) : tensor<?x4xf32>
+    %1 = kernel.lines %e axis 0 : tensor<?x4xf32> {
+    ^bb0(%column: index, %line: tensor<?xf32>):
+      %2 = scf.for %i = %c0 to %k step %c1 iter_args(%l = %line) -> (tensor<?xf32>) {
+        %3 = tensor.insert %one into %l[%i] : tensor<?xf32>
+        scf.yield %3 : tensor<?xf32>
+      }
+      kernel.yield %2 : tensor<?xf32>
+    }
+    kernel.yield %1 : tensor<?x4xf32>
+  }
+  return %0 : tensor<?x4xf32>
 }

@@ -40,7 +40,7 @@ func.func @softmax(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
 // -----
 
 func.func @two_anchors(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
-  // expected-error@+1 {{is taken by none of the kernel families contract, attention, row, loops}}
+  // expected-error@+1 {{is taken by none of the kernel families contract, attention, row, lines, loops}}
   %0 = kernel.region "softmax_twice" inputs(%x : tensor<4x9xf32>) indices() sizes() -> tensor<4x9xf32> {
   ^bb0(%a: tensor<4x9xf32>):
     %1 = kernel.softmax %a : tensor<4x9xf32> -> tensor<4x9xf32>
@@ -198,14 +198,78 @@ func.func @half_product(%x: tensor<?x64xf16>, %w: tensor<2x64x32xf16>, %n: index
 
 // -----
 
+// Lines side by side go through a loop together, which carries none of them:
+// they are written in place.
+// CHECK-LABEL: func @lines
+// CHECK:         kernel.region "ones" {{.*}} grid(%{{.*}}) schedule <"lines", tile = [512], vector = 1>
+// CHECK:         ^bb0(%[[OUT:.*]]: memref<?x4xf32>, %{{.*}}: index, %[[BEGIN:.*]]: index, %[[END:.*]]: index):
+// CHECK:           scf.for %{{.*}} = %[[BEGIN]] to %[[END]]
+// CHECK:             scf.for %[[I:.*]] = %{{.*}} to %{{.*}} step %{{.*}} {
+// CHECK:               scf.for %[[LINE:.*]] = %{{.*}} to %{{.*}} step %{{.*}} {
+// CHECK:                 memref.store %{{.*}}, %[[OUT]][%[[I]], %[[LINE]]]
+func.func @lines(%n: index) -> tensor<?x4xf32> {
+  %0 = kernel.region "ones" inputs() indices(%n) sizes(%n) -> tensor<?x4xf32> {
+  ^bb0(%k: index):
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %one = arith.constant 1.0 : f32
+    %e = tensor.empty(%k) : tensor<?x4xf32>
+    %1 = kernel.lines %e axis 0 : tensor<?x4xf32> {
+    ^bb0(%column: index, %line: tensor<?xf32>):
+      %2 = scf.for %i = %c0 to %k step %c1 iter_args(%l = %line) -> (tensor<?xf32>) {
+        %3 = tensor.insert %one into %l[%i] : tensor<?xf32>
+        scf.yield %3 : tensor<?xf32>
+      }
+      kernel.yield %2 : tensor<?xf32>
+    }
+    kernel.yield %1 : tensor<?x4xf32>
+  }
+  return %0 : tensor<?x4xf32>
+}
+
+// -----
+
 func.func @half_sums(%x: tensor<?x64xbf16>, %w: tensor<64x8xbf16>, %n: index) -> tensor<?x8xbf16> {
   %0 = kernel.region "product" inputs(%x, %w : tensor<?x64xbf16>, tensor<64x8xbf16>) indices() sizes(%n) -> tensor<?x8xbf16> {
   ^bb0(%a: tensor<?x64xbf16>, %b: tensor<64x8xbf16>):
-    // expected-error@+1 {{operands and result must have one element type, or the result f32}}
+    // expected-error@+1 {{multiplies 'tensor<?x64xbf16>' into 'bf16', but operands and result must have one element type, or the result f32}}
     %1 = kernel.contract %a, %b : tensor<?x64xbf16>, tensor<64x8xbf16> -> tensor<?x8xbf16>
     kernel.yield %1 : tensor<?x8xbf16>
   }
   return %0 : tensor<?x8xbf16>
+}
+
+// -----
+
+// A loop that carries a sum is run for one line after another.
+// CHECK-LABEL: func @sums
+// CHECK:         kernel.region "sums" {{.*}} schedule <"lines", tile = [1], vector = 1>
+// CHECK:           scf.for %[[LINE:.*]] = %{{.*}} to %{{.*}} step %{{.*}} {
+// CHECK:             scf.for %[[I:.*]] = %{{.*}} iter_args(%[[SUM:.*]] = %{{.*}}) -> (f32) {
+// CHECK:               %[[NEXT:.*]] = arith.addf %[[SUM]]
+// CHECK:               memref.store %[[NEXT]], %{{.*}}[%[[I]], %[[LINE]]]
+// CHECK:               scf.yield %[[NEXT]] : f32
+func.func @sums(%x: tensor<8x4xf32>) -> tensor<8x4xf32> {
+  %0 = kernel.region "sums" inputs(%x : tensor<8x4xf32>) indices() sizes() -> tensor<8x4xf32> {
+  ^bb0(%a: tensor<8x4xf32>):
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c8 = arith.constant 8 : index
+    %zero = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<8x4xf32>
+    %1 = kernel.lines %e axis 0 : tensor<8x4xf32> {
+    ^bb0(%column: index, %line: tensor<8xf32>):
+      %2:2 = scf.for %i = %c0 to %c8 step %c1 iter_args(%l = %line, %s = %zero) -> (tensor<8xf32>, f32) {
+        %3 = tensor.extract %a[%i, %column] : tensor<8x4xf32>
+        %4 = arith.addf %s, %3 : f32
+        %5 = tensor.insert %4 into %l[%i] : tensor<8xf32>
+        scf.yield %5, %4 : tensor<8xf32>, f32
+      }
+      kernel.yield %2#0 : tensor<8xf32>
+    }
+    kernel.yield %1 : tensor<8x4xf32>
+  }
+  return %0 : tensor<8x4xf32>
 }
 
 // -----
@@ -223,4 +287,25 @@ func.func @half_softmax(%x: tensor<4x9xbf16>) -> tensor<4x9xbf16> {
     kernel.yield %1 : tensor<4x9xbf16>
   }
   return %0 : tensor<4x9xbf16>
+}
+
+// -----
+
+func.func @line_with_a_branch(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{is taken by none of the kernel families}}
+  %0 = kernel.region "r" inputs(%x : tensor<4xf32>) indices() sizes() -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>):
+    %no = arith.constant false
+    %1 = kernel.lines %a axis 0 : tensor<4xf32> {
+    ^bb0(%line: tensor<4xf32>):
+      %2 = scf.if %no -> (tensor<4xf32>) {
+        scf.yield %line : tensor<4xf32>
+      } else {
+        scf.yield %line : tensor<4xf32>
+      }
+      kernel.yield %2 : tensor<4xf32>
+    }
+    kernel.yield %1 : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
 }

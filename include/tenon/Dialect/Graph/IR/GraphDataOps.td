@@ -1,7 +1,9 @@
-// Where values come from: constants, weights in files, look-ups by index.
+// Where values come from and go to by index: constants, weights in files,
+// look-ups, and writes.
 #ifndef TENON_DIALECT_GRAPH_IR_GRAPHDATAOPS_TD
 #define TENON_DIALECT_GRAPH_IR_GRAPHDATAOPS_TD
 
+include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpAsmInterface.td"
 include "tenon/Dialect/Graph/IR/GraphDialect.td"
 
@@ -76,6 +78,83 @@ def Graph_GatherNDOp : Graph_Op<"gather_nd", [Pure]> {
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
     $input `,` $indices `batch_dims` $batch_dims attr-dict `:` type($input) `,` type($indices) `->` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_GatherElementsOp : Graph_Op<"gather_elements", [Pure]> {
+  let summary = "Single elements of the input along one axis, by index (ONNX GatherElements)";
+  let description = [{
+    The result has the sizes of `indices`. Each of its elements is the input's at
+    the same place, but for the coordinate along `axis`, which is the index; a
+    negative one counts from the end. No other size may be above the input's.
+
+    Example:
+
+    ```mlir
+    %0 = graph.gather_elements %x, %i axis 1 : tensor<?x8xf32>, tensor<?x2xi64> -> tensor<?x2xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$indices, Graph_I64Attr:$axis);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $input `,` $indices `axis` $axis attr-dict `:` type($input) `,` type($indices) `->` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_ScatterKind : I32EnumAttr<"ScatterKind", "what an update does to the element", [
+    I32EnumAttrCase<"Replace", 0, "replace">, I32EnumAttrCase<"Add", 1, "add">,
+    I32EnumAttrCase<"Mul", 2, "mul">, I32EnumAttrCase<"Max", 3, "max">,
+    I32EnumAttrCase<"Min", 4, "min">]> {
+  let cppNamespace = "::tenon::graph";
+}
+
+def Graph_ScatterElementsOp : Graph_Op<"scatter_elements", [Pure]> {
+  let summary = "The input with single elements updated, by index (ONNX ScatterElements)";
+  let description = [{
+    `updates` has the sizes of `indices`. Each update goes to its own place in
+    the input, but for the coordinate along `axis`, which is the index; a
+    negative one counts from the end. No other size may be above the input's. Of
+    updates to one element each finds what those before it, in order along
+    `axis`, have left.
+
+    Example:
+
+    ```mlir
+    %0 = graph.scatter_elements add %x, %i, %u axis 1 : tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32> -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins Graph_ScatterKind:$kind, AnyRankedTensor:$input, AnyRankedTensor:$indices,
+                       AnyRankedTensor:$updates, Graph_I64Attr:$axis);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $kind $input `,` $indices `,` $updates `axis` $axis attr-dict
+    `:` type($input) `,` type($indices) `,` type($updates) `->` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_ScatterNDOp : Graph_Op<"scatter_nd", [Pure]> {
+  let summary = "The input with slices updated, by index tuples (ONNX ScatterND)";
+  let description = [{
+    The last dimension of `indices` is a tuple that addresses the first
+    dimensions of the input; `updates` has the other sizes of `indices`, then
+    those that the tuple leaves. Of updates to one slice each finds what those
+    before it, in row-major order, have left.
+
+    Example:
+
+    ```mlir
+    %0 = graph.scatter_nd replace %x, %i, %u : tensor<?x8xf32>, tensor<?x1xi64>, tensor<?x8xf32> -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins Graph_ScatterKind:$kind, AnyRankedTensor:$input, AnyRankedTensor:$indices,
+                       AnyRankedTensor:$updates);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $kind $input `,` $indices `,` $updates attr-dict
+    `:` type($input) `,` type($indices) `,` type($updates) `->` type($output)
   }];
   let hasVerifier = 1;
 }

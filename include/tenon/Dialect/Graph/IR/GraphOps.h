@@ -12,8 +12,10 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 
+#include "tenon/Dialect/Graph/IR/GraphDataEnums.h.inc"
 #include "tenon/Dialect/Graph/IR/GraphOpsDialect.h.inc"
 #include "tenon/Dialect/Graph/IR/GraphReductionEnums.h.inc"
+#include "tenon/Dialect/Graph/IR/GraphShapeEnums.h.inc"
 
 #define GET_OP_CLASSES
 #include "tenon/Dialect/Graph/IR/GraphContractionOps.h.inc"

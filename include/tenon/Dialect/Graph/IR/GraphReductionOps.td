@@ -29,6 +29,55 @@ def Graph_ReduceOp : Graph_Op<"reduce", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Graph_CumulativeSumOp : Graph_Op<"cumulative_sum", [Pure]> {
+  let summary = "Sums of the elements along one dimension up to each (ONNX CumSum)";
+  let description = [{
+    Each element becomes the sum of those before it and, unless `exclusive`,
+    itself, added in their order; with `reverse` it is those behind it, from the
+    last on.
+
+    Example:
+
+    ```mlir
+    %0 = graph.cumulative_sum %x axis 1 : tensor<?x?xi64> -> tensor<?x?xi64>
+    %1 = graph.cumulative_sum exclusive reverse %x axis 1 : tensor<?x?xi64> -> tensor<?x?xi64>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Graph_I64Attr:$axis, UnitAttr:$exclusive, UnitAttr:$reverse);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    (`exclusive` $exclusive^)? (`reverse` $reverse^)? $input `axis` $axis attr-dict `:` type($input) `->` type($output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_TopKOp : Graph_Op<"top_k", [Pure]> {
+  let summary = "Where the largest elements along one dimension are (ONNX TopK, ArgMax)";
+  let description = [{
+    The result's sizes are the input's with that of `axis` replaced by `k`, which
+    must not be larger. It holds the indices along `axis` of the largest
+    elements, with `smallest` of the smallest, the first of them first. Equal
+    elements are in the order of their indices, with `prefer_last` the other way.
+    A NaN is larger than any number.
+
+    Example:
+
+    ```mlir
+    %0 = graph.top_k %x k %k axis 1 : tensor<?x128xf32> -> tensor<?x?xi64>
+    %1 = graph.top_k smallest prefer_last %x k %one axis 1 : tensor<?x128xf32> -> tensor<?x1xi64>
+    ```
+  }];
+  // The tensor comes last: whether it is unsigned is what the op remembers.
+  let arguments = (ins Index:$k, AnyRankedTensor:$input, Graph_I64Attr:$axis,
+                       UnitAttr:$smallest, UnitAttr:$prefer_last);
+  let results = (outs AnyRankedTensor:$indices);
+  let assemblyFormat = [{
+    (`smallest` $smallest^)? (`prefer_last` $prefer_last^)? $input `k` $k `axis` $axis attr-dict
+    `:` type($input) `->` type($indices)
+  }];
+  let hasVerifier = 1;
+}
+
 def Graph_SoftmaxOp : Graph_Op<"softmax", [Pure]> {
   let summary = "exp(x - max) / sum(exp(x - max)) along one dimension";
   let description = [{

@@ -2,6 +2,7 @@
 #ifndef TENON_DIALECT_GRAPH_IR_GRAPHSHAPEOPS_TD
 #define TENON_DIALECT_GRAPH_IR_GRAPHSHAPEOPS_TD
 
+include "mlir/IR/EnumAttr.td"
 include "tenon/Dialect/Graph/IR/GraphDialect.td"
 
 def Graph_SymbolOp : Graph_Op<"symbol", [Pure]> {
@@ -224,6 +225,50 @@ def Graph_SliceOp : Graph_Op<"slice", [Pure, AttrSizedOperandSegments]> {
     ::llvm::SmallVector<::mlir::OpFoldResult> getMixedEnds() {
       ::mlir::Builder builder(getContext());
       return ::mlir::getMixedValues(getStaticEnds(), getEnds(), builder);
+    }
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_PadKind : I32EnumAttr<"PadKind", "what stands around a padded tensor", [
+    I32EnumAttrCase<"Constant", 0, "constant">, I32EnumAttrCase<"Reflect", 1, "reflect">,
+    I32EnumAttrCase<"Edge", 2, "edge">, I32EnumAttrCase<"Wrap", 3, "wrap">]> {
+  let cppNamespace = "::tenon::graph";
+}
+
+def Graph_PadOp : Graph_Op<"pad", [Pure, AttrSizedOperandSegments]> {
+  let summary = "A tensor with elements added around it, or taken off (ONNX Pad)";
+  let description = [{
+    `low` and `high` say for each dimension how many elements come before and
+    behind the input's; negative ones are taken off. Those that come are
+    `value`, of rank 0, or with another kind than `constant` the input's as it
+    goes on: mirrored at its first and last element (`reflect`), these elements
+    again (`edge`) or from its other end (`wrap`).
+
+    Example:
+
+    ```mlir
+    %0 = graph.pad constant %x value %v low [0, 1] high [%n, -1] : (tensor<?x8xf32>, tensor<f32>, index) -> tensor<?x8xf32>
+    %1 = graph.pad reflect %x low [0, 2] high [0, 2] : (tensor<?x8xf32>) -> tensor<?x12xf32>
+    ```
+  }];
+  let arguments = (ins Graph_PadKind:$kind, AnyRankedTensor:$input, Optional<AnyRankedTensor>:$value,
+                       Variadic<Index>:$lows, DenseI64ArrayAttr:$static_lows,
+                       Variadic<Index>:$highs, DenseI64ArrayAttr:$static_highs);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $kind $input (`value` $value^)? `low` custom<DynamicIndexList>($lows, $static_lows)
+    `high` custom<DynamicIndexList>($highs, $static_highs) attr-dict
+    `:` functional-type(operands, $output)
+  }];
+  let extraClassDeclaration = [{
+    ::llvm::SmallVector<::mlir::OpFoldResult> getMixedLows() {
+      ::mlir::Builder builder(getContext());
+      return ::mlir::getMixedValues(getStaticLows(), getLows(), builder);
+    }
+    ::llvm::SmallVector<::mlir::OpFoldResult> getMixedHighs() {
+      ::mlir::Builder builder(getContext());
+      return ::mlir::getMixedValues(getStaticHighs(), getHighs(), builder);
     }
   }];
   let hasVerifier = 1;

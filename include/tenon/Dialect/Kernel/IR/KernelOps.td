@@ -175,8 +175,8 @@ def Kernel_RegionOp : Kernel_Op<"region", [
 }
 
 def Kernel_YieldOp : Kernel_Op<"yield", [
-    Pure, ReturnLike, Terminator, HasParent<"RegionOp">]> {
-  let summary = "Ends the body of a region; with its results before schedule";
+    Pure, ReturnLike, Terminator, ParentOneOf<["RegionOp", "LinesOp"]>]> {
+  let summary = "Ends the body of a region, with its results before schedule, or of lines";
   let arguments = (ins Variadic<AnyRankedTensor>:$values);
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
@@ -263,6 +263,47 @@ def Kernel_NormOp : Kernel_Op<"norm", [Pure, AttrSizedOperandSegments]> {
     (`rms` $rms^)? $input (`scale` $scale^)? (`bias` $bias^)? `epsilon` $epsilon attr-dict
     `:` functional-type(operands, $output)
   }];
+}
+
+def Kernel_LinesOp : Kernel_Op<"lines", [
+    RecursiveMemoryEffects, SingleBlock, AllTypesMatch<["init", "output"]>]> {
+  let summary = "Anchor: each line along one dimension is computed in order, by itself";
+  let description = [{
+    `init` gives the sizes of the result. The body computes one line of it: its
+    arguments are the coordinates of the line, one for each dimension but `axis`,
+    and the line, a tensor of rank one that holds nothing yet; it yields the line
+    when it is complete. It reads whatever is around it with `tensor.extract`,
+    writes the line with `tensor.insert` and loops with `scf.for`. There is one
+    line, whose latest form alone is used, so that it is written in place.
+
+    Example: sums of all elements up to here.
+
+    ```mlir
+    func.func @sums(%x: tensor<?x?xf32>, %rows: index, %columns: index) -> tensor<?x?xf32> {
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %zero = arith.constant 0.0 : f32
+      %empty = tensor.empty(%rows, %columns) : tensor<?x?xf32>
+      %0 = kernel.lines %empty axis 1 : tensor<?x?xf32> {
+      ^bb0(%row: index, %line: tensor<?xf32>):
+        %1:2 = scf.for %i = %c0 to %columns step %c1 iter_args(%l = %line, %sum = %zero) -> (tensor<?xf32>, f32) {
+          %element = tensor.extract %x[%row, %i] : tensor<?x?xf32>
+          %next = arith.addf %sum, %element : f32
+          %longer = tensor.insert %next into %l[%i] : tensor<?xf32>
+          scf.yield %longer, %next : tensor<?xf32>, f32
+        }
+        kernel.yield %1#0 : tensor<?xf32>
+      }
+      return %0 : tensor<?x?xf32>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$init, Kernel_I64Attr:$axis);
+  let results = (outs AnyRankedTensor:$output);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$init `axis` $axis attr-dict `:` type($output) $body";
+  let hasRegionVerifier = 1;
+  let hasVerifier = 1;
 }
 
 #endif // TENON_DIALECT_KERNEL_IR_KERNELOPS_TD
