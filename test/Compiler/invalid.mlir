@@ -2,8 +2,8 @@
 // RUN: split-file %s %t
 // RUN: not tenon compile %t/phaseless.mlir -o %t/x.so 2>&1 | FileCheck %s --check-prefix=PHASELESS
 // RUN: not tenon compile %t/unknown.mlir -o %t/x.so 2>&1 | FileCheck %s --check-prefix=UNKNOWN
-// RUN: not tenon compile %t/half.mlir -o %t/x.so 2>&1 | FileCheck %s --check-prefix=HALF
-// RUN: not tenon compile %t/half.mlir -o %t/x.mlir --stop-after=import --dump-phases=/dev/null/dump 2>&1 | FileCheck %s --check-prefix=DUMP
+// RUN: not tenon compile %t/double.mlir -o %t/x.so 2>&1 | FileCheck %s --check-prefix=DOUBLE
+// RUN: not tenon compile %t/single.mlir -o %t/x.mlir --stop-after=simplify --dump-phases=/dev/null/dump 2>&1 | FileCheck %s --check-prefix=DUMP
 
 //--- phaseless.mlir
 // PHASELESS: error: {{.*}}phaseless.mlir:2: has no attribute 'tenon.phase' that names the phase which wrote it
@@ -15,12 +15,20 @@ module {
 module attributes {tenon.phase = "none"} {
 }
 
-//--- half.mlir
-// HALF: error: {{.*}}half.mlir:5: computes in 'f16', but only f32 has kernels today
+//--- double.mlir
+// DOUBLE: error: {{.*}}double.mlir:4: computes in f64, which can only be cast and moved
+module attributes {tenon.phase = "import"} {
+  func.func @main(%x: tensor<4xf64> {tenon.name = "x", tenon.dims = [4]}) -> (tensor<4xf64> {tenon.name = "y"}) {
+    %0 = graph.neg %x : tensor<4xf64> -> tensor<4xf64>
+    return %0 : tensor<4xf64>
+  }
+}
+
+//--- single.mlir
 // DUMP: error: cannot create /dev/null/dump: Not a directory
 module attributes {tenon.phase = "import"} {
-  func.func @main(%x: tensor<4xf16> {tenon.name = "x", tenon.dims = [4]}) -> (tensor<4xf16> {tenon.name = "y"}) {
-    %0 = graph.neg %x : tensor<4xf16> -> tensor<4xf16>
-    return %0 : tensor<4xf16>
+  func.func @main(%x: tensor<4xf32> {tenon.name = "x", tenon.dims = [4]}) -> (tensor<4xf32> {tenon.name = "y"}) {
+    %0 = graph.neg %x : tensor<4xf32> -> tensor<4xf32>
+    return %0 : tensor<4xf32>
   }
 }

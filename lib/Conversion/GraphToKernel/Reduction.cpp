@@ -111,8 +111,8 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
         RankedTensorType sumType = type.clone(element);
         ArrayRef<Value> dims = ArrayRef(scalars.indices).take_front(dynamic);
         Value empty = tensor::EmptyOp::create(b, loc, sumType, dims);
-        Value first =
-            arith::ConstantOp::create(b, loc, neutral(b, kind, element, isUnsigned));
+        Value first = arith::ConstantOp::create(
+            b, loc, neutral(b, kind, element, isUnsigned));
         Value init = linalg::FillOp::create(b, loc, first, empty).getResult(0);
         SmallVector<AffineMap> maps = {b.getMultiDimIdentityMap(rank), outMap};
         Value result =
@@ -120,10 +120,10 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
                 b, loc, TypeRange{sumType}, ValueRange{scalars.tensors[0]},
                 ValueRange{init}, maps, iterators,
                 [&](OpBuilder &inner, Location, ValueRange x) {
-                  linalg::YieldOp::create(
-                      inner, loc,
-                      combine(inner, loc, kind, isUnsigned,
-                              widen(inner, loc, x[0]), x[1]));
+                  linalg::YieldOp::create(inner, loc,
+                                          combine(inner, loc, kind, isUnsigned,
+                                                  widen(inner, loc, x[0]),
+                                                  x[1]));
                 })
                 .getResult(0);
         if (!isMean && sumType == type)
@@ -139,9 +139,8 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
                    [&](OpBuilder &inner, Location, ValueRange x) {
                      Value value = x[0];
                      if (isMean)
-                       value =
-                           divide(inner, loc, value, scalars.indices.back(),
-                                  isUnsigned);
+                       value = divide(inner, loc, value, scalars.indices.back(),
+                                      isUnsigned);
                      linalg::YieldOp::create(
                          inner, loc,
                          narrow(inner, loc, value, type.getElementType()));

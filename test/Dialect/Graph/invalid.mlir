@@ -315,6 +315,8 @@ func.func @negated_bits_of_floats(%x: tensor<4xf32>) {
 func.func @mod_of_two_types(%x: tensor<4xi64>, %y: tensor<4xi32>) {
   // expected-error @+1 {{rhs has element type 'i32', but must have 'i64'}}
   %0 = graph.mod %x, %y : tensor<4xi64>, tensor<4xi32> -> tensor<4xi64>
+  return
+}
 
 // -----
 

@@ -298,10 +298,10 @@ func.func @main(%a: tensor<3x2xi64>, %b: tensor<2x3xi64>) {
 
 TEST(Contract, RefusesMixedTypes) {
   JitRegion jit(R"(
-func.func @main(%a: tensor<4x4xf32>, %b: tensor<4x4xf16>) {
-  %0 = kernel.region "r" inputs(%a, %b : tensor<4x4xf32>, tensor<4x4xf16>) indices() sizes() -> tensor<4x4xf32> {
-  ^bb0(%l: tensor<4x4xf32>, %r: tensor<4x4xf16>):
-    %p = kernel.contract %l, %r : tensor<4x4xf32>, tensor<4x4xf16> -> tensor<4x4xf32>
+func.func @main(%a: tensor<4x4xf32>, %b: tensor<4x4xf64>) {
+  %0 = kernel.region "r" inputs(%a, %b : tensor<4x4xf32>, tensor<4x4xf64>) indices() sizes() -> tensor<4x4xf32> {
+  ^bb0(%l: tensor<4x4xf32>, %r: tensor<4x4xf64>):
+    %p = kernel.contract %l, %r : tensor<4x4xf32>, tensor<4x4xf64> -> tensor<4x4xf32>
     kernel.yield %p : tensor<4x4xf32>
   }
   return

@@ -1,6 +1,7 @@
 // Verifiers of reductions and row operations.
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 using namespace tenon::graph;

@@ -232,7 +232,7 @@ func.func @lines(%n: index) -> tensor<?x4xf32> {
 func.func @half_sums(%x: tensor<?x64xbf16>, %w: tensor<64x8xbf16>, %n: index) -> tensor<?x8xbf16> {
   %0 = kernel.region "product" inputs(%x, %w : tensor<?x64xbf16>, tensor<64x8xbf16>) indices() sizes(%n) -> tensor<?x8xbf16> {
   ^bb0(%a: tensor<?x64xbf16>, %b: tensor<64x8xbf16>):
-    // expected-error@+1 {{multiplies 'tensor<?x64xbf16>' into 'bf16', but operands and result must have one element type, or the result f32}}
+    // expected-error@+1 {{multiplies 'tensor<?x64xbf16>' into 'tensor<?x8xbf16>', but operands and result must have one element type, or the result f32}}
     %1 = kernel.contract %a, %b : tensor<?x64xbf16>, tensor<64x8xbf16> -> tensor<?x8xbf16>
     kernel.yield %1 : tensor<?x8xbf16>
   }
