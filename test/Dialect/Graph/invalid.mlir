@@ -345,7 +345,7 @@ func.func @gather_elements_beyond(%x: tensor<4x8xf32>, %i: tensor<5x2xi64>) {
 // -----
 
 func.func @scatter_elements_updates(%x: tensor<4x8xf32>, %i: tensor<4x2xi64>, %u: tensor<4x3xf32>) {
-  // expected-error@+1 {{has updates 'tensor<4x3xf32>', but needs [4, 2] of 'f32'}}
+  // expected-error@+1 {{has updates 'tensor<4x3xf32>', but needs 'tensor<4x2xf32>'}}
   %0 = graph.scatter_elements add %x, %i, %u axis 1 : tensor<4x8xf32>, tensor<4x2xi64>, tensor<4x3xf32> -> tensor<4x8xf32>
   return
 }
@@ -378,7 +378,7 @@ func.func @cumulative_sum_axis(%x: tensor<4xf32>) {
 
 func.func @top_of_too_few(%x: tensor<4xf32>) {
   %k = arith.constant 5 : index
-  // expected-error@+1 {{asks for 5 of 4 elements}}
+  // expected-error@+1 {{asks for 5 elements of dimension 0 of 'tensor<4xf32>'}}
   %0 = graph.top_k %x k %k axis 0 : tensor<4xf32> -> tensor<5xi64>
   return
 }
@@ -387,7 +387,7 @@ func.func @top_of_too_few(%x: tensor<4xf32>) {
 
 func.func @top_k_type(%x: tensor<4xf32>) {
   %k = arith.constant 2 : index
-  // expected-error@+1 {{has result type 'tensor<2xf32>', but finds [2] of i64}}
+  // expected-error@+1 {{has result type 'tensor<2xf32>', but finds 'tensor<2xi64>'}}
   %0 = graph.top_k %x k %k axis 0 : tensor<4xf32> -> tensor<2xf32>
   return
 }

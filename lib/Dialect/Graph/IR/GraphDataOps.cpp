@@ -1,7 +1,6 @@
 // Verifiers and folders of constants, weights and look-ups.
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
-#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 using namespace tenon::graph;
@@ -78,8 +77,7 @@ LogicalResult GatherElementsOp::verify() {
     return failure();
   if (failed(verifyCompatibleShape(indices.getShape(), output.getShape())))
     return emitOpError("has result type ")
-           << output << ", but gathers ["
-           << llvm::interleaved(indices.getShape()) << "]";
+           << output << ", but gathers " << output.clone(indices.getShape());
   return success();
 }
 
@@ -91,8 +89,7 @@ static LogicalResult verifyScatter(Operation *op, RankedTensorType input,
   if (updates.getElementType() != input.getElementType() ||
       failed(verifyCompatibleShape(updates.getShape(), sizes)))
     return op->emitOpError("has updates ")
-           << updates << ", but needs [" << llvm::interleaved(sizes) << "] of "
-           << input.getElementType();
+           << updates << ", but needs " << input.clone(sizes);
   if (output.getElementType() != input.getElementType() ||
       failed(verifyCompatibleShape(input.getShape(), output.getShape())))
     return op->emitOpError("has result type ")

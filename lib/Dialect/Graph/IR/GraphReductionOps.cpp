@@ -1,7 +1,6 @@
 // Verifiers of reductions and row operations.
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
-#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 using namespace tenon::graph;
@@ -60,13 +59,14 @@ LogicalResult TopKOp::verify() {
   int64_t k = getConstantIntValue(getK()).value_or(ShapedType::kDynamic);
   if (!ShapedType::isDynamic(k) &&
       (k < 0 || (!ShapedType::isDynamic(size) && k > size)))
-    return emitOpError("asks for ") << k << " of " << size << " elements";
+    return emitOpError("asks for ")
+           << k << " elements of dimension " << getAxis() << " of " << input;
   size = k;
   if (!indices.getElementType().isInteger(64) ||
       failed(verifyCompatibleShape(sizes, indices.getShape())))
     return emitOpError("has result type ")
-           << indices << ", but finds [" << llvm::interleaved(sizes)
-           << "] of i64";
+           << indices << ", but finds "
+           << RankedTensorType::get(sizes, IntegerType::get(getContext(), 64));
   return success();
 }
 
