@@ -33,6 +33,7 @@ private:
   bool isFlat = false;            ///< the operands had rank 3
   OpFoldResult newKeys, pastKeys; ///< along the sequence
   float scale = 1;
+  int64_t stage = 0; ///< of the scores that are a result
   bool isCausal = false; ///< in the way of graph.attention
   Value mask; ///< all that hides or weighs keys but isCausal; or null
 };
@@ -42,6 +43,9 @@ LogicalResult Attention::readOperands() {
     return failure();
   Value operands[] = {ctx.getOperand(0), ctx.getOperand(1), ctx.getOperand(2)};
   isFlat = typeOf(operands[0]).getRank() == 3;
+  // Exporters write these beside operands of rank 4, too, which have them.
+  (void)ctx.getInt("q_num_heads", 0);
+  (void)ctx.getInt("kv_num_heads", 0);
   for (auto [i, operand] : llvm::enumerate(operands)) {
     if (typeOf(operand).getRank() == 3) {
       FailureOr<Value> split =
@@ -256,12 +260,6 @@ Value Attention::decompose() {
   shares = graph::WhereOp::create(ctx.builder, ctx.loc, type, isEmpty,
                                   makeScalar(0), shares);
   stages[3] = shares;
-  int64_t stage = ctx.getInt("qk_matmul_output_mode", 0);
-  if (stage < 0 || stage > 3) {
-    ctx.invalid() << "qk_matmul_output_mode must be from 0 to 3, but is "
-                  << stage;
-    return {};
-  }
   (void)ctx.setResult(stages[stage], 3);
   return ctx.matmul(shares, repeatHeads(value));
 }
@@ -285,6 +283,10 @@ Value Attention::fuse() {
 LogicalResult Attention::import() {
   // What is computed in f32 has at least the precision that this asks for.
   (void)ctx.getInt("softmax_precision", 0);
+  stage = ctx.getInt("qk_matmul_output_mode", 0);
+  if (stage < 0 || stage > 3)
+    return ctx.invalid() << "qk_matmul_output_mode must be from 0 to 3, but is "
+                         << stage;
   if (failed(readOperands()) || failed(readScale()) || failed(readMask()))
     return failure();
   bool isPlain = ctx.getFloat("softcap", 0) == 0 && !ctx.isResultUsed(3);

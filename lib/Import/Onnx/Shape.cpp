@@ -296,6 +296,10 @@ LogicalResult importSplit(ImportContext &ctx) {
   if (failed(axis))
     return failure();
   unsigned count = ctx.getNumResults();
+  int64_t wanted = ctx.getInt("num_outputs", count);
+  if (wanted != count)
+    return ctx.invalid() << "num_outputs is " << wanted << ", but there are "
+                         << count << " results";
   Sizes sizes;
   if (ctx.opset >= 13 && ctx.getOperand(1)) {
     FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1), 0);
