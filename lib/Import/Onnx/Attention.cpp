@@ -285,6 +285,10 @@ Value Attention::fuse() {
 LogicalResult Attention::import() {
   // What is computed in f32 has at least the precision that this asks for.
   (void)ctx.getInt("softmax_precision", 0);
+  // These say something of operands of rank 3, and of the last result, alone.
+  for (StringRef name :
+       {"q_num_heads", "kv_num_heads", "qk_matmul_output_mode"})
+    (void)ctx.getInt(name, 0);
   if (failed(readOperands()) || failed(readScale()) || failed(readMask()))
     return failure();
   bool isPlain = ctx.getFloat("softcap", 0) == 0 && !ctx.isResultUsed(3);

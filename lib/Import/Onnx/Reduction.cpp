@@ -474,6 +474,7 @@ LogicalResult importRotaryEmbedding(ImportContext &ctx) {
     sine = ctx.gather(sine, positions, 0);
   }
   bool flat = typeOf(input).getRank() == 3;
+  (void)ctx.getInt("num_heads", 0); // of rank 4 they are a size
   if (flat) {
     FailureOr<Value> split = ctx.splitHeads(input, "num_heads");
     if (failed(split))

@@ -296,6 +296,9 @@ LogicalResult importSplit(ImportContext &ctx) {
   if (failed(axis))
     return failure();
   unsigned count = ctx.getNumResults();
+  if (int64_t outputs = ctx.getInt("num_outputs", count); outputs != count)
+    return ctx.invalid() << "has num_outputs " << outputs << ", but " << count
+                         << " results";
   Sizes sizes;
   if (ctx.opset >= 13 && ctx.getOperand(1)) {
     FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1), 0);
