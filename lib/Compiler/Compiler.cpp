@@ -74,12 +74,15 @@ OwningOpRef<ModuleOp> readModule(MLIRContext *context, StringRef path) {
   return module;
 }
 
-/// Does the op only convert elements, or give them another place?
-bool keepsElements(Operation *op) {
+/// Does the op only convert elements, give them another place, or combine them
+/// one by one along lines?
+bool takesAnyElements(Operation *op) {
   return isa<graph::CastOp, graph::ConstantOp, graph::WeightOp,
              graph::ReshapeOp, graph::TransposeOp, graph::BroadcastOp,
-             graph::SliceOp, graph::ConcatOp, graph::GatherOp,
-             graph::GatherNDOp, graph::WhereOp, scf::IfOp, scf::WhileOp>(op);
+             graph::SliceOp, graph::ConcatOp, graph::PadOp, graph::GatherOp,
+             graph::GatherElementsOp, graph::GatherNDOp, graph::WhereOp,
+             graph::ScatterElementsOp, graph::ScatterNDOp,
+             graph::CumulativeSumOp, scf::IfOp, scf::WhileOp>(op);
 }
 
 /// Reports each op that computes in a type which has no kernels. True if there
@@ -95,7 +98,7 @@ bool hasOnlySupportedTypes(ModuleOp module, const Target &target) {
         op->emitError("computes in ") << element << ", which target "
                                       << target.name() << " has no kernels for";
         supported = false;
-      } else if (element.isF64() && !keepsElements(op)) {
+      } else if (element.isF64() && !takesAnyElements(op)) {
         op->emitError("computes in f64, which can only be cast and moved");
         supported = false;
       }

@@ -61,7 +61,7 @@ SHAPES = [(2, 3, 5), (1, 1, 1), (3, 1, 7), (1, 6, 2), (0, 3, 2), (2, 0, 3), (2, 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("exclusive, reverse", [(0, 0), (1, 0), (0, 1), (1, 1)])
-@pytest.mark.parametrize("kind", [np.float32, np.int64, np.int32])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.int32])
 def test_cumsum(tmp_path, axis, exclusive, reverse, kind):
     feeds = [{"x": (10 * floats(*shape)).astype(kind)} for shape in SHAPES]
     check(tmp_path, "CumSum", feeds, {"axis": np.int64(axis)}, 14, exclusive=exclusive, reverse=reverse)
@@ -93,6 +93,23 @@ def test_gather_elements(tmp_path, axis, count):
         feeds.append({"x": floats(*shape), "i": feeds[-1]["i"][:1, :1, :1]})
     # The evaluator takes no fewer lines.
     check(tmp_path, "GatherElements", feeds, opset=13, axis=axis, wanted=lambda x, i: picked(x, i, axis))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.uint8])
+def test_other_types(tmp_path, kind):
+    """What is compared or combined in f32, or without a sign."""
+    x = ints(0, 200, 3, 9).astype(kind)
+    if kind == np.float16:
+        check(tmp_path, "CumSum", [{"x": x}], {"axis": np.int64(1)}, 14,
+              wanted=lambda x: [np.cumsum(x.astype(np.float32), 1).astype(kind)])
+    largest = (-x.astype(np.int64)).argsort(1, kind="stable")[:, :4]
+    check(tmp_path, "TopK", [{"x": x}], {"k": np.array([4])}, 11, 2,
+          wanted=lambda x: [np.take_along_axis(x, largest, 1), largest])
+    feed = {"x": x, "i": ints(-3, 3, 2, 9), "u": ints(0, 200, 2, 9).astype(kind)}
+    check(tmp_path, "ScatterElements", [feed], opset=18, reduction="max",
+          wanted=lambda x, i, u: scattered(x, i, u, 0, max))
+    check(tmp_path, "Pad", [{"x": x}], {"pads": np.array([1, 2, 0, 1])}, 21, mode="edge",
+          wanted=lambda x: padded(x, (1, 2, 0, 1), "edge"))
 
 
 def test_gather_elements_of_bools_by_int32(tmp_path):

@@ -223,8 +223,10 @@ static Value createScatter(GraphToKernel &state, Operation *op,
               auto [at, with] = readUpdate(inner, scalars, place, number);
               Value before =
                   tensor::ExtractOp::create(inner, loc, carried[0], at);
-              Value after = update(inner, loc, kind, hasUnsignedOperands(op),
-                                   before, with);
+              Value after =
+                  update(inner, loc, kind, hasUnsignedOperands(op),
+                         widen(inner, loc, before), widen(inner, loc, with));
+              after = narrow(inner, loc, after, type.getElementType());
               Value longer =
                   tensor::InsertOp::create(inner, loc, after, carried[0], at);
               scf::YieldOp::create(inner, loc, longer);

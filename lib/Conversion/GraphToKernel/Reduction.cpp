@@ -165,8 +165,8 @@ static Value convertCumulativeSum(GraphToKernel &state,
               one = arith::ConstantIndexOp::create(b, loc, 1);
         Value nothing = arith::ConstantOp::create(
             b, loc,
-            neutral(b, graph::ReductionKind::Sum, type.getElementType(),
-                    /*isUnsigned=*/false));
+            neutral(b, graph::ReductionKind::Sum,
+                    computeType(type.getElementType()), /*isUnsigned=*/false));
         auto loop = scf::ForOp::create(
             b, loc, first, size, one, ValueRange{line, nothing},
             [&](OpBuilder &inner, Location, Value number, ValueRange carried) {
@@ -179,10 +179,13 @@ static Value convertCumulativeSum(GraphToKernel &state,
               Value element = tensor::ExtractOp::create(
                   inner, loc, scalars.tensors[0], place);
               Value sum = combine(inner, loc, graph::ReductionKind::Sum,
-                                  /*isUnsigned=*/false, carried[1], element);
-              Value longer = tensor::InsertOp::create(
-                  inner, loc, op.getExclusive() ? carried[1] : sum, carried[0],
-                  at);
+                                  /*isUnsigned=*/false, carried[1],
+                                  widen(inner, loc, element));
+              Value written =
+                  narrow(inner, loc, op.getExclusive() ? carried[1] : sum,
+                         type.getElementType());
+              Value longer =
+                  tensor::InsertOp::create(inner, loc, written, carried[0], at);
               scf::YieldOp::create(inner, loc, ValueRange{longer, sum});
             });
         return loop.getResult(0);
@@ -238,25 +241,25 @@ static Value convertTopK(GraphToKernel &state, graph::TopKOp op) {
         auto get = [&](OpBuilder &here, Value from, Value at) -> Value {
           return tensor::ExtractOp::create(here, loc, from, at);
         };
-        // Whether `found` comes before the input's element at `at`.
-        auto comesFirst = [&](OpBuilder &here, Value found, Value at) {
-          place[axis] = at.getType().isIndex()
-                            ? at
-                            : arith::IndexCastOp::create(
-                                  here, loc, here.getIndexType(), at);
-          Value other =
+        auto read = [&](OpBuilder &here, Value at) {
+          place[axis] = at;
+          Value element =
               tensor::ExtractOp::create(here, loc, scalars.tensors[0], place);
+          return widen(here, loc, element);
+        };
+        // Whether `found` comes before the input's element number `index`.
+        auto comesFirst = [&](OpBuilder &here, Value found, Value index) {
+          Value at =
+              arith::IndexCastOp::create(here, loc, here.getIndexType(), index);
           return comesBefore(here, loc, op.getSmallest(),
-                             hasUnsignedOperands(op), found, other);
+                             hasUnsignedOperands(op), found, read(here, at));
         };
         auto enter = [&](OpBuilder &outer, Location, Value number,
                          ValueRange best) {
           Value at = number;
           if (op.getPreferLast())
             at = sub(outer, sub(outer, size, number), one);
-          place[axis] = at;
-          Value found =
-              tensor::ExtractOp::create(outer, loc, scalars.tensors[0], place);
+          Value found = read(outer, at);
           Value index =
               arith::IndexCastOp::create(outer, loc, type.getElementType(), at);
           Value end = sub(outer, k, one);
