@@ -100,7 +100,8 @@ def test_casts_of_all_values(half, cpu, tmp_path):
             if np.issubdtype(NUMPY[target], np.integer):
                 # Beyond the type's range ONNX leaves the result open.
                 limits = np.iinfo(NUMPY[target])
-                wide = values.astype(np.float64)
+                with np.errstate(all="ignore"):
+                    wide = values.astype(np.float64)
                 values = values[(wide > limits.min) & (wide < limits.max)]
             feed[f"x{name}"] = values
             with np.errstate(all="ignore"):
@@ -214,6 +215,32 @@ def test_rows_are_summed_in_f32(half, cpu, tmp_path):
     expect_rounded(mean, wide.mean(-1, keepdims=True), half)
     np.testing.assert_array_equal(most, x.max(-1))
     np.testing.assert_array_equal(total, np.full(2, 4099).astype(NUMPY[half]))
+
+
+@HALVES
+def test_lines_are_computed_in_f32(half, tmp_path):
+    ones, x, v = np.ones((2, 4099), NUMPY[half]), random((3, 37), half, 7), random((3, 5), half, 8)
+    x[1, 3] = np.nan
+    i = np.array([[0, 0, 36, -1, 7]] * 3)
+    save(tmp_path, [helper.make_node("CumSum", ["ones", "axis"], ["sums"]),
+                    helper.make_node("ScatterElements", ["x", "i", "v"], ["added"], axis=1, reduction="add"),
+                    helper.make_node("TopK", ["x", "k"], ["most", "where"])],
+         [info("ones", half, ["r", 4099]), info("x", half, ["n", 37]), info("i", TensorProto.INT64, ["n", 5]),
+          info("v", half, ["n", 5])],
+         [info("sums", half, None), info("added", half, None), info("most", half, None),
+          info("where", TensorProto.INT64, None)],
+         [helper.make_tensor("axis", TensorProto.INT64, [], [1]), helper.make_tensor("k", TensorProto.INT64, [1], [4])])
+    sums, added, most, where = run(tmp_path, (), {"ones": ones, "x": x, "i": i, "v": v})
+    np.testing.assert_array_equal(sums, np.arange(1, 4100, dtype=np.float32).astype(NUMPY[half])[None].repeat(2, 0))
+    wanted = x.copy()
+    for row in range(3):
+        for at, value in zip(i[row], v[row]):
+            # Each update is rounded as it is written.
+            wanted[row, at] = NUMPY[half].type(np.float32(wanted[row, at]) + np.float32(value))
+    np.testing.assert_array_equal(added.astype(np.float32), wanted.astype(np.float32))
+    order = np.argsort(-np.where(np.isnan(x), np.inf, x.astype(np.float64)), axis=1, kind="stable")[:, :4]
+    np.testing.assert_array_equal(where, order)
+    np.testing.assert_array_equal(most.astype(np.float32), np.take_along_axis(x, order, 1).astype(np.float32))
 
 
 @CPUS
