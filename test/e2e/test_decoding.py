@@ -68,7 +68,11 @@ def test_one_by_one_agrees_with_all_at_once(decoder, tokens):
         np.testing.assert_allclose(logits[:, -1], whole[:, length - 1], atol=tolerance, rtol=tolerance)
 
 
-@pytest.mark.parametrize("folder", [folder for folder in MODEL_FOLDERS if folder.name in PASSING],
+# graph.attention has no soft cap: this one is written out.
+WRITTEN_OUT = {"decoder-standard23-softcap"}
+
+
+@pytest.mark.parametrize("folder", [folder for folder in MODEL_FOLDERS if folder.name in PASSING - WRITTEN_OUT],
                          ids=lambda folder: folder.name)
 def test_every_attention_is_recognised(folder, tmp_path):
     module = tmp_path / "model.mlir"
