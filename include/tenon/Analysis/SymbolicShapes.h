@@ -35,10 +35,17 @@ public:
   /// Is the expression never below `bound`?
   bool isAtLeast(const SymbolicExpr &expr, int64_t bound) const;
 
-  /// Pairs of sizes that must be equal for the function to be defined.
-  llvm::ArrayRef<std::pair<SymbolicExpr, SymbolicExpr>> getAssumptions() const {
-    return assumptions;
-  }
+  /// Where a bound of a slice with this step lies in a dimension of `size`: a
+  /// negative constant counts from the end, and what lies outside is clamped.
+  SymbolicExpr clampBound(SymbolicExpr bound, const SymbolicExpr &size,
+                          int64_t step, bool isStart) const;
+
+  /// Two sizes that must be equal for the op at `loc` to be defined.
+  struct Assumption {
+    SymbolicExpr lhs, rhs;
+    mlir::Location loc;
+  };
+  llvm::ArrayRef<Assumption> getAssumptions() const { return assumptions; }
 
 private:
   void visitBlock(mlir::Block &block);
@@ -51,13 +58,15 @@ private:
   void visitIndex(mlir::Operation &op);
   std::optional<SymbolicSizes> inferSizes(mlir::Operation &op);
   std::optional<SymbolicSizes> inferContents(mlir::Operation &op);
-  std::optional<SymbolicSizes> broadcast(const SymbolicSizes &lhs,
-                                         const SymbolicSizes &rhs);
+  SymbolicSizes broadcast(mlir::Operation &op, const SymbolicSizes &lhs,
+                          const SymbolicSizes &rhs);
+  void assumeEqual(mlir::Operation &op, const SymbolicExpr &lhs,
+                   const SymbolicExpr &rhs);
 
   llvm::DenseMap<mlir::Value, SymbolicSizes> sizes, contents;
   llvm::DenseMap<mlir::Value, SymbolicExpr> indices;
   std::map<std::string, int64_t> least; ///< of each symbol
-  llvm::SmallVector<std::pair<SymbolicExpr, SymbolicExpr>> assumptions;
+  llvm::SmallVector<Assumption> assumptions;
 };
 
 /// Reports each branch that gives, and each loop that carries, a tensor whose

@@ -33,7 +33,7 @@ private:
   bool isFlat = false;            ///< the operands had rank 3
   OpFoldResult newKeys, pastKeys; ///< along the sequence
   float scale = 1;
-  int64_t stage = 0; ///< of the scores that are a result
+  int64_t stage = 0;     ///< of the scores that are a result
   bool isCausal = false; ///< in the way of graph.attention
   Value mask; ///< all that hides or weighs keys but isCausal; or null
 };
