@@ -869,7 +869,7 @@ Value SymbolicMaterializer::getAtom(const SymbolicAtom &atom) {
   if (found != known.end())
     return found->second;
   if (atom.kind == AtomKind::Symbol) {
-    // Its op was unused and went; the name in tenon.dims is still there.
+    // Named in tenon.dims, but declared by no op: of any size.
     auto symbol = graph::SymbolOp::create(
         builder, loc, builder.getIndexType(), builder.getStringAttr(atom.text),
         builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(INT64_MAX),

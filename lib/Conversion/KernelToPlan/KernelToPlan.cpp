@@ -475,27 +475,14 @@ private:
       auto name = dims && dim < static_cast<int64_t>(dims.size())
                       ? dyn_cast<StringAttr>(dims[dim])
                       : StringAttr();
-      if (!name)
+      Value symbol = name ? symbols.lookup(name.getValue()) : Value();
+      if (!symbol)
         return user->emitOpError("returns argument ")
                << number << ", whose dimension " << dim
                << " is named after no symbol of the function";
-      sizes.push_back(symbolNamed(name));
+      sizes.push_back(symbol);
     }
     return sizes;
-  }
-
-  /// A symbol that nothing else reads may be gone, though an argument names it.
-  Value symbolNamed(StringAttr name) {
-    Value &symbol = symbols[name.getValue()];
-    if (!symbol) {
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(&function.getBody().back());
-      symbol = plan::SymbolOp::create(
-          builder, function.getLoc(), builder.getIndexType(), name,
-          builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(INT64_MAX),
-          IntegerAttr());
-    }
-    return symbol;
   }
 
   SmallVector<Value> mapped(ValueRange values) {

@@ -28,7 +28,8 @@ def Kernel_LayoutKind : I32EnumAttr<"LayoutKind", "how a weight lies in the arti
   let cppNamespace = "::tenon::kernel";
 }
 
-def Kernel_SymbolOp : Kernel_Op<"symbol", [Pure]> {
+// Not pure, so that it stays where only an argument names it.
+def Kernel_SymbolOp : Kernel_Op<"symbol"> {
   let summary = "A named size of the model; as graph.symbol";
   let description = [{
     Example:

@@ -8,7 +8,8 @@ include "tenon/Dialect/Plan/IR/PlanDialect.td"
 class Plan_Op<string mnemonic, list<Trait> traits = []>
     : Op<Plan_Dialect, mnemonic, traits>;
 
-def Plan_SymbolOp : Plan_Op<"symbol", [Pure]> {
+// Not pure, so that it stays where only an argument names it.
+def Plan_SymbolOp : Plan_Op<"symbol"> {
   let summary = "A named size of the model, known when a run starts";
   let description = [{
     Example:
