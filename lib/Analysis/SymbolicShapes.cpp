@@ -246,6 +246,11 @@ SymbolicExpr SymbolicShapes::clampBound(SymbolicExpr bound,
       bound = low;
     else if (*constant < 0)
       bound = bound + size;
+  } else if (!isAtLeast(bound, 0)) {
+    // Negative for some sizes only: 1 where it is, times the size.
+    SymbolicExpr isNegative =
+        SymbolicExpr::min(SymbolicExpr::max(SymbolicExpr(0) - bound, 0), 1);
+    bound = bound + size * isNegative;
   }
   if (!isAtLeast(bound - low, 0))
     bound = SymbolicExpr::max(bound, low);

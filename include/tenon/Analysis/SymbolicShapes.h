@@ -36,7 +36,7 @@ public:
   bool isAtLeast(const SymbolicExpr &expr, int64_t bound) const;
 
   /// Where a bound of a slice with this step lies in a dimension of `size`: a
-  /// negative constant counts from the end, and what lies outside is clamped.
+  /// negative one counts from the end, and what lies outside is clamped.
   SymbolicExpr clampBound(SymbolicExpr bound, const SymbolicExpr &size,
                           int64_t step, bool isStart) const;
 
