@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "tenon/Analysis/SymbolicIndex.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -292,6 +293,51 @@ SymbolicSizes SymbolicShapes::broadcast(Operation &op, const SymbolicSizes &lhs,
   return result;
 }
 
+/// The function's arguments that `value` is computed from element by element,
+/// where a look-up or a slice takes a part of them, whatever their sizes.
+static llvm::SetVector<BlockArgument> getLookedUp(Value value) {
+  llvm::SetVector<BlockArgument> found;
+  llvm::SetVector<std::pair<Value, int>> reached; // 1: through a look-up
+  reached.insert({value, 0});
+  for (size_t i = 0; i < reached.size(); ++i) {
+    auto [current, isLookedUp] = reached[i];
+    if (auto argument = dyn_cast<BlockArgument>(current)) {
+      if (isLookedUp && isa<func::FuncOp>(argument.getOwner()->getParentOp()))
+        found.insert(argument);
+      continue;
+    }
+    Operation *op = current.getDefiningOp();
+    if (isa<GatherOp, GatherNDOp, SliceOp>(op))
+      reached.insert({op->getOperand(0), 1});
+    else if (isa<CastOp, ReshapeOp, BroadcastOp>(op))
+      reached.insert({op->getOperand(0), isLookedUp});
+    else if (isa<NotOp, AndOp, OrOp, WhereOp, AddOp, SubOp, MulOp, EqualOp,
+                 LessOp, LessEqualOp, GreaterOp, GreaterEqualOp>(op))
+      for (Value operand : op->getOperands())
+        reached.insert({operand, isLookedUp});
+  }
+  return found;
+}
+
+void SymbolicShapes::assumeMaskLength(AttentionOp op) {
+  const SymbolicExpr &batch = (*getSizes(op.getQuery()))[0];
+  const SymbolicExpr &keys = (*getSizes(op.getKey()))[2];
+  for (BlockArgument mask : getLookedUp(op.getMask())) {
+    const SymbolicSizes *known = getSizes(mask);
+    if (!known || known->size() != 2 || known->front() != batch)
+      continue;
+    // What other inputs have too is no length of this one's own.
+    const SymbolicExpr &length = known->back();
+    bool isOwn =
+        llvm::none_of(mask.getOwner()->getArguments(), [&](Value other) {
+          const SymbolicSizes *others = getSizes(other);
+          return other != mask && others && llvm::is_contained(*others, length);
+        });
+    if (isOwn && !length.getConstant())
+      assumeEqual(*op, length, keys);
+  }
+}
+
 /// Product of sizes[from..to).
 static SymbolicExpr product(ArrayRef<SymbolicExpr> sizes) {
   SymbolicExpr result = 1;
@@ -547,6 +593,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
                llvm::zip(llvm::reverse(*known), llvm::reverse(scores)))
             if (size != SymbolicExpr(1))
               assumeEqual(op, size, wanted);
+          assumeMaskLength(attention);
         }
         SymbolicSizes result = *query;
         result.back() = value->back();

@@ -12,6 +12,9 @@
 #include "llvm/ADT/SmallVector.h"
 
 namespace tenon {
+namespace graph {
+class AttentionOp;
+}
 
 using SymbolicSizes = llvm::SmallVector<SymbolicExpr>;
 
@@ -60,6 +63,9 @@ private:
   std::optional<SymbolicSizes> inferContents(mlir::Operation &op);
   SymbolicSizes broadcast(mlir::Operation &op, const SymbolicSizes &lhs,
                           const SymbolicSizes &rhs);
+  /// A padding mask batch×length whose length is no other input's is as long as
+  /// the keys, though what looks it up or slices it forgets the length.
+  void assumeMaskLength(graph::AttentionOp op);
   void assumeEqual(mlir::Operation &op, const SymbolicExpr &lhs,
                    const SymbolicExpr &rhs);
 
