@@ -9,7 +9,21 @@ using namespace mlir;
 
 namespace tenon {
 
-Value wrapNegative(OpBuilder &b, Location loc, Value position, Value size) {
+Value GraphToKernel::createIndexError(Location loc) {
+  auto type = RankedTensorType::get({2}, builder.getI64Type());
+  return kernel::IndexErrorOp::create(builder, loc, type, indexErrors++);
+}
+
+static Value checkIndex(OpBuilder &b, Location loc, Value position, Value size,
+                        Value error) {
+  position = arith::IndexCastOp::create(b, loc, b.getIndexType(), position);
+  return kernel::CheckIndexOp::create(b, loc, b.getIndexType(), position, size,
+                                      error);
+}
+
+/// An index, wrapped if negative, that a write must not take outside.
+static Value wrapNegative(OpBuilder &b, Location loc, Value position,
+                          Value size) {
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
   Value at =
       position.getType().isIndex()
@@ -19,7 +33,6 @@ Value wrapNegative(OpBuilder &b, Location loc, Value position, Value size) {
       arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, at, zero);
   Value wrapped = arith::AddIOp::create(b, loc, at, size);
   at = arith::SelectOp::create(b, loc, negative, wrapped, at);
-  // An index out of bounds must not read foreign memory.
   Value last = arith::SubIOp::create(b, loc, size,
                                      arith::ConstantIndexOp::create(b, loc, 1));
   at = arith::MinSIOp::create(b, loc, at, last);
@@ -74,15 +87,16 @@ static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
   AffineMap map =
       AffineMap::get(type.getRank(), 0, exprs, state.builder.getContext());
   return state.createGeneric(
-      op, "gather", type, state.sizesOf(op.getOutput()), indices, map, input,
+      op, "gather", type, state.sizesOf(op.getOutput()), indices, map,
+      {input, state.createIndexError(op.getLoc())},
       state.index(state.sizesOf(op.getInput())[axis]),
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at;
         for (int64_t dim = 0; dim < rank; ++dim)
           at.push_back(dim == axis
-                           ? wrapNegative(b, loc, scalars.elements[0],
-                                          scalars.indices[0])
+                           ? checkIndex(b, loc, scalars.elements[0],
+                                        scalars.indices[0], scalars.tensors[1])
                            : linalg::IndexOp::create(
                                  b, loc, dim < axis ? dim : dim + count - 1)
                                  .getResult());
@@ -102,7 +116,7 @@ static Value convertGatherND(GraphToKernel &state, graph::GatherNDOp op) {
     wrapped.push_back(state.index(state.sizesOf(op.getInput())[batch + i]));
   return state.createGeneric(
       op, "gather_nd", type, state.sizesOf(op.getOutput()), {}, {},
-      {input, indices}, wrapped,
+      {input, indices, state.createIndexError(op.getLoc())}, wrapped,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> loops, at;
@@ -114,7 +128,8 @@ static Value convertGatherND(GraphToKernel &state, graph::GatherNDOp op) {
           tuple.push_back(arith::ConstantIndexOp::create(b, loc, i));
           Value position =
               tensor::ExtractOp::create(b, loc, scalars.tensors[1], tuple);
-          at.push_back(wrapNegative(b, loc, position, scalars.indices[i]));
+          at.push_back(checkIndex(b, loc, position, scalars.indices[i],
+                                  scalars.tensors[2]));
         }
         at.append(loops.begin() + leading, loops.end());
         return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
@@ -132,15 +147,16 @@ static Value convertGatherElements(GraphToKernel &state,
     bounds.push_back(state.index(size));
   AffineMap identity = state.builder.getMultiDimIdentityMap(type.getRank());
   return state.createGeneric(
-      op, "gather_elements", type, sizes, indices, identity, input, bounds,
+      op, "gather_elements", type, sizes, indices, identity,
+      {input, state.createIndexError(op.getLoc())}, bounds,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at;
         for (int64_t dim = 0; dim < type.getRank(); ++dim) {
           Value place = linalg::IndexOp::create(b, loc, dim);
           if (dim == op.getAxis())
-            place =
-                wrapNegative(b, loc, scalars.elements[0], scalars.indices[dim]);
+            place = checkIndex(b, loc, scalars.elements[0],
+                               scalars.indices[dim], scalars.tensors[1]);
           else if (sizes[dim] != inputSizes[dim])
             place = wrapNegative(b, loc, place, scalars.indices[dim]);
           at.push_back(place);

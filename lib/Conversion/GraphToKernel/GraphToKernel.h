@@ -88,6 +88,9 @@ public:
                          mlir::RankedTensorType type,
                          const SymbolicSizes &sizes);
 
+  /// Where the look-ups of an op say that an index is out of range.
+  mlir::Value createIndexError(mlir::Location loc);
+
   /// Converts one op. Emits a diagnostic on failure.
   mlir::LogicalResult convert(mlir::Operation *op);
   /// Converts all ops of a block in place.
@@ -113,6 +116,7 @@ private:
 
   SymbolicMaterializer materializer;
   llvm::DenseMap<mlir::Value, mlir::Value> values;
+  int64_t indexErrors = 0;
 };
 
 /// The map of an operand of `type` that broadcasts to `output`, numpy's way.
@@ -129,10 +133,6 @@ mlir::Value widen(mlir::OpBuilder &builder, mlir::Location loc,
 /// same region folds both.
 mlir::Value narrow(mlir::OpBuilder &builder, mlir::Location loc,
                    mlir::Value value, mlir::Type element);
-
-/// index or element + size if negative
-mlir::Value wrapNegative(mlir::OpBuilder &builder, mlir::Location loc,
-                         mlir::Value position, mlir::Value size);
 
 } // namespace tenon
 

@@ -179,8 +179,9 @@ private:
         continue;
       }
       if (isa<kernel::SymbolOp, kernel::AssumeEqualOp, kernel::ConstantOp,
-              kernel::WeightOp, kernel::ViewOp, kernel::ReadOp, func::ReturnOp,
-              scf::YieldOp, scf::ConditionOp>(op))
+              kernel::WeightOp, kernel::IndexErrorOp, kernel::ViewOp,
+              kernel::ReadOp, func::ReturnOp, scf::YieldOp, scf::ConditionOp>(
+              op))
         continue;
       if (auto select = dyn_cast<arith::SelectOp>(op);
           select && select.getCondition().getType().isInteger(1))
@@ -269,6 +270,11 @@ private:
               weight.getTransposedAttr(), builder.getStringAttr(layout),
               builder.getI64IntegerAttr(weights.get(weight)));
           mapping.map(weight.getResult(), result.getResult());
+        })
+        .Case([&](kernel::IndexErrorOp error) {
+          auto result = plan::IndexErrorOp::create(
+              builder, loc, bufferType(error.getType()), error.getNumber());
+          mapping.map(error.getResult(), result.getResult());
         })
         .Case([&](kernel::ViewOp view) {
           auto result = plan::ViewOp::create(

@@ -49,6 +49,7 @@ public:
       describeArgument(argument);
     for (auto assume : ops<plan::AssumeEqualOp>())
       describeAssumption(assume);
+    main.walk([&](plan::IndexErrorOp error) { describeIndexError(error); });
     int64_t number = 0;
     main.walk([&](plan::LaunchOp launch) { describeLaunch(launch, number++); });
     describeTotal();
@@ -117,6 +118,15 @@ private:
     collectNames(assume.getLoc(), nodes);
     if (!nodes.empty())
       os << " (node '" << llvm::join(nodes, "', '") << "')";
+    os << "\n";
+  }
+
+  void describeIndexError(plan::IndexErrorOp error) {
+    SmallVector<std::string> nodes;
+    collectNames(error.getLoc(), nodes);
+    os << "index " << error.getNumber();
+    if (!nodes.empty())
+      os << " " << llvm::join(nodes, ",");
     os << "\n";
   }
 

@@ -108,6 +108,22 @@ def Plan_WeightOp : Plan_Op<"weight", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Plan_IndexErrorOp : Plan_Op<"index_error", [Pure]> {
+  let summary = "Memory of a run for an index that is out of range";
+  let description = [{
+    As `kernel.index_error`; in the frame that the runtime hands over.
+
+    Example:
+
+    ```mlir
+    %0 = plan.index_error 0 : memref<2xi64>
+    ```
+  }];
+  let arguments = (ins Plan_I64Attr:$number);
+  let results = (outs AnyMemRef:$error);
+  let assemblyFormat = "$number attr-dict `:` type($error)";
+}
+
 def Plan_ViewOp : Plan_Op<"view", [Pure]> {
   let summary = "The bytes of a buffer with other sizes";
   let description = [{
