@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define TN_ABI_VERSION 1
+#define TN_ABI_VERSION 2
 
 /* Part [begin, end) of a launch's grid. `buffers` are the base addresses of the
  * launch's buffers; `sizes` are the dynamic sizes of each buffer in order,
@@ -36,6 +36,10 @@ typedef struct tn_frame {
   void (*run_grid)(struct tn_frame *frame, int64_t launch, tn_kernel kernel,
                    void *const *buffers, const int64_t *sizes, int64_t grid);
   void *session; /* the runtime's own */
+  /* Two numbers for each "index" record of the description, all 0. Where an
+   * index of that look-up is out of range: the index, and 1 + the size of what
+   * it looks up. */
+  int64_t *index_errors;
 } tn_frame;
 
 /* Exported by every artifact under these names:
@@ -48,6 +52,8 @@ typedef struct tn_frame {
  *   output NAME TYPE [RANK [DIM...]]  DIM may be ? and is there to be read by
  *                                     people; RANK 0 when it is not there
  *   launch NUMBER KERNEL NODE[,NODE]  ONNX nodes that a launch computes
+ *   index NUMBER [NODE,...]           a look-up of an ONNX node, whose indices
+ *                                     are checked while it runs
  *   facts NUMBER FLOPS READ WRITTEN GRID
  *                                     what launch NUMBER costs: floating point
  *                                     operations, compulsory bytes, parts that

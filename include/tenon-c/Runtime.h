@@ -153,7 +153,9 @@ TN_API tn_status tn_session_bind_output(tn_session *session, int32_t output,
  * afterwards tn_session_output gives dims and bytes, with data NULL. */
 TN_API tn_status tn_session_resolve(tn_session *session);
 
-/* Runs the model on the inputs that are set and returns when it is done. */
+/* Runs the model on the inputs that are set and returns when it is done. Where
+ * the model looks up an index that is out of range, that is TN_ERROR_INPUT,
+ * found only then: outputs hold anything. */
 TN_API tn_status tn_session_run(tn_session *session);
 
 /* What the last run computed. Memory of the session stays as it is until the

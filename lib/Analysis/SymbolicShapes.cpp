@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "tenon/Analysis/SymbolicIndex.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -135,7 +136,7 @@ void SymbolicShapes::visitWhile(scf::WhileOp loop) {
   llvm::SmallBitVector keeps(loop.getInits().size(), true);
   for (bool isConsistent = false; !isConsistent;) {
     forgetBodies(loop);
-    assumptions.resize(assumptionsBefore);
+    assumptions.truncate(assumptionsBefore);
     for (unsigned i : keeps.set_bits())
       copySizes(loop.getInits()[i], loop.getBeforeArguments()[i]);
     visitBlock(*loop.getBeforeBody());
@@ -234,8 +235,39 @@ void SymbolicShapes::visitIndex(Operation &op) {
 
 //===-- sizes -------------------------------------------------------------===//
 
-std::optional<SymbolicSizes>
-SymbolicShapes::broadcast(const SymbolicSizes &lhs, const SymbolicSizes &rhs) {
+SymbolicExpr SymbolicShapes::clampBound(SymbolicExpr bound,
+                                        const SymbolicExpr &size, int64_t step,
+                                        bool isStart) const {
+  SymbolicExpr low = step > 0 || isStart ? 0 : -1;
+  SymbolicExpr high = step > 0 ? size : size - 1;
+  if (std::optional<int64_t> constant = bound.getConstant()) {
+    if (*constant > (INT64_MAX >> 1))
+      return high;
+    if (*constant < -(INT64_MAX >> 1))
+      bound = low;
+    else if (*constant < 0)
+      bound = bound + size;
+  } else if (!isAtLeast(bound, 0)) {
+    // Negative for some sizes only: 1 where it is, times the size.
+    SymbolicExpr isNegative =
+        SymbolicExpr::min(SymbolicExpr::max(SymbolicExpr(0) - bound, 0), 1);
+    bound = bound + size * isNegative;
+  }
+  if (!isAtLeast(bound - low, 0))
+    bound = SymbolicExpr::max(bound, low);
+  if (!isAtLeast(high - bound, 0))
+    bound = SymbolicExpr::min(bound, high);
+  return bound;
+}
+
+void SymbolicShapes::assumeEqual(Operation &op, const SymbolicExpr &lhs,
+                                 const SymbolicExpr &rhs) {
+  if (lhs != rhs)
+    assumptions.push_back({lhs, rhs, op.getLoc()});
+}
+
+SymbolicSizes SymbolicShapes::broadcast(Operation &op, const SymbolicSizes &lhs,
+                                        const SymbolicSizes &rhs) {
   SymbolicSizes result;
   size_t rank = std::max(lhs.size(), rhs.size());
   for (size_t i = 0; i < rank; ++i) {
@@ -255,10 +287,55 @@ SymbolicShapes::broadcast(const SymbolicSizes &lhs, const SymbolicSizes &rhs) {
       // Neither is known to be 1: the model is taken to mean equal sizes.
       bool takeRight = right.getConstant().has_value();
       result.push_back(takeRight ? right : left);
-      assumptions.emplace_back(left, right);
+      assumeEqual(op, left, right);
     }
   }
   return result;
+}
+
+/// The function's arguments that `value` is computed from element by element,
+/// where a look-up or a slice takes a part of them, whatever their sizes.
+static llvm::SetVector<BlockArgument> getLookedUp(Value value) {
+  llvm::SetVector<BlockArgument> found;
+  llvm::SetVector<std::pair<Value, int>> reached; // 1: through a look-up
+  reached.insert({value, 0});
+  for (size_t i = 0; i < reached.size(); ++i) {
+    auto [current, isLookedUp] = reached[i];
+    if (auto argument = dyn_cast<BlockArgument>(current)) {
+      if (isLookedUp && isa<func::FuncOp>(argument.getOwner()->getParentOp()))
+        found.insert(argument);
+      continue;
+    }
+    Operation *op = current.getDefiningOp();
+    if (isa<GatherOp, GatherNDOp, SliceOp>(op))
+      reached.insert({op->getOperand(0), 1});
+    else if (isa<CastOp, ReshapeOp, BroadcastOp>(op))
+      reached.insert({op->getOperand(0), isLookedUp});
+    else if (isa<NotOp, AndOp, OrOp, WhereOp, AddOp, SubOp, MulOp, EqualOp,
+                 LessOp, LessEqualOp, GreaterOp, GreaterEqualOp>(op))
+      for (Value operand : op->getOperands())
+        reached.insert({operand, isLookedUp});
+  }
+  return found;
+}
+
+void SymbolicShapes::assumeMaskLength(AttentionOp op) {
+  const SymbolicExpr &batch = (*getSizes(op.getQuery()))[0];
+  const SymbolicExpr &keys = (*getSizes(op.getKey()))[2];
+  for (BlockArgument mask : getLookedUp(op.getMask())) {
+    const SymbolicSizes *known = getSizes(mask);
+    if (!known || known->size() != 2 || known->front() != batch)
+      continue;
+    // What other inputs have too is no length of this one's own.
+    const SymbolicExpr &length = known->back();
+    bool isOwn =
+        llvm::none_of(mask.getOwner()->getArguments(), [&](Value other) {
+          const SymbolicSizes *others = getSizes(other);
+          return other != mask && others && llvm::is_contained(*others, length);
+        });
+    if (isOwn && !length.getConstant())
+      assumeEqual(*op, length, keys);
+  }
 }
 
 /// Product of sizes[from..to).
@@ -272,11 +349,12 @@ static SymbolicExpr product(ArrayRef<SymbolicExpr> sizes) {
 std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
   auto of = [&](Value value) { return getSizes(value); };
   auto broadcastOperands = [&]() -> std::optional<SymbolicSizes> {
-    std::optional<SymbolicSizes> result = SymbolicSizes();
+    SymbolicSizes result;
     for (Value operand : op.getOperands()) {
       const SymbolicSizes *known = of(operand);
-      if (!known || !(result = broadcast(*result, *known)))
+      if (!known)
         return std::nullopt;
+      result = broadcast(op, result, *known);
     }
     return result;
   };
@@ -289,7 +367,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
   return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
       .Case<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, SinOp, CosOp,
             TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, NotOp, IsNaNOp,
-            CastOp, GeluOp, CumulativeSumOp, SoftmaxOp, NormOp, RotaryOp>(
+            CastOp, GeluOp, CumulativeSumOp, SoftmaxOp, NormOp>(
           [&](auto) { return same(op.getOperand(0)); })
       .Case<AddOp, SubOp, MulOp, DivOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
             EqualOp, LessOp, LessEqualOp, GreaterOp, GreaterEqualOp, WhereOp>(
@@ -321,10 +399,10 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         }
         return result;
       })
-      .Case([&](BroadcastOp op) -> std::optional<SymbolicSizes> {
-        const SymbolicSizes *input = of(op.getInput());
+      .Case([&](BroadcastOp broadcast) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(broadcast.getInput());
         SymbolicSizes wanted;
-        for (OpFoldResult size : op.getMixedSizes()) {
+        for (OpFoldResult size : broadcast.getMixedSizes()) {
           std::optional<SymbolicExpr> expr = getIndex(size);
           if (!expr)
             return std::nullopt;
@@ -332,7 +410,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         }
         if (!input)
           return std::nullopt;
-        return broadcast(*input, wanted);
+        return this->broadcast(*broadcast, *input, wanted);
       })
       .Case([&](IotaOp iota) -> std::optional<SymbolicSizes> {
         std::optional<SymbolicExpr> size = getIndex(iota.getSize());
@@ -364,8 +442,8 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
           for (auto [dim, size] : llvm::enumerate(*input))
             if (int64_t(dim) == concat.getAxis())
               (*result)[dim] = (*result)[dim] + size;
-            else if (size != (*result)[dim])
-              assumptions.emplace_back((*result)[dim], size);
+            else
+              assumeEqual(op, (*result)[dim], size);
         }
         return result;
       })
@@ -381,33 +459,12 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
           int64_t step = slice.getSteps()[dim];
           if (!start || !end)
             return std::nullopt;
-          auto clamp = [&](SymbolicExpr bound, int64_t low,
-                           SymbolicExpr high) -> SymbolicExpr {
-            std::optional<int64_t> constant = bound.getConstant();
-            if (constant && *constant < -(INT64_MAX >> 1))
-              return low;
-            if (constant && *constant > (INT64_MAX >> 1))
-              return high;
-            if (constant && *constant < 0)
-              bound = bound + size;
-            if (!isAtLeast(bound, low))
-              bound = SymbolicExpr::max(bound, low);
-            if (isAtLeast(high - bound, 0))
-              return bound;
-            return SymbolicExpr::min(bound, high);
-          };
-          if (step > 0) {
-            SymbolicExpr length = clamp(*end, 0, size) - clamp(*start, 0, size);
-            if (!isAtLeast(length, 0))
-              length = SymbolicExpr::max(length, 0);
-            result.push_back(SymbolicExpr::ceilDiv(length, step));
-          } else {
-            SymbolicExpr length =
-                clamp(*start, -1, size - 1) - clamp(*end, -1, size - 1);
-            if (!isAtLeast(length, 0))
-              length = SymbolicExpr::max(length, 0);
-            result.push_back(SymbolicExpr::ceilDiv(length, -step));
-          }
+          SymbolicExpr from = clampBound(*start, size, step, true);
+          SymbolicExpr to = clampBound(*end, size, step, false);
+          SymbolicExpr length = step > 0 ? to - from : from - to;
+          if (!isAtLeast(length, 0))
+            length = SymbolicExpr::max(length, 0);
+          result.push_back(SymbolicExpr::ceilDiv(length, std::abs(step)));
         }
         return result;
       })
@@ -443,20 +500,44 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         if (!input || !index)
           return std::nullopt;
         int64_t tuple = tensorType(gather.getIndices()).getShape().back();
+        for (int64_t dim = 0; dim < gather.getBatchDims(); ++dim)
+          assumeEqual(op, (*index)[dim], (*input)[dim]);
         SymbolicSizes result(index->begin(), index->end() - 1);
         result.append(input->begin() + gather.getBatchDims() + tuple,
                       input->end());
         return result;
       })
       .Case([&](GatherElementsOp gather) { return same(gather.getIndices()); })
-      .Case<ScatterElementsOp, ScatterNDOp>(
-          [&](auto scatter) { return same(scatter.getInput()); })
+      .Case([&](ScatterElementsOp scatter) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *indices = of(scatter.getIndices());
+        const SymbolicSizes *updates = of(scatter.getUpdates());
+        if (!indices || !updates)
+          return std::nullopt;
+        for (auto [count, given] : llvm::zip(*indices, *updates))
+          assumeEqual(op, count, given);
+        return same(scatter.getInput());
+      })
+      .Case([&](ScatterNDOp scatter) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(scatter.getInput());
+        const SymbolicSizes *indices = of(scatter.getIndices());
+        const SymbolicSizes *updates = of(scatter.getUpdates());
+        int64_t length = tensorType(scatter.getIndices()).getShape().back();
+        if (!input || !indices || !updates || ShapedType::isDynamic(length))
+          return std::nullopt;
+        SymbolicSizes expected(indices->begin(), indices->end() - 1);
+        expected.append(input->begin() + length, input->end());
+        for (auto [size, given] : llvm::zip(expected, *updates))
+          assumeEqual(op, size, given);
+        return *input;
+      })
       .Case([&](TopKOp topK) -> std::optional<SymbolicSizes> {
         std::optional<SymbolicSizes> result = same(topK.getInput());
         std::optional<SymbolicExpr> k = getIndex(topK.getK());
         if (!result || !k)
           return std::nullopt;
-        (*result)[topK.getAxis()] = *k;
+        SymbolicExpr &size = (*result)[topK.getAxis()];
+        assumeEqual(op, *k, SymbolicExpr::min(*k, size));
+        size = *k;
         return result;
       })
       .Case([&](MatmulOp matmul) -> std::optional<SymbolicSizes> {
@@ -464,19 +545,58 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         const SymbolicSizes *rhs = of(matmul.getRhs());
         if (!lhs || !rhs)
           return std::nullopt;
-        std::optional<SymbolicSizes> result =
-            broadcast(SymbolicSizes(lhs->begin(), lhs->end() - 2),
+        SymbolicSizes result =
+            broadcast(op, SymbolicSizes(lhs->begin(), lhs->end() - 2),
                       SymbolicSizes(rhs->begin(), rhs->end() - 2));
-        result->push_back(lhs->end()[matmul.getTransposeLhs() ? -1 : -2]);
-        result->push_back(rhs->end()[matmul.getTransposeRhs() ? -2 : -1]);
+        bool left = matmul.getTransposeLhs(), right = matmul.getTransposeRhs();
+        assumeEqual(op, lhs->end()[left ? -2 : -1],
+                    rhs->end()[right ? -1 : -2]);
+        result.push_back(lhs->end()[left ? -1 : -2]);
+        result.push_back(rhs->end()[right ? -2 : -1]);
         return result;
       })
-      .Case([&](AttentionOp attention) -> std::optional<SymbolicSizes> {
-        std::optional<SymbolicSizes> result = same(attention.getQuery());
-        const SymbolicSizes *value = of(attention.getValue());
-        if (!result || !value)
+      .Case([&](RotaryOp rotary) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(rotary.getInput());
+        if (!input)
           return std::nullopt;
-        result->back() = value->back();
+        for (Value table : {rotary.getCosine(), rotary.getSine()}) {
+          const SymbolicSizes *known = of(table);
+          if (!known)
+            return std::nullopt;
+          // Rank 3 stands for batch×S×D/2: the heads have no dimension.
+          int64_t rank = known->size();
+          for (int64_t dim = 0; dim < rank - 1; ++dim)
+            if ((*known)[dim] != SymbolicExpr(1))
+              assumeEqual(op, (*known)[dim],
+                          rank == 3 && dim == 0 ? input->front()
+                                                : input->end()[dim - rank]);
+        }
+        return *input;
+      })
+      .Case([&](AttentionOp attention) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *query = of(attention.getQuery());
+        const SymbolicSizes *key = of(attention.getKey());
+        const SymbolicSizes *value = of(attention.getValue());
+        if (!query || !key || !value)
+          return std::nullopt;
+        assumeEqual(op, (*query)[0], (*key)[0]);
+        assumeEqual(op, (*key)[0], (*value)[0]);
+        assumeEqual(op, (*key)[2], (*value)[2]);
+        if (Value mask = attention.getMask()) {
+          const SymbolicSizes *known = of(mask);
+          if (!known)
+            return std::nullopt;
+          // The scores have these sizes, which no mask widens.
+          SymbolicSizes scores{(*query)[0], (*query)[1], (*query)[2],
+                               (*key)[2]};
+          for (auto [size, wanted] :
+               llvm::zip(llvm::reverse(*known), llvm::reverse(scores)))
+            if (size != SymbolicExpr(1))
+              assumeEqual(op, size, wanted);
+          assumeMaskLength(attention);
+        }
+        SymbolicSizes result = *query;
+        result.back() = value->back();
         return result;
       })
       .Case([&](arith::SelectOp select) -> std::optional<SymbolicSizes> {
@@ -801,7 +921,7 @@ Value SymbolicMaterializer::getAtom(const SymbolicAtom &atom) {
   if (found != known.end())
     return found->second;
   if (atom.kind == AtomKind::Symbol) {
-    // Its op was unused and went; the name in tenon.dims is still there.
+    // Named in tenon.dims, but declared by no op: of any size.
     auto symbol = graph::SymbolOp::create(
         builder, loc, builder.getIndexType(), builder.getStringAttr(atom.text),
         builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(INT64_MAX),

@@ -281,11 +281,11 @@ void AttentionBody::build(Value begin, Value end) {
     t.forEach(zero, rows, 1, [&](Value row) {
       Value total = t.load(totals, row);
       Value inverse = arith::DivFOp::create(b, loc, scalar(1), total);
-      if (op.getZeroIfMasked()) {
-        Value empty = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
-                                            total, none);
-        inverse = arith::SelectOp::create(b, loc, empty, none, inverse);
-      }
+      Value empty = t.equal(keyCount, zero);
+      if (op.getZeroIfMasked())
+        empty = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, total,
+                                      none);
+      inverse = arith::SelectOp::create(b, loc, empty, none, inverse);
       Value target = t.add(out.offset, t.mul(row, out.row));
       Value source = t.mul(row, sumStride);
       if (valueSize % lanes == 0 && isContiguous(op.getOutputLayout())) {

@@ -30,7 +30,8 @@ struct WarpAttention {
   Value headSize, valueSize;
   int64_t columns; ///< of the values that a lane sums
 
-  void build(Place place, Value visible);
+  /// Of `keyCount` keys the row sees those below `visible`.
+  void build(Place place, Value keyCount, Value visible);
 
 private:
   Value dot(Place place, Value key);
@@ -148,7 +149,7 @@ SmallVector<Value> WarpAttention::step(Place place, Value visible,
   return after;
 }
 
-void WarpAttention::build(Place place, Value visible) {
+void WarpAttention::build(Place place, Value keyCount, Value visible) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
   SmallVector<Value> initial(2 + columns, scalar(0));
@@ -164,11 +165,11 @@ void WarpAttention::build(Place place, Value visible) {
   }
   Value total = loop.getResult(1);
   Value inverse = arith::DivFOp::create(b, loc, scalar(1), total);
-  if (op.getZeroIfMasked()) {
-    Value empty = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
-                                        total, scalar(0));
-    inverse = arith::SelectOp::create(b, loc, empty, scalar(0), inverse);
-  }
+  Value empty = t.equal(keyCount, t.index(0));
+  if (op.getZeroIfMasked())
+    empty = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, total,
+                                  scalar(0));
+  inverse = arith::SelectOp::create(b, loc, empty, scalar(0), inverse);
   for (int64_t number = 0; number < columns; ++number) {
     Value value = mul(loop.getResult(2 + number), inverse);
     t.when(less(column(number), valueSize), [&] {
@@ -242,7 +243,7 @@ static LogicalResult scheduleWarpAttention(RegionOp region, const TargetFacts &,
                   key.at(t, at[0], shared, zero),
                   value.at(t, at[0], shared, zero),
                   output.at(t, at[0], at[1], at[2])},
-                 visible);
+                 keys, visible);
     });
   });
   YieldOp::create(rewriter, loc, ValueRange());

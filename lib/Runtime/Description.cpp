@@ -99,6 +99,13 @@ private:
                               expression(5)};
     } else if (kind == "step") {
       statedLaunch().step = integer(2);
+    } else if (kind == "index") {
+      int64_t at = integer(1);
+      if (at < 0 || at > 1 << 20)
+        refuse("has number " + words[1]);
+      if (size_t(at) >= result.lookUps.size())
+        result.lookUps.resize(at + 1);
+      result.lookUps[at] = words.size() > 2 ? decode(words[2]) : "";
     } else if (kind == "slice") {
       parseSlice();
     } else if (kind == "total") {

@@ -57,6 +57,7 @@ struct Description {
   std::vector<Value> inputs, outputs;
   std::vector<Launch> launches;
   std::vector<std::string> assumes;
+  std::vector<std::string> lookUps; ///< nodes whose indices are checked
   std::vector<Slice> slices;
   std::optional<Target> target;
   std::optional<Costs> total;   ///< of all launches; its grid is 0

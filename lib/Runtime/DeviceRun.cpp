@@ -10,8 +10,8 @@ static void *address(Pointer pointer) {
 }
 
 void DeviceRun::begin(tn_frame &frame, const std::vector<tn_tensor> &inputs,
-                      const std::vector<tn_tensor> &outputs,
-                      int64_t arenaBytes) {
+                      const std::vector<tn_tensor> &outputs, int64_t arenaBytes,
+                      const std::vector<int64_t> &indexErrors) {
   const Driver &d = driver();
   d.enter();
   failure = nullptr;
@@ -30,6 +30,12 @@ void DeviceRun::begin(tn_frame &frame, const std::vector<tn_tensor> &inputs,
   for (size_t i = 0; i < outputs.size(); ++i)
     outputPointers.push_back(
         address(outputMemory[i].reserve(size_t(outputs[i].bytes))));
+  size_t errorBytes = indexErrors.size() * sizeof(int64_t);
+  indexErrorBlock = indexErrorMemory.reserve(errorBytes);
+  if (errorBytes > 0)
+    d.check(d.MemcpyHtoD(indexErrorBlock, indexErrors.data(), errorBytes),
+            "clearing what look-ups found");
+  frame.index_errors = static_cast<int64_t *>(address(indexErrorBlock));
   frame.inputs = inputPointers.data();
   frame.outputs = outputPointers.data();
   frame.arena =
@@ -59,7 +65,8 @@ void DeviceRun::wait() noexcept {
   }
 }
 
-void DeviceRun::end(const std::vector<tn_tensor> &outputs) {
+void DeviceRun::end(const std::vector<tn_tensor> &outputs,
+                    std::vector<int64_t> &indexErrors) {
   wait();
   if (failure)
     std::rethrow_exception(failure);
@@ -71,4 +78,8 @@ void DeviceRun::end(const std::vector<tn_tensor> &outputs) {
                        Pointer(reinterpret_cast<uintptr_t>(outputPointers[i])),
                        size_t(outputs[i].bytes)),
           "copying an output from the device");
+  size_t errorBytes = indexErrors.size() * sizeof(int64_t);
+  if (errorBytes > 0)
+    d.check(d.MemcpyDtoH(indexErrors.data(), indexErrorBlock, errorBytes),
+            "copying what look-ups found from the device");
 }

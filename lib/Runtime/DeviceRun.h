@@ -14,24 +14,28 @@ class DeviceRun {
 public:
   explicit DeviceRun(DeviceCode &code) : code(code) {}
 
-  /// Brings the inputs to the device and makes room for the rest; fills in the
-  /// addresses of a frame. Throws Failure.
+  /// Brings the inputs and the zeros of `indexErrors` to the device and makes
+  /// room for the rest; fills in the addresses of a frame. Throws Failure.
   void begin(tn_frame &frame, const std::vector<tn_tensor> &inputs,
-             const std::vector<tn_tensor> &outputs, int64_t arenaBytes);
+             const std::vector<tn_tensor> &outputs, int64_t arenaBytes,
+             const std::vector<int64_t> &indexErrors);
   /// Starts a launch. A failure is kept for `end`, since it must not pass
   /// through the artifact's code; what follows a failure is not started.
   void launch(tn_kernel kernel, void *const *buffers, const int64_t *sizes,
               int64_t grid) noexcept;
   /// Waits for what was launched. A failure is kept for `end`.
   void wait() noexcept;
-  /// Waits, and brings the outputs to where their tensors say. Throws Failure.
-  void end(const std::vector<tn_tensor> &outputs);
+  /// Waits, and brings the outputs to where their tensors say, and what
+  /// look-ups found to `indexErrors`. Throws Failure.
+  void end(const std::vector<tn_tensor> &outputs,
+           std::vector<int64_t> &indexErrors);
 
   int64_t arenaBytes() const { return int64_t(arena.capacity()); }
 
 private:
   DeviceCode &code;
-  cuda::Memory arena;
+  cuda::Memory arena, indexErrorMemory;
+  cuda::Pointer indexErrorBlock = 0;
   std::vector<cuda::Memory> inputMemory, outputMemory;
   std::vector<void *> inputPointers, outputPointers;
   std::exception_ptr failure;

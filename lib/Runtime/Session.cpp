@@ -3,6 +3,7 @@
 #include "ElementType.h"
 #include "Failure.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace tenon::runtime;
@@ -57,6 +58,7 @@ Session::Session(std::shared_ptr<const Module> module,
   }
   outputSizes.resize(ranks);
   times.resize(text.launches.size());
+  indexErrors.resize(2 * text.lookUps.size());
   if (!this->module->device())
     return;
   if (options.check_memory)
@@ -241,6 +243,16 @@ void Session::checkGuards() const {
            module->description().outputs[i].name, "'");
 }
 
+void Session::checkIndices() const {
+  for (size_t i = 0; i < indexErrors.size(); i += 2) {
+    int64_t index = indexErrors[i], size = indexErrors[i + 1] - 1;
+    if (size >= 0)
+      fail(TN_ERROR_INPUT, "node '", module->description().lookUps[i / 2],
+           "' reads index ", index, " of a dimension of size ", size,
+           ", whose indices are from ", -size, " to ", size - 1);
+  }
+}
+
 void Session::runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
                       void *const *buffers, const int64_t *sizes,
                       int64_t grid) {
@@ -287,9 +299,9 @@ void Session::runOnDevice(tn_frame &frame) {
   for (const Output &output : outputs)
     wanted.push_back(output.tensor);
   frame.run_grid = runDeviceGrid;
-  device->begin(frame, given, wanted, neededArena);
+  device->begin(frame, given, wanted, neededArena, indexErrors);
   module->run(&frame);
-  device->end(wanted);
+  device->end(wanted, indexErrors);
 }
 
 void Session::run() {
@@ -304,12 +316,15 @@ void Session::run() {
   frame.symbols = symbols.data();
   frame.run_grid = runGrid;
   frame.session = this;
+  std::fill(indexErrors.begin(), indexErrors.end(), 0);
+  frame.index_errors = indexErrors.data();
   runBegin = Clock::now();
   if (device)
     runOnDevice(frame);
   else
     module->run(&frame);
   runTime += nanoseconds(Clock::now() - runBegin);
+  checkIndices();
   if (options.check_memory)
     checkGuards();
 }

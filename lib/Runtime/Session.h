@@ -53,6 +53,7 @@ private:
   void bindSymbols();
   void allocate();
   void checkGuards() const;
+  void checkIndices() const;
   static void runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
                       void *const *buffers, const int64_t *sizes, int64_t grid);
   static void runDeviceGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
@@ -66,6 +67,7 @@ private:
   std::vector<Input> inputs;
   std::vector<Output> outputs;
   std::vector<int64_t> symbols, outputSizes;
+  std::vector<int64_t> indexErrors; ///< see tn_frame
   std::vector<void *> inputPointers, outputPointers;
   int64_t neededArena = 0;
   bool isResolved = false, hasSizes = false;

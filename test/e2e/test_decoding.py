@@ -85,3 +85,12 @@ def test_every_attention_is_recognised(folder, tmp_path):
     assert "graph.neg" not in text
     if "-past-" in folder.name and "graph.sin" in text:
         assert "graph.rotary" in text
+
+
+def test_refuses_a_mask_of_another_length(decoder, tokens):
+    _, session = decoder
+    ids, mask = tokens
+    inputs = step(session, ids[:, :PROMPT], mask[:, :PROMPT], empty_past(session, 2))
+    for length in (PROMPT - 1, PROMPT + 1):
+        with pytest.raises(runtime.Error, match=r"the model assumes .* \(node '.*'\), which is false for "):
+            session.run({**inputs, "attention_mask": mask[:, :length]})

@@ -12,6 +12,9 @@
 #include "llvm/ADT/SmallVector.h"
 
 namespace tenon {
+namespace graph {
+class AttentionOp;
+}
 
 using SymbolicSizes = llvm::SmallVector<SymbolicExpr>;
 
@@ -35,10 +38,17 @@ public:
   /// Is the expression never below `bound`?
   bool isAtLeast(const SymbolicExpr &expr, int64_t bound) const;
 
-  /// Pairs of sizes that must be equal for the function to be defined.
-  llvm::ArrayRef<std::pair<SymbolicExpr, SymbolicExpr>> getAssumptions() const {
-    return assumptions;
-  }
+  /// Where a bound of a slice with this step lies in a dimension of `size`: a
+  /// negative one counts from the end, and what lies outside is clamped.
+  SymbolicExpr clampBound(SymbolicExpr bound, const SymbolicExpr &size,
+                          int64_t step, bool isStart) const;
+
+  /// Two sizes that must be equal for the op at `loc` to be defined.
+  struct Assumption {
+    SymbolicExpr lhs, rhs;
+    mlir::Location loc;
+  };
+  llvm::ArrayRef<Assumption> getAssumptions() const { return assumptions; }
 
 private:
   void visitBlock(mlir::Block &block);
@@ -51,13 +61,18 @@ private:
   void visitIndex(mlir::Operation &op);
   std::optional<SymbolicSizes> inferSizes(mlir::Operation &op);
   std::optional<SymbolicSizes> inferContents(mlir::Operation &op);
-  std::optional<SymbolicSizes> broadcast(const SymbolicSizes &lhs,
-                                         const SymbolicSizes &rhs);
+  SymbolicSizes broadcast(mlir::Operation &op, const SymbolicSizes &lhs,
+                          const SymbolicSizes &rhs);
+  /// A padding mask batch×length whose length is no other input's is as long as
+  /// the keys, though what looks it up or slices it forgets the length.
+  void assumeMaskLength(graph::AttentionOp op);
+  void assumeEqual(mlir::Operation &op, const SymbolicExpr &lhs,
+                   const SymbolicExpr &rhs);
 
   llvm::DenseMap<mlir::Value, SymbolicSizes> sizes, contents;
   llvm::DenseMap<mlir::Value, SymbolicExpr> indices;
   std::map<std::string, int64_t> least; ///< of each symbol
-  llvm::SmallVector<std::pair<SymbolicExpr, SymbolicExpr>> assumptions;
+  llvm::SmallVector<Assumption> assumptions;
 };
 
 /// Reports each branch that gives, and each loop that carries, a tensor whose

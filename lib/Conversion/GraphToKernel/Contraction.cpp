@@ -8,46 +8,16 @@ namespace tenon {
 
 static Value convertMatmul(GraphToKernel &state, graph::MatmulOp op) {
   auto type = cast<RankedTensorType>(op.getType());
-  auto lhsType = cast<RankedTensorType>(op.getLhs().getType());
-  auto rhsType = cast<RankedTensorType>(op.getRhs().getType());
   Value lhs = state.get(op.getLhs()), rhs = state.get(op.getRhs());
   auto weight = rhs.getDefiningOp<kernel::WeightOp>();
   bool packed = weight && weight.getLayout() == kernel::LayoutKind::Panel32;
-  Sizes lhsSizes = state.sizesOf(lhs), rhsSizes, sizes;
-  if (packed)
-    for (int64_t size : rhsType.getShape())
-      rhsSizes.push_back(state.index(size));
-  else
-    rhsSizes = state.sizesOf(rhs);
-  auto last = [](const Sizes &list, bool swapped) {
-    return std::pair(list[list.size() - (swapped ? 1 : 2)],
-                     list[list.size() - (swapped ? 2 : 1)]);
-  };
-  auto [rows, depth] = last(lhsSizes, op.getTransposeLhs());
-  auto [rhsDepth, columns] = last(rhsSizes, op.getTransposeRhs());
-  state.assumeEqual(op.getLoc(), depth, rhsDepth);
-  for (int64_t dim = 0; dim < type.getRank() - 2; ++dim) {
-    Value size;
-    for (auto [operandType, list] :
-         {std::pair(lhsType, lhsSizes), std::pair(rhsType, rhsSizes)}) {
-      int64_t position = dim - (type.getRank() - operandType.getRank());
-      if (position < 0 || operandType.getDimSize(position) == 1)
-        continue;
-      if (size)
-        state.assumeEqual(op.getLoc(), size, list[position]);
-      else
-        size = list[position];
-    }
-    sizes.push_back(size ? size : state.index(1));
-  }
-  sizes.push_back(rows);
-  sizes.push_back(columns);
+  const SymbolicSizes &sizes = state.sizesOf(op.getOutput());
   RankedTensorType sumType = type.clone(computeType(type.getElementType()));
   SmallVector<Value> dynamic;
   if (sumType != type)
     for (auto [dim, size] : llvm::enumerate(sizes))
       if (type.isDynamicDim(dim))
-        dynamic.push_back(size);
+        dynamic.push_back(state.index(size));
   return state.createRegion(
       op, "matmul", type, sizes, {lhs, rhs}, dynamic,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
@@ -79,14 +49,8 @@ static Value convertAttention(GraphToKernel &state, graph::AttentionOp op) {
   SmallVector<Value> inputs;
   for (Value operand : op->getOperands())
     inputs.push_back(state.get(operand));
-  Sizes sizes = state.sizesOf(inputs[0]), keySizes = state.sizesOf(inputs[1]),
-        valueSizes = state.sizesOf(inputs[2]);
-  state.assumeEqual(op.getLoc(), sizes[0], keySizes[0]);
-  state.assumeEqual(op.getLoc(), keySizes[0], valueSizes[0]);
-  state.assumeEqual(op.getLoc(), keySizes[2], valueSizes[2]);
-  sizes[3] = valueSizes[3];
   return state.createRegion(
-      op, "attention", type, sizes, inputs, {},
+      op, "attention", type, state.sizesOf(op.getOutput()), inputs, {},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         ArrayRef<Value> in = scalars.tensors;
         auto plain = b.getDenseI64ArrayAttr({0, 1, 2, 3});
@@ -106,7 +70,7 @@ FailureOr<bool> GraphToKernel::convertContraction(Operation *op) {
     result = convertAttention(*this, attention);
   else
     return false;
-  replace(op->getResult(0), result, sizesOf(result));
+  replace(op->getResult(0), result);
   return true;
 }
 

@@ -9,7 +9,21 @@ using namespace mlir;
 
 namespace tenon {
 
-Value wrapNegative(OpBuilder &b, Location loc, Value position, Value size) {
+Value GraphToKernel::createIndexError(Location loc) {
+  auto type = RankedTensorType::get({2}, builder.getI64Type());
+  return kernel::IndexErrorOp::create(builder, loc, type, indexErrors++);
+}
+
+static Value checkIndex(OpBuilder &b, Location loc, Value position, Value size,
+                        Value error) {
+  position = arith::IndexCastOp::create(b, loc, b.getIndexType(), position);
+  return kernel::CheckIndexOp::create(b, loc, b.getIndexType(), position, size,
+                                      error);
+}
+
+/// An index, wrapped if negative, that a write must not take outside.
+static Value wrapNegative(OpBuilder &b, Location loc, Value position,
+                          Value size) {
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
   Value at =
       position.getType().isIndex()
@@ -19,7 +33,6 @@ Value wrapNegative(OpBuilder &b, Location loc, Value position, Value size) {
       arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, at, zero);
   Value wrapped = arith::AddIOp::create(b, loc, at, size);
   at = arith::SelectOp::create(b, loc, negative, wrapped, at);
-  // An index out of bounds must not read foreign memory.
   Value last = arith::SubIOp::create(b, loc, size,
                                      arith::ConstantIndexOp::create(b, loc, 1));
   at = arith::MinSIOp::create(b, loc, at, last);
@@ -65,25 +78,25 @@ static Value convertWeight(OpBuilder &b, graph::WeightOp op) {
 static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput()), indices = state.get(op.getIndices());
-  Sizes inputSizes = state.sizesOf(input), sizes = inputSizes,
-        indexSizes = state.sizesOf(indices);
-  int64_t axis = op.getAxis(), count = indexSizes.size();
-  sizes.erase(sizes.begin() + axis);
-  sizes.insert(sizes.begin() + axis, indexSizes.begin(), indexSizes.end());
+  int64_t rank = cast<RankedTensorType>(input.getType()).getRank();
+  int64_t count = cast<RankedTensorType>(indices.getType()).getRank();
+  int64_t axis = op.getAxis();
   SmallVector<AffineExpr> exprs;
   for (int64_t dim = 0; dim < count; ++dim)
     exprs.push_back(state.builder.getAffineDimExpr(axis + dim));
   AffineMap map =
       AffineMap::get(type.getRank(), 0, exprs, state.builder.getContext());
   return state.createGeneric(
-      op, "gather", type, sizes, indices, map, input, inputSizes[axis],
+      op, "gather", type, state.sizesOf(op.getOutput()), indices, map,
+      {input, state.createIndexError(op.getLoc())},
+      state.index(state.sizesOf(op.getInput())[axis]),
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at;
-        for (int64_t dim = 0; dim < (int64_t)inputSizes.size(); ++dim)
+        for (int64_t dim = 0; dim < rank; ++dim)
           at.push_back(dim == axis
-                           ? wrapNegative(b, loc, scalars.elements[0],
-                                          scalars.indices[0])
+                           ? checkIndex(b, loc, scalars.elements[0],
+                                        scalars.indices[0], scalars.tensors[1])
                            : linalg::IndexOp::create(
                                  b, loc, dim < axis ? dim : dim + count - 1)
                                  .getResult());
@@ -94,17 +107,16 @@ static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
 static Value convertGatherND(GraphToKernel &state, graph::GatherNDOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput()), indices = state.get(op.getIndices());
-  Sizes inputSizes = state.sizesOf(input), sizes = state.sizesOf(indices);
-  int64_t leading = sizes.size() - 1, batch = op.getBatchDims();
-  int64_t length = cast<RankedTensorType>(indices.getType()).getShape().back();
-  sizes.pop_back();
-  sizes.append(inputSizes.begin() + batch + length, inputSizes.end());
-  for (int64_t dim = 0; dim < batch; ++dim)
-    state.assumeEqual(op.getLoc(), sizes[dim], inputSizes[dim]);
-  SmallVector<Value> wrapped(inputSizes.begin() + batch,
-                             inputSizes.begin() + batch + length);
+  ArrayRef<int64_t> tuples =
+      cast<RankedTensorType>(indices.getType()).getShape();
+  int64_t leading = tuples.size() - 1, batch = op.getBatchDims();
+  int64_t length = tuples.back();
+  SmallVector<Value> wrapped;
+  for (int64_t i = 0; i < length; ++i)
+    wrapped.push_back(state.index(state.sizesOf(op.getInput())[batch + i]));
   return state.createGeneric(
-      op, "gather_nd", type, sizes, {}, {}, {input, indices}, wrapped,
+      op, "gather_nd", type, state.sizesOf(op.getOutput()), {}, {},
+      {input, indices, state.createIndexError(op.getLoc())}, wrapped,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> loops, at;
@@ -116,7 +128,8 @@ static Value convertGatherND(GraphToKernel &state, graph::GatherNDOp op) {
           tuple.push_back(arith::ConstantIndexOp::create(b, loc, i));
           Value position =
               tensor::ExtractOp::create(b, loc, scalars.tensors[1], tuple);
-          at.push_back(wrapNegative(b, loc, position, scalars.indices[i]));
+          at.push_back(checkIndex(b, loc, position, scalars.indices[i],
+                                  scalars.tensors[2]));
         }
         at.append(loops.begin() + leading, loops.end());
         return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
@@ -127,18 +140,23 @@ static Value convertGatherElements(GraphToKernel &state,
                                    graph::GatherElementsOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput()), indices = state.get(op.getIndices());
-  Sizes inputSizes = state.sizesOf(input), sizes = state.sizesOf(indices);
+  const SymbolicSizes &inputSizes = state.sizesOf(op.getInput());
+  const SymbolicSizes &sizes = state.sizesOf(op.getIndices());
+  SmallVector<Value> bounds;
+  for (const SymbolicExpr &size : inputSizes)
+    bounds.push_back(state.index(size));
   AffineMap identity = state.builder.getMultiDimIdentityMap(type.getRank());
   return state.createGeneric(
-      op, "gather_elements", type, sizes, indices, identity, input, inputSizes,
+      op, "gather_elements", type, sizes, indices, identity,
+      {input, state.createIndexError(op.getLoc())}, bounds,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at;
         for (int64_t dim = 0; dim < type.getRank(); ++dim) {
           Value place = linalg::IndexOp::create(b, loc, dim);
           if (dim == op.getAxis())
-            place =
-                wrapNegative(b, loc, scalars.elements[0], scalars.indices[dim]);
+            place = checkIndex(b, loc, scalars.elements[0],
+                               scalars.indices[dim], scalars.tensors[1]);
           else if (sizes[dim] != inputSizes[dim])
             place = wrapNegative(b, loc, place, scalars.indices[dim]);
           at.push_back(place);
@@ -185,8 +203,8 @@ using ReadUpdate = function_ref<std::pair<Value, Value>(
 /// many updates there are, and for each of the dimensions `bounded` how many
 /// lines get any.
 static Value createScatter(GraphToKernel &state, Operation *op,
-                           graph::ScatterKind kind, Sizes sizes, int64_t axis,
-                           ValueRange tensors, ValueRange indices,
+                           graph::ScatterKind kind, const SymbolicSizes &sizes,
+                           int64_t axis, ValueRange tensors, ValueRange indices,
                            ArrayRef<int64_t> bounded, ReadUpdate readUpdate) {
   auto type = cast<RankedTensorType>(tensors.front().getType());
   return state.createLines(
@@ -240,18 +258,17 @@ static Value convertScatterElements(GraphToKernel &state,
   Location loc = op.getLoc();
   Value input = state.get(op.getInput()), indices = state.get(op.getIndices()),
         updates = state.get(op.getUpdates());
-  Sizes sizes = state.sizesOf(input), counts = state.sizesOf(indices),
-        given = state.sizesOf(updates);
+  const SymbolicSizes &sizes = state.sizesOf(op.getInput());
+  const SymbolicSizes &counts = state.sizesOf(op.getIndices());
   int64_t axis = op.getAxis();
-  for (auto [count, other] : llvm::zip(counts, given))
-    state.assumeEqual(loc, count, other);
-  Sizes passed{sizes[axis], counts[axis]};
+  SmallVector<Value> passed{state.index(sizes[axis]),
+                            state.index(counts[axis])};
   SmallVector<int64_t> bounded;
   for (int64_t dim = 0; dim < static_cast<int64_t>(sizes.size()); ++dim) {
     if (dim == axis || sizes[dim] == counts[dim])
       continue;
     bounded.push_back(dim);
-    passed.push_back(counts[dim]);
+    passed.push_back(state.index(counts[dim]));
   }
   return createScatter(
       state, op, op.getKind(), sizes, axis, {input, indices, updates}, passed,
@@ -274,29 +291,25 @@ static Value convertScatterND(GraphToKernel &state, graph::ScatterNDOp op) {
   Value input = state.get(op.getInput()), indices = state.get(op.getIndices()),
         updates = state.get(op.getUpdates());
   auto type = cast<RankedTensorType>(input.getType());
-  Sizes sizes = state.sizesOf(input), tuples = state.sizesOf(indices),
-        given = state.sizesOf(updates);
+  const SymbolicSizes &sizes = state.sizesOf(op.getInput());
+  const SymbolicSizes &tuples = state.sizesOf(op.getIndices());
   int64_t length = cast<RankedTensorType>(indices.getType()).getShape().back();
-  auto product = [&](ArrayRef<Value> factors) {
-    Value result = state.index(1);
-    for (Value factor : factors)
-      result = state.mul(result, factor);
+  auto product = [](ArrayRef<SymbolicExpr> factors) {
+    SymbolicExpr result = 1;
+    for (const SymbolicExpr &factor : factors)
+      result = result * factor;
     return result;
   };
-  ArrayRef<Value> addressed = ArrayRef(sizes).take_front(length);
-  Value slices = product(addressed);
-  Value width = product(ArrayRef(sizes).drop_front(length));
-  Value count = product(ArrayRef(tuples).drop_back());
-  Sizes expected(tuples.begin(), tuples.end() - 1);
-  expected.append(sizes.begin() + length, sizes.end());
-  for (auto [size, other] : llvm::zip(expected, given))
-    state.assumeEqual(loc, size, other);
+  ArrayRef<SymbolicExpr> addressed = ArrayRef(sizes).take_front(length);
+  SymbolicExpr slices = product(addressed);
+  SymbolicExpr width = product(ArrayRef(sizes).drop_front(length));
+  SymbolicExpr count = product(ArrayRef(tuples).drop_back());
   Value flat = state.createView(op, input, {slices, width});
-  Value flatIndices =
-      state.createView(op, indices, {count, state.index(length)});
+  Value flatIndices = state.createView(op, indices, {count, length});
   Value flatUpdates = state.createView(op, updates, {count, width});
-  Sizes passed{slices, count};
-  llvm::append_range(passed, addressed);
+  SmallVector<Value> passed{state.index(slices), state.index(count)};
+  for (const SymbolicExpr &size : addressed)
+    passed.push_back(state.index(size));
   Value result = createScatter(
       state, op, op.getKind(), {slices, width}, /*axis=*/0,
       {flat, flatIndices, flatUpdates}, passed, /*bounded=*/{},
@@ -340,7 +353,7 @@ FailureOr<bool> GraphToKernel::convertData(Operation *op) {
   } else {
     return false;
   }
-  replace(op->getResult(0), result, sizesOf(result));
+  replace(op->getResult(0), result);
   return true;
 }
 

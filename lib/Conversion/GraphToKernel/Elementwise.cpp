@@ -437,27 +437,25 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
   if (!isElementwise(op))
     return false;
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
-  SmallVector<Value> operands, elements;
+  SmallVector<Value> elements;
   SmallVector<AffineMap> maps;
   SmallVector<int64_t> position; // of the element, or -1 for a splat
   for (Value operand : op->getOperands()) {
-    operands.push_back(get(operand));
     if (getSplat(operand)) {
       position.push_back(-1);
       continue;
     }
-    auto *known = llvm::find(elements, operands.back());
+    auto *known = llvm::find(elements, get(operand));
     position.push_back(known - elements.begin());
     if (known != elements.end())
       continue; // x · x reads x once
-    elements.push_back(operands.back());
+    elements.push_back(get(operand));
     maps.push_back(
         broadcastMap(cast<RankedTensorType>(operand.getType()), type));
   }
-  Sizes sizes = broadcast(op->getLoc(), type, operands);
   StringRef name = op->getName().stripDialect();
   Value result = createGeneric(
-      op, name, type, sizes, elements, maps, {}, {},
+      op, name, type, sizesOf(op->getResult(0)), elements, maps, {}, {},
       [&](OpBuilder &b, Scalars scalars) {
         ScalarBuilder scalar{b, op->getLoc(), hasUnsignedOperands(op)};
         SmallVector<Value> x;
@@ -476,7 +474,7 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
                    ? value
                    : narrow(b, op->getLoc(), value, type.getElementType());
       });
-  replace(op->getResult(0), result, sizes);
+  replace(op->getResult(0), result);
   return true;
 }
 

@@ -11,28 +11,13 @@
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Conversion/Passes.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
 namespace tenon {
 #define GEN_PASS_DEF_CONVERTGRAPHTOKERNELPASS
 #include "tenon/Conversion/Passes.h.inc"
-
-Sizes GraphToKernel::sizesOf(Value value) {
-  auto it = sizes.find(value);
-  if (it != sizes.end())
-    return it->second;
-  Sizes result;
-  for (int64_t size : cast<RankedTensorType>(value.getType()).getShape())
-    result.push_back(index(size));
-  return result;
-}
-
-void GraphToKernel::replace(Value value, Value by, Sizes bySizes) {
-  values[value] = by;
-  if (isa<RankedTensorType>(by.getType()))
-    sizes[by] = std::move(bySizes);
-}
 
 Operation *GraphToKernel::outermostOp() {
   Operation *outermost = nullptr;
@@ -43,112 +28,23 @@ Operation *GraphToKernel::outermostOp() {
   return outermost;
 }
 
-/// Sizes are computed at the level of the function, whatever needs them, so
-/// that memory for the bodies of loops can be planned before they run.
-struct AtFunctionLevel : OpBuilder::InsertionGuard {
-  explicit AtFunctionLevel(GraphToKernel &state)
-      : InsertionGuard(state.builder) {
-    if (Operation *outermost = state.outermostOp())
-      state.builder.setInsertionPoint(outermost);
-  }
-};
-
-Value GraphToKernel::index(int64_t value) {
-  // One constant for each value, so that equal sizes are one value.
-  auto name = "#" + std::to_string(value);
-  auto it = symbols.find(name);
-  if (it != symbols.end())
-    return it->second;
-  AtFunctionLevel guard(*this);
-  builder.setInsertionPointToStart(builder.getBlock());
-  Value result =
-      arith::ConstantIndexOp::create(builder, builder.getUnknownLoc(), value);
-  symbols[name] = result;
-  return result;
-}
-
 Value GraphToKernel::index(OpFoldResult value) {
-  if (auto attr = dyn_cast<Attribute>(value))
-    return index(cast<IntegerAttr>(attr).getInt());
-  Value result = get(cast<Value>(value));
-  APInt known;
-  if (matchPattern(result, m_ConstantInt(&known)))
-    return index(known.getSExtValue());
-  return result;
-}
-
-/// The value an op folds to, else the op; constants are shared.
-template <typename OpTy>
-static Value fold(GraphToKernel &state, Value lhs, Value rhs) {
-  AtFunctionLevel guard(state);
-  Value result =
-      state.builder.createOrFold<OpTy>(state.builder.getUnknownLoc(), lhs, rhs);
-  APInt known;
-  if (!matchPattern(result, m_ConstantInt(&known)))
-    return result;
-  Operation *constant = result.getDefiningOp();
-  Value shared = state.index(known.getSExtValue());
-  if (constant->use_empty() && shared.getDefiningOp() != constant)
-    constant->erase();
-  return shared;
-}
-
-Value GraphToKernel::add(Value lhs, Value rhs) {
-  return fold<arith::AddIOp>(*this, lhs, rhs);
-}
-Value GraphToKernel::sub(Value lhs, Value rhs) {
-  return fold<arith::SubIOp>(*this, lhs, rhs);
-}
-Value GraphToKernel::mul(Value lhs, Value rhs) {
-  return fold<arith::MulIOp>(*this, lhs, rhs);
-}
-Value GraphToKernel::min(Value lhs, Value rhs) {
-  return fold<arith::MinSIOp>(*this, lhs, rhs);
-}
-Value GraphToKernel::max(Value lhs, Value rhs) {
-  return fold<arith::MaxSIOp>(*this, lhs, rhs);
-}
-
-void GraphToKernel::assumeEqual(Location loc, Value lhs, Value rhs) {
-  AtFunctionLevel guard(*this);
-  if (lhs != rhs && assumed.insert({lhs, rhs}).second)
-    kernel::AssumeEqualOp::create(builder, loc, lhs, rhs);
-}
-
-Sizes GraphToKernel::broadcast(Location loc, RankedTensorType type,
-                               ValueRange operands) {
-  Sizes result;
-  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
-    Value size;
-    if (!type.isDynamicDim(dim))
-      size = index(type.getDimSize(dim));
-    for (Value operand : operands) {
-      auto other = cast<RankedTensorType>(operand.getType());
-      int64_t position = dim - (type.getRank() - other.getRank());
-      if (position < 0 || other.getDimSize(position) == 1)
-        continue;
-      Value candidate = sizesOf(operand)[position];
-      if (size)
-        assumeEqual(loc, size, candidate);
-      else
-        size = candidate;
-    }
-    result.push_back(size ? size : index(1));
-  }
-  return result;
+  if (std::optional<SymbolicExpr> known = shapes.getIndex(value))
+    return index(*known);
+  return get(cast<Value>(value));
 }
 
 Value GraphToKernel::createRegion(Operation *op, StringRef name,
-                                  RankedTensorType type, Sizes outSizes,
-                                  ValueRange inputs, ValueRange indices,
-                                  BuildAnchor build) {
+                                  RankedTensorType type,
+                                  const SymbolicSizes &sizes, ValueRange inputs,
+                                  ValueRange indices, BuildAnchor build) {
   Location loc = op->getLoc();
   llvm::SetVector<Value> uniqueInputs(inputs.begin(), inputs.end());
   llvm::SetVector<Value> uniqueIndices(indices.begin(), indices.end());
   SmallVector<Value> dynamic;
-  for (auto [dim, size] : llvm::enumerate(outSizes))
+  for (auto [dim, size] : llvm::enumerate(sizes))
     if (type.isDynamicDim(dim))
-      dynamic.push_back(size);
+      dynamic.push_back(index(size));
   auto region = kernel::RegionOp::create(
       builder, loc, TypeRange{type}, name, uniqueInputs.getArrayRef(),
       uniqueIndices.getArrayRef(), dynamic, Value(), kernel::ScheduleAttr());
@@ -167,24 +63,23 @@ Value GraphToKernel::createRegion(Operation *op, StringRef name,
     scalars.indices.push_back(map.lookup(value));
   Value result = build(builder, scalars);
   kernel::YieldOp::create(builder, loc, result);
-  sizes[region.getResult(0)] = outSizes;
   return region.getResult(0);
 }
 
 Value GraphToKernel::createFilledRegion(
-    Operation *op, StringRef name, RankedTensorType type, Sizes outSizes,
-    ValueRange inputs, ValueRange indices,
+    Operation *op, StringRef name, RankedTensorType type,
+    const SymbolicSizes &sizes, ValueRange inputs, ValueRange indices,
     function_ref<Value(OpBuilder &, Scalars, Value)> build) {
   // Constant indices are constants of the body; the sizes of the result follow.
   SmallVector<Value> passed;
   for (Value value : indices)
     if (!matchPattern(value, m_Constant()))
       passed.push_back(value);
-  for (auto [dim, size] : llvm::enumerate(outSizes))
+  for (auto [dim, size] : llvm::enumerate(sizes))
     if (type.isDynamicDim(dim))
-      passed.push_back(size);
+      passed.push_back(index(size));
   return createRegion(
-      op, name, type, outSizes, inputs, passed,
+      op, name, type, sizes, inputs, passed,
       [&](OpBuilder &b, Scalars arguments) -> Value {
         Location loc = op->getLoc();
         ArrayRef<Value> rest = arguments.indices;
@@ -206,14 +101,15 @@ Value GraphToKernel::createFilledRegion(
 }
 
 Value GraphToKernel::createGeneric(Operation *op, StringRef name,
-                                   RankedTensorType type, Sizes outSizes,
+                                   RankedTensorType type,
+                                   const SymbolicSizes &sizes,
                                    ValueRange elements,
                                    ArrayRef<AffineMap> maps, ValueRange tensors,
                                    ValueRange indices, BuildScalar build) {
   SmallVector<Value> inputs(elements);
   inputs.append(tensors.begin(), tensors.end());
   return createFilledRegion(
-      op, name, type, outSizes, inputs, indices,
+      op, name, type, sizes, inputs, indices,
       [&](OpBuilder &b, Scalars scalars, Value init) -> Value {
         SmallVector<Value> all = std::move(scalars.tensors);
         scalars.tensors.assign(all.begin() + elements.size(), all.end());
@@ -234,11 +130,12 @@ Value GraphToKernel::createGeneric(Operation *op, StringRef name,
 }
 
 Value GraphToKernel::createLines(Operation *op, StringRef name,
-                                 RankedTensorType type, Sizes outSizes,
-                                 int64_t axis, ValueRange tensors,
-                                 ValueRange indices, BuildLine build) {
+                                 RankedTensorType type,
+                                 const SymbolicSizes &sizes, int64_t axis,
+                                 ValueRange tensors, ValueRange indices,
+                                 BuildLine build) {
   return createFilledRegion(
-      op, name, type, outSizes, tensors, indices,
+      op, name, type, sizes, tensors, indices,
       [&](OpBuilder &b, Scalars scalars, Value init) -> Value {
         Location loc = op->getLoc();
         auto lines = kernel::LinesOp::create(b, loc, type, init, axis);
@@ -256,41 +153,14 @@ Value GraphToKernel::createLines(Operation *op, StringRef name,
       });
 }
 
-LogicalResult GraphToKernel::bind(Operation *op, Value argument,
-                                  ArrayAttr dims) {
-  auto type = dyn_cast<RankedTensorType>(argument.getType());
-  if (!type)
-    return success();
-  Sizes result;
-  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
-    if (!type.isDynamicDim(dim)) {
-      result.push_back(index(type.getDimSize(dim)));
-      continue;
-    }
-    Attribute attr = dims && dim < (int64_t)dims.size() ? dims[dim] : nullptr;
-    if (auto known = dyn_cast_if_present<IntegerAttr>(attr)) {
-      result.push_back(index(known.getInt()));
-      continue;
-    }
-    auto name = dyn_cast_if_present<StringAttr>(attr);
-    if (!name)
-      return op->emitError("argument of type ")
-             << type << " needs tenon.dims that name dimension " << dim;
-    Value &symbol = symbols[name.str()];
-    if (!symbol) {
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(builder.getBlock());
-      symbol = kernel::SymbolOp::create(builder, op->getLoc(),
-                                        builder.getIndexType(), name.getValue(),
-                                        0, INT64_MAX, IntegerAttr());
-    }
-    result.push_back(symbol);
-  }
-  replace(argument, argument, result);
-  return success();
-}
-
 LogicalResult GraphToKernel::convert(Operation *op) {
+  for (ValueRange list :
+       {ValueRange(op->getOperands()), ValueRange(op->getResults())})
+    for (Value value : list)
+      if (isa<RankedTensorType>(value.getType()) && !shapes.getSizes(value))
+        return op->emitOpError("needs a tensor of type ")
+               << value.getType()
+               << " whose sizes depend on data, which is unsupported";
   using Family = FailureOr<bool> (GraphToKernel::*)(Operation *);
   for (Family family :
        {&GraphToKernel::convertElementwise, &GraphToKernel::convertShape,
@@ -323,14 +193,12 @@ LogicalResult GraphToKernel::convertBlock(Block &block) {
       continue;
     }
     builder.setInsertionPoint(op);
-    if (isa<graph::SymbolOp>(op))
-      continue;
-    if (auto assume = dyn_cast<graph::AssumeEqualOp>(op)) {
-      assumeEqual(op->getLoc(), get(assume.getLhs()), get(assume.getRhs()));
+    if (isa<graph::SymbolOp, graph::AssumeEqualOp>(op)) {
+      kept.insert(op);
     } else if (auto read = dyn_cast<graph::ReadOp>(op)) {
       auto result = kernel::ReadOp::create(
           builder, op->getLoc(), read.getType(), get(read.getInput()));
-      replace(read, result, {});
+      replace(read, result);
     } else if (isa<graph::GraphDialect>(op->getDialect())) {
       if (failed(convert(op)))
         return failure();
@@ -353,12 +221,8 @@ LogicalResult GraphToKernel::convertBlock(Block &block) {
       if (around && !waits)
         op->moveBefore(around);
       kept.insert(op);
-      auto select = dyn_cast<arith::SelectOp>(op);
       for (Value result : op->getResults())
-        replace(result, result,
-                select && isa<RankedTensorType>(result.getType())
-                    ? sizesOf(select.getTrueValue())
-                    : Sizes());
+        replace(result, result);
     }
   }
   remap(block.getTerminator());
@@ -383,24 +247,56 @@ struct ConvertGraphToKernelPass
     if (failed(verifyControlSizes(function)))
       return failure();
     makeSignless(function);
-    Block &block = function.getBody().front();
-    OpBuilder builder(&block, block.begin());
-    GraphToKernel state(builder);
-    // Symbols first: any size may need any of them.
-    for (auto symbol : block.getOps<graph::SymbolOp>()) {
+    GraphToKernel state(function);
+    for (BlockArgument argument : function.getArguments()) {
+      auto type = dyn_cast<RankedTensorType>(argument.getType());
+      auto dims = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
+                                                       "tenon.dims");
+      for (int64_t dim = 0; type && dim < type.getRank(); ++dim)
+        if (type.isDynamicDim(dim) &&
+            !(dims && isa<StringAttr, IntegerAttr>(dims[dim])))
+          return function.emitError("argument of type ")
+                 << type << " needs tenon.dims that name dimension " << dim;
+      state.replace(argument, argument);
+    }
+    convertAssumptions(function, state);
+    if (failed(state.convertBlock(function.getBody().front())))
+      return failure();
+    // Last, since sizes are computed from them.
+    for (auto symbol :
+         llvm::make_early_inc_range(function.getOps<graph::SymbolOp>())) {
+      OpBuilder builder(symbol);
       auto converted = kernel::SymbolOp::create(
-          state.builder, symbol.getLoc(), state.builder.getIndexType(),
+          builder, symbol.getLoc(), builder.getIndexType(),
           symbol.getNameAttr(), symbol.getMinAttr(), symbol.getMaxAttr(),
           symbol.getHintAttr());
-      state.addSymbol(symbol.getName(), converted);
-      state.replace(symbol, converted, {});
+      symbol.replaceAllUsesWith(converted.getValue());
+      symbol.erase();
     }
-    for (BlockArgument argument : function.getArguments())
-      if (failed(state.bind(function, argument,
-                            function.getArgAttrOfType<ArrayAttr>(
-                                argument.getArgNumber(), "tenon.dims"))))
-        return failure();
-    return state.convertBlock(block);
+    return success();
+  }
+
+  /// What the graph assumes, and what its ops do: each once.
+  static void convertAssumptions(func::FuncOp function, GraphToKernel &state) {
+    llvm::StringSet<> seen;
+    OpBuilder &builder = state.builder;
+    builder.setInsertionPoint(function.getBody().front().getTerminator());
+    auto assume = [&](Location loc, const SymbolicExpr &lhs,
+                      const SymbolicExpr &rhs) {
+      if (seen.insert(lhs.str() + "=" + rhs.str()).second)
+        kernel::AssumeEqualOp::create(builder, loc, state.index(lhs),
+                                      state.index(rhs));
+    };
+    for (auto op :
+         llvm::make_early_inc_range(function.getOps<graph::AssumeEqualOp>())) {
+      std::optional<SymbolicExpr> lhs = state.shapes.getIndex(op.getLhs()),
+                                  rhs = state.shapes.getIndex(op.getRhs());
+      if (lhs && rhs)
+        assume(op.getLoc(), *lhs, *rhs);
+      op.erase();
+    }
+    for (const auto &[lhs, rhs, loc] : state.shapes.getAssumptions())
+      assume(loc, lhs, rhs);
   }
 };
 

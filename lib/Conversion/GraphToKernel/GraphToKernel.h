@@ -1,17 +1,14 @@
 // The state of the conversion graph -> kernel, shared by the op families: which
-// value replaces which, and the size of every dimension as an index value.
+// value replaces which, and the sizes of what is converted.
 #ifndef TENON_CONVERSION_GRAPHTOKERNEL_GRAPHTOKERNEL_H
 #define TENON_CONVERSION_GRAPHTOKERNEL_GRAPHTOKERNEL_H
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
-#include "llvm/ADT/DenseSet.h"
-#include <map>
 
 namespace tenon {
-
-using Sizes = llvm::SmallVector<mlir::Value>;
 
 class GraphToKernel {
 public:
@@ -29,45 +26,47 @@ public:
       mlir::OpBuilder &, Scalars, llvm::SmallVector<mlir::Value> place,
       mlir::Value line)>;
 
-  explicit GraphToKernel(mlir::OpBuilder builder) : builder(builder) {}
+  explicit GraphToKernel(mlir::func::FuncOp function)
+      : builder(function.getContext()), shapes(function),
+        materializer(function) {}
 
   mlir::OpBuilder builder;
+  const SymbolicShapes shapes;
 
-  /// The value that replaces `value` of the graph, and its sizes.
+  /// The value that replaces `value` of the graph.
   mlir::Value get(mlir::Value value) { return values.lookup(value); }
-  Sizes sizesOf(mlir::Value value);
-  /// Declares that `by` replaces `value` and has these sizes.
-  void replace(mlir::Value value, mlir::Value by, Sizes sizes);
+  /// The sizes of a tensor of the graph; `convert` has seen that they are
+  /// known.
+  const SymbolicSizes &sizesOf(mlir::Value value) {
+    return *shapes.getSizes(value);
+  }
+  /// Declares that `by` replaces `value`, which has the same sizes.
+  void replace(mlir::Value value, mlir::Value by) { values[value] = by; }
 
   /// The op of the function's block around where the builder stands; null if it
   /// stands in that block.
   mlir::Operation *outermostOp();
 
-  /// Arithmetic on sizes before the regions; folds what it can.
-  mlir::Value index(int64_t value);
+  /// A size as an index value, computed where the function starts: memory for
+  /// the bodies of loops is planned before they run.
+  mlir::Value index(const SymbolicExpr &size) {
+    return materializer.getValue(size);
+  }
+  /// The value of an index of the graph.
   mlir::Value index(mlir::OpFoldResult value);
-  mlir::Value add(mlir::Value lhs, mlir::Value rhs);
-  mlir::Value sub(mlir::Value lhs, mlir::Value rhs);
-  mlir::Value mul(mlir::Value lhs, mlir::Value rhs);
-  mlir::Value min(mlir::Value lhs, mlir::Value rhs);
-  mlir::Value max(mlir::Value lhs, mlir::Value rhs);
-  void assumeEqual(mlir::Location loc, mlir::Value lhs, mlir::Value rhs);
-
-  /// Sizes of operands broadcast to `type`, as numpy does.
-  Sizes broadcast(mlir::Location loc, mlir::RankedTensorType type,
-                  mlir::ValueRange operands);
 
   /// A region whose body is what `build` makes of its inputs (`tensors`) and
   /// indices. Has `op`'s location and id.
   mlir::Value createRegion(mlir::Operation *op, llvm::StringRef name,
-                           mlir::RankedTensorType type, Sizes sizes,
-                           mlir::ValueRange inputs, mlir::ValueRange indices,
-                           BuildAnchor build);
+                           mlir::RankedTensorType type,
+                           const SymbolicSizes &sizes, mlir::ValueRange inputs,
+                           mlir::ValueRange indices, BuildAnchor build);
 
   /// A region with one linalg.generic over its result: `elements` are read
   /// through `maps`, `tensors` and `indices` are for the body to use.
   mlir::Value createGeneric(mlir::Operation *op, llvm::StringRef name,
-                            mlir::RankedTensorType type, Sizes sizes,
+                            mlir::RankedTensorType type,
+                            const SymbolicSizes &sizes,
                             mlir::ValueRange elements,
                             llvm::ArrayRef<mlir::AffineMap> maps,
                             mlir::ValueRange tensors, mlir::ValueRange indices,
@@ -75,33 +74,35 @@ public:
 
   /// A region with one kernel.lines along `axis`; as createGeneric otherwise.
   mlir::Value createLines(mlir::Operation *op, llvm::StringRef name,
-                          mlir::RankedTensorType type, Sizes sizes,
-                          int64_t axis, mlir::ValueRange tensors,
-                          mlir::ValueRange indices, BuildLine build);
+                          mlir::RankedTensorType type,
+                          const SymbolicSizes &sizes, int64_t axis,
+                          mlir::ValueRange tensors, mlir::ValueRange indices,
+                          BuildLine build);
 
   mlir::Value createTranspose(mlir::Operation *op, mlir::Value input,
+                              const SymbolicSizes &sizes,
                               llvm::ArrayRef<int64_t> permutation);
-  mlir::Value createView(mlir::Operation *op, mlir::Value input, Sizes sizes);
   mlir::Value createView(mlir::Operation *op, mlir::Value input,
-                         mlir::RankedTensorType type, Sizes sizes);
+                         const SymbolicSizes &sizes);
+  mlir::Value createView(mlir::Operation *op, mlir::Value input,
+                         mlir::RankedTensorType type,
+                         const SymbolicSizes &sizes);
+
+  /// Where the look-ups of an op say that an index is out of range.
+  mlir::Value createIndexError(mlir::Location loc);
 
   /// Converts one op. Emits a diagnostic on failure.
   mlir::LogicalResult convert(mlir::Operation *op);
   /// Converts all ops of a block in place.
   mlir::LogicalResult convertBlock(mlir::Block &block);
-  /// Binds an argument's sizes to the symbols that `dims` names.
-  mlir::LogicalResult bind(mlir::Operation *op, mlir::Value argument,
-                           mlir::ArrayAttr dims);
-  void addSymbol(llvm::StringRef name, mlir::Value value) {
-    symbols[name.str()] = value;
-  }
 
 private:
   /// A region whose body is what `build` makes of its inputs, indices, and an
   /// empty tensor with the sizes of the result.
   mlir::Value createFilledRegion(
       mlir::Operation *op, llvm::StringRef name, mlir::RankedTensorType type,
-      Sizes sizes, mlir::ValueRange inputs, mlir::ValueRange indices,
+      const SymbolicSizes &sizes, mlir::ValueRange inputs,
+      mlir::ValueRange indices,
       llvm::function_ref<mlir::Value(mlir::OpBuilder &, Scalars, mlir::Value)>
           build);
   /// Converts the bodies of an scf.if or scf.while, which stays.
@@ -113,10 +114,9 @@ private:
   mlir::FailureOr<bool> convertContraction(mlir::Operation *op);
   mlir::FailureOr<bool> convertReduction(mlir::Operation *op);
 
+  SymbolicMaterializer materializer;
   llvm::DenseMap<mlir::Value, mlir::Value> values;
-  llvm::DenseMap<mlir::Value, Sizes> sizes;
-  std::map<std::string, mlir::Value> symbols;
-  llvm::DenseSet<std::pair<mlir::Value, mlir::Value>> assumed;
+  int64_t indexErrors = 0;
 };
 
 /// The map of an operand of `type` that broadcasts to `output`, numpy's way.
@@ -133,10 +133,6 @@ mlir::Value widen(mlir::OpBuilder &builder, mlir::Location loc,
 /// same region folds both.
 mlir::Value narrow(mlir::OpBuilder &builder, mlir::Location loc,
                    mlir::Value value, mlir::Type element);
-
-/// index or element + size if negative
-mlir::Value wrapNegative(mlir::OpBuilder &builder, mlir::Location loc,
-                         mlir::Value position, mlir::Value size);
 
 } // namespace tenon
 

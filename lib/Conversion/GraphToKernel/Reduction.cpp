@@ -78,9 +78,9 @@ static Value divide(OpBuilder &b, Location loc, Value value, Value size,
 static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput());
-  Sizes inputSizes = state.sizesOf(input), sizes = inputSizes;
+  const SymbolicSizes &sizes = state.sizesOf(op.getOutput());
   int64_t rank = type.getRank();
-  Value count = state.index(1);
+  SymbolicExpr count = 1;
   SmallVector<utils::IteratorType> iterators(rank,
                                              utils::IteratorType::parallel);
   SmallVector<AffineExpr> exprs;
@@ -89,8 +89,7 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
   for (int64_t axis : op.getAxes()) {
     iterators[axis] = utils::IteratorType::reduction;
     exprs[axis] = state.builder.getAffineConstantExpr(0);
-    count = state.mul(count, inputSizes[axis]);
-    sizes[axis] = state.index(1);
+    count = count * state.sizesOf(op.getInput())[axis];
   }
   AffineMap outMap = AffineMap::get(rank, 0, exprs, state.builder.getContext());
   graph::ReductionKind kind = op.getKind();
@@ -99,10 +98,10 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
   SmallVector<Value> indices;
   for (auto [dim, size] : llvm::enumerate(sizes))
     if (type.isDynamicDim(dim))
-      indices.push_back(size);
+      indices.push_back(state.index(size));
   size_t dynamic = indices.size();
   if (isMean)
-    indices.push_back(count);
+    indices.push_back(state.index(count));
   return state.createRegion(
       op, "reduce", type, sizes, input, indices,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
@@ -153,10 +152,10 @@ static Value convertCumulativeSum(GraphToKernel &state,
                                   graph::CumulativeSumOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput());
-  Sizes sizes = state.sizesOf(input);
+  const SymbolicSizes &sizes = state.sizesOf(op.getInput());
   int64_t axis = op.getAxis();
   return state.createLines(
-      op, "cumulative_sum", type, sizes, axis, input, sizes[axis],
+      op, "cumulative_sum", type, sizes, axis, input, state.index(sizes[axis]),
       [&](OpBuilder &b, GraphToKernel::Scalars scalars,
           SmallVector<Value> place, Value line) -> Value {
         Location loc = op.getLoc();
@@ -219,13 +218,11 @@ static Value convertTopK(GraphToKernel &state, graph::TopKOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Location loc = op.getLoc();
   Value input = state.get(op.getInput());
-  Sizes sizes = state.sizesOf(input);
   int64_t axis = op.getAxis();
-  Value size = sizes[axis], k = state.index(OpFoldResult(op.getK()));
-  state.assumeEqual(loc, k, state.min(k, size));
-  sizes[axis] = k;
+  Value size = state.index(state.sizesOf(op.getInput())[axis]);
+  Value k = state.index(OpFoldResult(op.getK()));
   return state.createLines(
-      op, "top_k", type, sizes, axis, input, {size, k},
+      op, "top_k", type, state.sizesOf(op.getIndices()), axis, input, {size, k},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars,
           SmallVector<Value> place, Value line) -> Value {
         Value size = scalars.indices[0], k = scalars.indices[1];
@@ -302,23 +299,26 @@ static Value convertTopK(GraphToKernel &state, graph::TopKOp op) {
 static Value convertSoftmax(GraphToKernel &state, graph::SoftmaxOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput());
+  SymbolicSizes sizes = state.sizesOf(op.getInput());
   SmallVector<int64_t> permutation;
   for (int64_t dim = 0; dim < type.getRank(); ++dim)
     permutation.push_back(dim);
   bool isLast = op.getAxis() == type.getRank() - 1;
   if (!isLast) {
     std::swap(permutation[op.getAxis()], permutation.back());
-    input = state.createTranspose(op, input, permutation);
+    input = state.createTranspose(op, input, sizes, permutation);
+    std::swap(sizes[op.getAxis()], sizes.back());
   }
   auto inner = cast<RankedTensorType>(input.getType());
   Value result = state.createRegion(
-      op, "softmax", inner, state.sizesOf(input), input, {},
+      op, "softmax", inner, sizes, input, {},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         return kernel::SoftmaxOp::create(b, op.getLoc(), inner,
                                          scalars.tensors[0]);
       });
   // A swap of two dimensions undoes itself.
-  return isLast ? result : state.createTranspose(op, result, permutation);
+  return isLast ? result
+                : state.createTranspose(op, result, sizes, permutation);
 }
 
 static Value convertNorm(GraphToKernel &state, graph::NormOp op) {
@@ -328,13 +328,14 @@ static Value convertNorm(GraphToKernel &state, graph::NormOp op) {
     inputs.push_back(state.get(op.getScale()));
   if (op.getBias())
     inputs.push_back(state.get(op.getBias()));
-  Sizes sizes = state.sizesOf(inputs[0]), flat = sizes;
+  const SymbolicSizes &sizes = state.sizesOf(op.getInput());
+  SymbolicSizes flat = sizes;
   int64_t axis = op.getAxis();
   bool collapses = axis != type.getRank() - 1;
   if (collapses) {
     while ((int64_t)flat.size() > axis + 1) {
-      Value last = flat.pop_back_val();
-      flat.back() = state.mul(flat.back(), last);
+      SymbolicExpr last = flat.pop_back_val();
+      flat.back() = flat.back() * last;
     }
     inputs[0] = state.createView(op, inputs[0], flat);
     for (Value &parameter : llvm::drop_begin(inputs))
@@ -361,7 +362,7 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Location loc = op.getLoc();
   int64_t rank = type.getRank(), last = rank - 1;
-  Sizes sizes = state.sizesOf(state.get(op.getInput()));
+  const SymbolicSizes &sizes = state.sizesOf(op.getInput());
   Value source = op.getInput();
   SmallVector<int64_t> permutation =
       llvm::to_vector(llvm::seq<int64_t>(0, rank));
@@ -375,13 +376,13 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
   int64_t half = type.getShape().back() / 2;
   unsigned place = op.getInterleaved() ? rank : last;
   unsigned pair = op.getInterleaved() ? last : rank;
-  auto splitLast = [&](Sizes whole) {
-    whole.back() = state.index(op.getInterleaved() ? half : 2);
-    whole.push_back(state.index(op.getInterleaved() ? 2 : half));
+  auto splitLast = [&](SymbolicSizes whole) {
+    whole.back() = op.getInterleaved() ? half : 2;
+    whole.push_back(op.getInterleaved() ? 2 : half);
     return whole;
   };
   Value input = state.get(source);
-  Value split = state.createView(op, input, splitLast(state.sizesOf(input)));
+  Value split = state.createView(op, input, splitLast(state.sizesOf(source)));
 
   Builder &b = state.builder;
   SmallVector<AffineExpr> exprs(rank);
@@ -403,23 +404,19 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
     for (int64_t dim = 0; dim < dims - 1; ++dim) {
       // Rank 3 stands for batch×S×D/2: the heads have no dimension.
       int64_t loop = dims == 3 && dim == 0 ? 0 : dim + rank - dims;
-      bool single = tableType.getDimSize(dim) == 1;
-      from.push_back(single ? b.getAffineConstantExpr(0)
-                            : b.getAffineDimExpr(loop));
-      if (!single)
-        state.assumeEqual(loc, sizes[loop], state.sizesOf(table)[dim]);
+      from.push_back(tableType.getDimSize(dim) == 1 ? b.getAffineConstantExpr(0)
+                                                    : b.getAffineDimExpr(loop));
     }
     from.push_back(b.getAffineDimExpr(pair));
     maps.push_back(AffineMap::get(rank + 1, 0, from, b.getContext()));
     elements.push_back(table);
   }
-  Sizes outSizes = splitLast(sizes);
   SmallVector<int64_t> shape(type.getShape().drop_back());
   shape.push_back(op.getInterleaved() ? half : 2);
   shape.push_back(op.getInterleaved() ? 2 : half);
   Value result = state.createGeneric(
       op, "rotary", RankedTensorType::get(shape, type.getElementType()),
-      outSizes, elements, maps, {}, {},
+      splitLast(sizes), elements, maps, {}, {},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         for (Value &element : scalars.elements)
           element = widen(b, loc, element);
@@ -460,7 +457,7 @@ FailureOr<bool> GraphToKernel::convertReduction(Operation *op) {
     result = convertRotary(*this, rotary);
   else
     return false;
-  replace(op->getResult(0), result, sizesOf(result));
+  replace(op->getResult(0), result);
   return true;
 }
 

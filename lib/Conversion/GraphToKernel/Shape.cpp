@@ -9,13 +9,6 @@ using namespace mlir;
 
 namespace tenon {
 
-static std::optional<int64_t> getKnown(Value value) {
-  APInt known;
-  if (matchPattern(value, m_ConstantInt(&known)))
-    return known.getSExtValue();
-  return std::nullopt;
-}
-
 static SmallVector<Value> loopIndices(OpBuilder &b, Location loc,
                                       int64_t rank) {
   SmallVector<Value> result;
@@ -25,37 +18,37 @@ static SmallVector<Value> loopIndices(OpBuilder &b, Location loc,
 }
 
 Value GraphToKernel::createView(Operation *op, Value input,
-                                RankedTensorType type, Sizes outSizes) {
+                                RankedTensorType type,
+                                const SymbolicSizes &sizes) {
   SmallVector<Value> dynamic;
-  for (auto [dim, size] : llvm::enumerate(outSizes))
+  for (auto [dim, size] : llvm::enumerate(sizes))
     if (type.isDynamicDim(dim))
-      dynamic.push_back(size);
-  Value view =
-      kernel::ViewOp::create(builder, op->getLoc(), type, input, dynamic);
-  sizes[view] = outSizes;
-  return view;
+      dynamic.push_back(index(size));
+  return kernel::ViewOp::create(builder, op->getLoc(), type, input, dynamic);
 }
 
-Value GraphToKernel::createView(Operation *op, Value input, Sizes outSizes) {
+Value GraphToKernel::createView(Operation *op, Value input,
+                                const SymbolicSizes &sizes) {
   SmallVector<int64_t> shape;
-  for (Value size : outSizes)
-    shape.push_back(getKnown(size).value_or(ShapedType::kDynamic));
+  for (const SymbolicExpr &size : sizes)
+    shape.push_back(size.getConstant().value_or(ShapedType::kDynamic));
   return createView(
       op, input,
       RankedTensorType::get(
           shape, cast<RankedTensorType>(input.getType()).getElementType()),
-      outSizes);
+      sizes);
 }
 
 Value GraphToKernel::createTranspose(Operation *op, Value input,
+                                     const SymbolicSizes &sizes,
                                      ArrayRef<int64_t> permutation) {
   auto type = cast<RankedTensorType>(input.getType());
-  Sizes inputSizes = sizesOf(input), outSizes;
+  SymbolicSizes outSizes;
   SmallVector<int64_t> shape, moved;
   SmallVector<AffineExpr> exprs(type.getRank());
   for (auto [dim, from] : llvm::enumerate(permutation)) {
     shape.push_back(type.getDimSize(from));
-    outSizes.push_back(inputSizes[from]);
+    outSizes.push_back(sizes[from]);
     exprs[from] = builder.getAffineDimExpr(dim);
     if (type.getDimSize(from) != 1)
       moved.push_back(from);
@@ -71,46 +64,12 @@ Value GraphToKernel::createTranspose(Operation *op, Value input,
       [](OpBuilder &, Scalars scalars) { return scalars.elements[0]; });
 }
 
-static FailureOr<Value> convertReshape(GraphToKernel &state,
-                                       graph::ReshapeOp op) {
-  Value input = state.get(op.getInput());
-  Sizes inputSizes = state.sizesOf(input), sizes;
-  RankedTensorType type = op.getType();
-  for (auto [dim, mixed] : llvm::enumerate(op.getMixedSizes())) {
-    std::optional<int64_t> known = getConstantIntValue(mixed);
-    if (!type.isDynamicDim(dim))
-      sizes.push_back(state.index(type.getDimSize(dim)));
-    else if (known == -1)
-      return op.emitOpError("has size -1 in dimension ")
-             << dim << ", which simplify should have replaced";
-    else if (known == 0 && !op.getAllowZero())
-      sizes.push_back(inputSizes[dim]);
-    else
-      sizes.push_back(state.index(mixed));
-  }
-  return state.createView(op, input, type, sizes);
-}
-
 static Value convertBroadcast(GraphToKernel &state, graph::BroadcastOp op) {
   Value input = state.get(op.getInput());
   auto inputType = cast<RankedTensorType>(input.getType());
   auto type = cast<RankedTensorType>(op.getType());
-  Sizes inputSizes = state.sizesOf(input), sizes;
-  SmallVector<OpFoldResult> wanted = op.getMixedSizes();
-  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
-    int64_t from = dim - (type.getRank() - inputType.getRank());
-    int64_t asked = dim - (type.getRank() - (int64_t)wanted.size());
-    Value size = asked < 0 ? state.index(1) : state.index(wanted[asked]);
-    if (from >= 0 && inputType.getDimSize(from) != 1) {
-      if (getKnown(size) != 1)
-        state.assumeEqual(op.getLoc(), inputSizes[from], size);
-      size = inputSizes[from];
-    }
-    if (!type.isDynamicDim(dim))
-      size = state.index(type.getDimSize(dim));
-    sizes.push_back(size);
-  }
-  if (inputType == type && inputSizes == sizes)
+  const SymbolicSizes &sizes = state.sizesOf(op.getOutput());
+  if (inputType == type && state.sizesOf(op.getInput()) == sizes)
     return input;
   Value result = state.createGeneric(
       op, "broadcast", type, sizes, input, broadcastMap(inputType, type), {},
@@ -122,12 +81,9 @@ static Value convertBroadcast(GraphToKernel &state, graph::BroadcastOp op) {
 
 static Value convertIota(GraphToKernel &state, graph::IotaOp op) {
   auto type = cast<RankedTensorType>(op.getType());
-  Value size = state.max(state.get(op.getSize()), state.index(0));
-  if (!type.isDynamicDim(0))
-    size = state.index(type.getDimSize(0));
   Value start = state.index(OpFoldResult(op.getStart()));
   return state.createGeneric(
-      op, "iota", type, {size}, {}, {}, {}, start,
+      op, "iota", type, state.sizesOf(op.getOutput()), {}, {}, {}, start,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         Value position = linalg::IndexOp::create(b, loc, 0);
@@ -173,63 +129,26 @@ static Value convertFromIndices(GraphToKernel &state, graph::FromIndicesOp op) {
       });
 }
 
-/// A bound of ONNX Slice, wrapped if negative and clamped to [low, high].
-static Value clampBound(GraphToKernel &state, OpFoldResult bound, Value size,
-                        Value low, Value high) {
-  Value value = state.index(bound);
-  if (std::optional<int64_t> known = getKnown(value)) {
-    if (*known == INT64_MAX)
-      return high;
-    if (*known == 0 && getKnown(low) == 0 && high == size)
-      return value;
-    if (*known < 0)
-      value = *known < -(int64_t(1) << 40) ? low : state.add(size, value);
-  } else {
-    OpBuilder &b = state.builder;
-    Location loc = b.getUnknownLoc();
-    Value negative = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
-                                           value, state.index(0));
-    value = arith::SelectOp::create(b, loc, negative, state.add(value, size),
-                                    value);
-  }
-  return state.max(state.min(value, high), low);
-}
-
 static Value convertSlice(GraphToKernel &state, graph::SliceOp op) {
   Value input = state.get(op.getInput());
   auto type = cast<RankedTensorType>(op.getType());
-  Sizes inputSizes = state.sizesOf(input), sizes, starts;
-  SmallVector<OpFoldResult> froms = op.getMixedStarts(),
-                            tos = op.getMixedEnds();
-  bool whole = input.getType() == type;
-  for (auto [dim, step] : llvm::enumerate(op.getSteps())) {
-    Value size = inputSizes[dim], low = state.index(0), high = size;
-    if (step < 0) {
-      low = state.index(-1);
-      high = state.sub(size, state.index(1));
-    }
-    Value start = clampBound(state, froms[dim], size, state.index(0), high);
-    Value count;
-    if (!type.isDynamicDim(dim)) {
-      count = state.index(type.getDimSize(dim));
-    } else {
-      Value end = clampBound(state, tos[dim], size, low, high);
-      count = step > 0 ? state.sub(end, start) : state.sub(start, end);
-      // A whole dimension needs no bound; anything else may be empty.
-      if (count != size)
-        count = state.max(count, state.index(0));
-      if (std::abs(step) != 1)
-        count = state.builder.createOrFold<arith::CeilDivSIOp>(
-            op.getLoc(), count, state.index(std::abs(step)));
-    }
-    starts.push_back(start);
-    sizes.push_back(count);
-    whole &= step == 1 && getKnown(start) == 0 && count == size;
+  const SymbolicSizes &inputSizes = state.sizesOf(op.getInput());
+  const SymbolicSizes &sizes = state.sizesOf(op.getOutput());
+  SymbolicSizes starts;
+  SmallVector<Value> indices;
+  bool whole = input.getType() == type && inputSizes == sizes;
+  for (auto [mixed, size, step] :
+       llvm::zip(op.getMixedStarts(), inputSizes, op.getSteps())) {
+    // Known, since the sizes of the result are.
+    starts.push_back(state.shapes.clampBound(*state.shapes.getIndex(mixed),
+                                             size, step, true));
+    indices.push_back(state.index(starts.back()));
+    whole &= step == 1;
   }
   if (whole)
     return input;
   return state.createGeneric(
-      op, "slice", type, sizes, {}, {}, input, starts,
+      op, "slice", type, sizes, {}, {}, input, indices,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at = loopIndices(b, loc, type.getRank());
@@ -237,7 +156,7 @@ static Value convertSlice(GraphToKernel &state, graph::SliceOp op) {
           if (step != 1)
             at[dim] = arith::MulIOp::create(
                 b, loc, at[dim], arith::ConstantIndexOp::create(b, loc, step));
-          if (getKnown(starts[dim]) != 0)
+          if (starts[dim] != SymbolicExpr(0))
             at[dim] =
                 arith::AddIOp::create(b, loc, at[dim], scalars.indices[dim]);
         }
@@ -274,19 +193,15 @@ static Value wrapPadded(OpBuilder &b, Location loc, graph::PadKind kind,
 static Value convertPad(GraphToKernel &state, graph::PadOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput());
-  Sizes sizes = state.sizesOf(input), outSizes, passed;
   auto lows = op.getMixedLows(), highs = op.getMixedHighs();
+  SmallVector<Value> passed;
   SmallVector<int64_t> padded;
-  for (auto [dim, size] : llvm::enumerate(sizes)) {
-    Value low = state.index(lows[dim]), high = state.index(highs[dim]);
-    Value outSize = state.add(state.add(low, size), high);
-    if (getKnown(low) != 0 || getKnown(high) != 0) {
-      outSize = state.max(outSize, state.index(0));
-      padded.push_back(dim);
-      passed.append({low, size});
-    }
-    outSizes.push_back(
-        type.isDynamicDim(dim) ? outSize : state.index(type.getDimSize(dim)));
+  for (auto [dim, size] : llvm::enumerate(state.sizesOf(op.getInput()))) {
+    if (getConstantIntValue(lows[dim]) == 0 &&
+        getConstantIntValue(highs[dim]) == 0)
+      continue;
+    padded.push_back(dim);
+    passed.append({state.index(lows[dim]), state.index(size)});
   }
   if (padded.empty())
     return input;
@@ -298,8 +213,8 @@ static Value convertPad(GraphToKernel &state, graph::PadOp op) {
         AffineMap::get(type.getRank(), 0, {}, state.builder.getContext()));
   }
   return state.createGeneric(
-      op, "pad", type, outSizes, value, maps, input, passed,
-      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+      op, "pad", type, state.sizesOf(op.getOutput()), value, maps, input,
+      passed, [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at = loopIndices(b, loc, type.getRank());
         Value inside;
@@ -340,26 +255,15 @@ static Value convertPad(GraphToKernel &state, graph::PadOp op) {
 static Value convertConcat(GraphToKernel &state, graph::ConcatOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   SmallVector<Value> inputs, ends;
-  Value total = state.index(0);
-  Sizes sizes;
+  SymbolicExpr end = 0;
   for (Value operand : op.getInputs()) {
     inputs.push_back(state.get(operand));
-    Sizes inputSizes = state.sizesOf(inputs.back());
-    if (sizes.empty())
-      sizes = inputSizes;
-    for (int64_t dim = 0; dim < type.getRank(); ++dim)
-      if (dim != op.getAxis())
-        state.assumeEqual(op.getLoc(), sizes[dim], inputSizes[dim]);
-    total = state.add(total, inputSizes[op.getAxis()]);
-    ends.push_back(total);
+    end = end + state.sizesOf(operand)[op.getAxis()];
+    ends.push_back(state.index(end));
   }
-  sizes[op.getAxis()] = total;
-  for (int64_t dim = 0; dim < type.getRank(); ++dim)
-    if (!type.isDynamicDim(dim))
-      sizes[dim] = state.index(type.getDimSize(dim));
   ends.pop_back();
   return state.createGeneric(
-      op, "concat", type, sizes, {}, {}, inputs, ends,
+      op, "concat", type, state.sizesOf(op.getOutput()), {}, {}, inputs, ends,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at = loopIndices(b, loc, type.getRank());
@@ -394,13 +298,15 @@ static Value convertConcat(GraphToKernel &state, graph::ConcatOp op) {
 }
 
 FailureOr<bool> GraphToKernel::convertShape(Operation *op) {
-  FailureOr<Value> result = failure();
+  Value result;
   if (auto reshape = dyn_cast<graph::ReshapeOp>(op))
-    result = convertReshape(*this, reshape);
+    result = createView(op, get(reshape.getInput()), reshape.getType(),
+                        sizesOf(reshape.getOutput()));
   else if (auto broadcast = dyn_cast<graph::BroadcastOp>(op))
     result = convertBroadcast(*this, broadcast);
   else if (auto transpose = dyn_cast<graph::TransposeOp>(op))
     result = createTranspose(op, get(transpose.getInput()),
+                             sizesOf(transpose.getInput()),
                              transpose.getPermutation());
   else if (auto iota = dyn_cast<graph::IotaOp>(op))
     result = convertIota(*this, iota);
@@ -414,13 +320,11 @@ FailureOr<bool> GraphToKernel::convertShape(Operation *op) {
     result = convertConcat(*this, concat);
   else
     return false;
-  if (failed(result))
-    return failure();
-  if (result->getType() != op->getResult(0).getType())
+  if (result.getType() != op->getResult(0).getType())
     return op->emitOpError("has type ")
            << op->getResult(0).getType() << ", but its operands give "
-           << result->getType();
-  replace(op->getResult(0), *result, sizesOf(*result));
+           << result.getType();
+  replace(op->getResult(0), result);
   return true;
 }
 

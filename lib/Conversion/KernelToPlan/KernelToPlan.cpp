@@ -179,8 +179,9 @@ private:
         continue;
       }
       if (isa<kernel::SymbolOp, kernel::AssumeEqualOp, kernel::ConstantOp,
-              kernel::WeightOp, kernel::ViewOp, kernel::ReadOp, func::ReturnOp,
-              scf::YieldOp, scf::ConditionOp>(op))
+              kernel::WeightOp, kernel::IndexErrorOp, kernel::ViewOp,
+              kernel::ReadOp, func::ReturnOp, scf::YieldOp, scf::ConditionOp>(
+              op))
         continue;
       if (auto select = dyn_cast<arith::SelectOp>(op);
           select && select.getCondition().getType().isInteger(1))
@@ -269,6 +270,11 @@ private:
               weight.getTransposedAttr(), builder.getStringAttr(layout),
               builder.getI64IntegerAttr(weights.get(weight)));
           mapping.map(weight.getResult(), result.getResult());
+        })
+        .Case([&](kernel::IndexErrorOp error) {
+          auto result = plan::IndexErrorOp::create(
+              builder, loc, bufferType(error.getType()), error.getNumber());
+          mapping.map(error.getResult(), result.getResult());
         })
         .Case([&](kernel::ViewOp view) {
           auto result = plan::ViewOp::create(
@@ -475,27 +481,14 @@ private:
       auto name = dims && dim < static_cast<int64_t>(dims.size())
                       ? dyn_cast<StringAttr>(dims[dim])
                       : StringAttr();
-      if (!name)
+      Value symbol = name ? symbols.lookup(name.getValue()) : Value();
+      if (!symbol)
         return user->emitOpError("returns argument ")
                << number << ", whose dimension " << dim
                << " is named after no symbol of the function";
-      sizes.push_back(symbolNamed(name));
+      sizes.push_back(symbol);
     }
     return sizes;
-  }
-
-  /// A symbol that nothing else reads may be gone, though an argument names it.
-  Value symbolNamed(StringAttr name) {
-    Value &symbol = symbols[name.getValue()];
-    if (!symbol) {
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(&function.getBody().back());
-      symbol = plan::SymbolOp::create(
-          builder, function.getLoc(), builder.getIndexType(), name,
-          builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(INT64_MAX),
-          IntegerAttr());
-    }
-    return symbol;
   }
 
   SmallVector<Value> mapped(ValueRange values) {

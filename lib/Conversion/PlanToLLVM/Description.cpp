@@ -1,6 +1,5 @@
 // Writes the records of ModuleAbi.h.
 #include "Description.h"
-#include "mlir/IR/Matchers.h"
 #include "tenon/Analysis/SymbolicIndex.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "llvm/ADT/StringExtras.h"
@@ -33,22 +32,6 @@ void collectNames(Location loc, SmallVectorImpl<std::string> &names) {
       collectNames(part, names);
 }
 
-/// An expression over symbols as people read it.
-std::string expressionText(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return "?";
-  if (auto symbol = dyn_cast<plan::SymbolOp>(op))
-    return symbol.getName().str();
-  APInt constant;
-  if (matchPattern(value, m_ConstantInt(&constant)))
-    return std::to_string(constant.getSExtValue());
-  std::string result = op->getName().stripDialect().str() + "(";
-  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-    result += (i ? ", " : "") + expressionText(operand);
-  return result + ")";
-}
-
 class Describer {
   template <typename Op> auto ops() {
     return main.getBody().front().getOps<Op>();
@@ -65,8 +48,8 @@ public:
     for (BlockArgument argument : main.getArguments())
       describeArgument(argument);
     for (auto assume : ops<plan::AssumeEqualOp>())
-      os << "assume " << expressionText(assume.getLhs())
-         << " == " << expressionText(assume.getRhs()) << "\n";
+      describeAssumption(assume);
+    main.walk([&](plan::IndexErrorOp error) { describeIndexError(error); });
     int64_t number = 0;
     main.walk([&](plan::LaunchOp launch) { describeLaunch(launch, number++); });
     describeTotal();
@@ -121,6 +104,30 @@ private:
         return encode(symbol.getName());
     }
     return "?";
+  }
+
+  /// As people read it.
+  void describeAssumption(plan::AssumeEqualOp assume) {
+    auto sizeText = [&](Value size) {
+      std::optional<SymbolicExpr> expr = indices.get(size);
+      return expr ? expr->str() : "?";
+    };
+    os << "assume " << sizeText(assume.getLhs())
+       << " == " << sizeText(assume.getRhs());
+    SmallVector<std::string> nodes;
+    collectNames(assume.getLoc(), nodes);
+    if (!nodes.empty())
+      os << " (node '" << llvm::join(nodes, "', '") << "')";
+    os << "\n";
+  }
+
+  void describeIndexError(plan::IndexErrorOp error) {
+    SmallVector<std::string> nodes;
+    collectNames(error.getLoc(), nodes);
+    os << "index " << error.getNumber();
+    if (!nodes.empty())
+      os << " " << llvm::join(nodes, ",");
+    os << "\n";
   }
 
   void describeLaunch(plan::LaunchOp launch, int64_t number) {

@@ -303,6 +303,7 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     Value arena = host.load(pointer, frame, 2);
     Value weights = host.load(pointer, frame, 3);
     Value runGrid = host.load(pointer, frame, 5);
+    Value indexErrors = host.load(pointer, frame, 7);
     int64_t input = 0, output = 0;
     for (BlockArgument argument : main.getArguments()) {
       bool isOutput = main.getArgAttr(argument.getArgNumber(),
@@ -313,8 +314,8 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     auto type = LLVM::LLVMFunctionType::get(
         LLVM::LLVMVoidType::get(&getContext()),
         {pointer, host.i64, pointer, pointer, pointer, host.i64});
-    RunWriter writer{*this,   host,    main,    frame, arena,
-                     weights, runGrid, buffers, sizes, type};
+    RunWriter writer{*this,   host,        main,    frame, arena, weights,
+                     runGrid, indexErrors, buffers, sizes, type};
     if (failed(writer.write(main.getBody().front())))
       return failure();
     LLVM::ReturnOp::create(b, loc, ValueRange());
@@ -326,7 +327,7 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     ConvertPlanToLLVM &pass;
     HostBuilder &host;
     func::FuncOp main;
-    Value frame, arena, weights, runGrid, buffers, sizes;
+    Value frame, arena, weights, runGrid, indexErrors, buffers, sizes;
     LLVM::LLVMFunctionType runGridType;
     int64_t launchNumber = 0, constantNumber = 0;
 
@@ -346,6 +347,9 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
       } else if (auto weight = dyn_cast<plan::WeightOp>(op)) {
         host.map.map(weight.getBuffer(),
                      host.offset(weights, host.constant(weight.getPosition())));
+      } else if (auto error = dyn_cast<plan::IndexErrorOp>(op)) {
+        host.map.map(error.getError(),
+                     host.slot(indexErrors, 2 * error.getNumber()));
       } else if (auto view = dyn_cast<plan::ViewOp>(op)) {
         host.map.map(view.getOutput(), host.map.lookup(view.getInput()));
       } else if (auto constant = dyn_cast<plan::ConstantOp>(op);

@@ -158,7 +158,8 @@ void Model::inventInputs(const std::map<std::string, int64_t> &sizes) {
         return 0;
       if (contains(tensor.name, "position"))
         return double(at % last);
-      return double(random() % 1000);
+      // Small enough for the look-ups of small models too.
+      return double(random() % 50);
     };
     auto small = [&](int64_t at) { return std::fmod(number(at), 100); };
     auto real = [&](int64_t) { return double(random()) / 2147483648.0 - 1; };

@@ -31,3 +31,48 @@ func.func @attend(%q: tensor<1x2x?x4xf32> {tenon.dims = [1, 2, "s", 4]}, %k: ten
   %0 = graph.attention causal %q, %k, %k scale 5.000000e-01 : (tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32>) -> tensor<1x2x?x4xf32>
   return %0 : tensor<1x2x?x4xf32>
 }
+
+// -----
+
+// A padding mask that is only looked up has as many elements as there are keys:
+// the look-up itself forgets the mask's length.
+// CHECK-LABEL: func @mask_of_its_own_length
+// CHECK-DAG: %[[TOTAL:.*]] = kernel.symbol "total"
+// CHECK-DAG: %[[PAST:.*]] = kernel.symbol "past"
+// CHECK-DAG: %[[S:.*]] = kernel.symbol "s"
+// CHECK: %[[KEYS:.*]] = arith.addi %[[PAST]], %[[S]]
+// CHECK: kernel.assume_equal %[[TOTAL]], %[[KEYS]]
+func.func @mask_of_its_own_length(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %old: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "past", 8]},
+                                  %mask: tensor<?x?xi64> {tenon.dims = ["b", "total"]}) -> tensor<?x2x?x8xf32> {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %past = graph.symbol "past" range 0 to 64
+  %total = graph.symbol "total" range 0 to 64
+  %c0 = arith.constant 0 : index
+  %all = arith.addi %past, %s : index
+  %k = graph.concat %old, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+  %keep = graph.cast %mask : tensor<?x?xi64> -> tensor<?x?xi1>
+  %i = graph.iota %c0 step 1 size %all : tensor<?xi64>
+  %part = graph.gather %keep, %i axis 1 : tensor<?x?xi1>, tensor<?xi64> -> tensor<?x?xi1>
+  %padding = graph.reshape %part to [%b, 1, 1, %all] {allow_zero} : tensor<?x?xi1> -> tensor<?x1x1x?xi1>
+  %o = graph.attention %q, %k, %k mask %padding scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x1x?xi1>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// -----
+
+// Another input has that length too, so it is not the mask's own.
+// CHECK-LABEL: func @table_of_another_input
+// CHECK-NOT: kernel.assume_equal
+func.func @table_of_another_input(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %table: tensor<?x?xi1> {tenon.dims = ["b", "n"]},
+                                  %names: tensor<?xi64> {tenon.dims = ["n"]}) -> (tensor<?x2x?x8xf32>, tensor<?xi64>) {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %n = graph.symbol "n" range 0 to 64
+  %c0 = arith.constant 0 : index
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %part = graph.gather %table, %i axis 1 : tensor<?x?xi1>, tensor<?xi64> -> tensor<?x?xi1>
+  %padding = graph.reshape %part to [%b, 1, 1, %s] {allow_zero} : tensor<?x?xi1> -> tensor<?x1x1x?xi1>
+  %o = graph.attention %q, %q, %q mask %padding scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x1x?xi1>) -> tensor<?x2x?x8xf32>
+  return %o, %names : tensor<?x2x?x8xf32>, tensor<?xi64>
+}

@@ -24,7 +24,7 @@ func.func @branch(%c: tensor<i1>, %x: tensor<?xf32> {tenon.dims = ["n"]}) -> ten
 // Sizes that a body needs are computed before the loop, where memory is planned.
 // CHECK-LABEL: func.func @loop
 // CHECK:         %[[N:.*]] = kernel.symbol "n"
-// CHECK:         %[[TWICE:.*]] = arith.addi %[[N]], %[[N]]
+// CHECK:         %[[TWICE:.*]] = arith.muli %[[N]], %{{.*}}
 // CHECK:         scf.while
 // CHECK:           kernel.read
 // CHECK:         } do {

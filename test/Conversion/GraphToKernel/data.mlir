@@ -1,10 +1,13 @@
 // RUN: tenon-opt %s --convert-graph-to-kernel --split-input-file | FileCheck %s
 
 // CHECK-LABEL: func @look_up
-// CHECK: %[[B:.*]] = kernel.symbol "b"
-// CHECK: %[[W:.*]] = kernel.weight "w" from "f" at 0 source tensor<100x8xf32> layout rows : tensor<100x8xf32>
-// CHECK: kernel.region "gather" {{.*}} sizes(%[[B]])
-// CHECK: tensor.extract
+// CHECK-DAG: %[[B:.*]] = kernel.symbol "b"
+// CHECK-DAG: %[[W:.*]] = kernel.weight "w" from "f" at 0 source tensor<100x8xf32> layout rows : tensor<100x8xf32>
+// CHECK-DAG: %[[E:.*]] = kernel.index_error 0
+// CHECK: kernel.region "gather" inputs(%{{.*}}, %[[W]], %[[E]] : {{.*}} sizes(%[[B]])
+// CHECK: ^bb0(%{{.*}}, %{{.*}}, %[[ERROR:.*]]: tensor<2xi64>
+// CHECK: %[[AT:.*]] = kernel.check_index %{{.*}} below %{{.*}} else %[[ERROR]]
+// CHECK: tensor.extract %{{.*}}[%[[AT]],
 func.func @look_up(%ids: tensor<?x4xi64> {tenon.dims = ["b", 4]}) -> tensor<?x4x8xf32> {
   %w = graph.weight "w" from "f" at 0 : tensor<100x8xf32>
   %0 = graph.gather %w, %ids axis 0 : tensor<100x8xf32>, tensor<?x4xi64> -> tensor<?x4x8xf32>
@@ -15,7 +18,9 @@ func.func @look_up(%ids: tensor<?x4xi64> {tenon.dims = ["b", 4]}) -> tensor<?x4x
 
 // CHECK-LABEL: func @tuples
 // CHECK: kernel.region "gather_nd"
-// CHECK-COUNT-3: tensor.extract
+// CHECK: kernel.check_index
+// CHECK: kernel.check_index
+// CHECK: tensor.extract
 func.func @tuples(%x: tensor<?x?xi1> {tenon.dims = ["a", "b"]}, %t: tensor<?x2xi64> {tenon.dims = ["n", 2]}) -> tensor<?xi1> {
   %0 = graph.gather_nd %x, %t batch_dims 0 : tensor<?x?xi1>, tensor<?x2xi64> -> tensor<?xi1>
   return %0 : tensor<?xi1>

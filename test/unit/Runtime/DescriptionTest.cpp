@@ -8,6 +8,7 @@ TEST(Description, DecodesNamesAndDims) {
   Description text = parseDescription("input a%2Fb bf16 batch%20size 3 ?\n"
                                       "output y i1 2\n"
                                       "assume batch % 8 == 0\n"
+                                      "index 1 layer/look%20up\n"
                                       "symbol batch%20size 1 8 -1\n");
   ASSERT_EQ(text.inputs.size(), 1u);
   EXPECT_EQ(text.inputs[0].name, "a/b");
@@ -18,11 +19,13 @@ TEST(Description, DecodesNamesAndDims) {
   EXPECT_EQ(text.outputs[0].type, TN_BOOL);
   EXPECT_EQ(text.outputs[0].dims.size(), 2u);
   EXPECT_EQ(text.assumes[0], "batch % 8 == 0");
+  ASSERT_EQ(text.lookUps.size(), 2u);
+  EXPECT_EQ(text.lookUps[1], "layer/look up");
 }
 
 TEST(Description, NamesTheLineItRefuses) {
   for (const char *line : {"input x f31 4", "input x f32 unknown", "symbol b 1",
-                           "output y f32 99", "symbol b 1 x 2"}) {
+                           "output y f32 99", "symbol b 1 x 2", "index -1 n"}) {
     try {
       parseDescription(std::string("output ok f32\n") + line);
       FAIL() << line;

@@ -155,15 +155,8 @@ private:
       std::optional<SymbolicExpr> known = shapes.getIndex(mixed);
       if (!known)
         return;
-      SymbolicExpr start = *known;
-      std::optional<int64_t> constant = start.getConstant();
-      if (constant && *constant < 0)
-        start = *constant < -(INT64_MAX >> 1) ? SymbolicExpr(0)
-                                              : start + (*input)[dim];
-      if (!shapes.isAtLeast(start, 0))
-        start = SymbolicExpr::max(start, 0);
-      if (!shapes.isAtLeast((*input)[dim] - start, 0))
-        start = SymbolicExpr::min(start, (*input)[dim]);
+      SymbolicExpr start =
+          shapes.clampBound(*known, (*input)[dim], op.getSteps()[dim], true);
       starts.push_back(start);
       ends.push_back(start + (*output)[dim] * SymbolicExpr(op.getSteps()[dim]));
     }
@@ -184,10 +177,9 @@ private:
           seen.insert(lhs->str() + "=" + rhs->str());
     Operation *terminator = function.getBody().front().getTerminator();
     OpBuilder builder(terminator);
-    for (const auto &[lhs, rhs] : shapes.getAssumptions())
+    for (const auto &[lhs, rhs, loc] : shapes.getAssumptions())
       if (seen.insert(lhs.str() + "=" + rhs.str()).second)
-        AssumeEqualOp::create(builder, function.getLoc(),
-                              materializer.getValue(lhs),
+        AssumeEqualOp::create(builder, loc, materializer.getValue(lhs),
                               materializer.getValue(rhs));
   }
 

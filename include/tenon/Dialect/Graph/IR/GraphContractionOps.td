@@ -37,7 +37,8 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure]> {
     head `h / (heads / kv_heads)`. `mask` broadcasts to `batch×heads×S×T`: a
     float is added to the scaled scores, an `i1` keeps a score where true. With
     `causal` query row i sees keys up to `i + T - S`. A row that sees no key
-    gives NaN, as the decomposed form does, unless `zero_if_masked`.
+    gives NaN, as the decomposed form does, unless `zero_if_masked`; where there
+    are no keys at all every row is 0, as an empty sum is.
 
     Example:
 

@@ -5,13 +5,15 @@
 include "mlir/IR/EnumAttr.td"
 include "tenon/Dialect/Graph/IR/GraphDialect.td"
 
-def Graph_SymbolOp : Graph_Op<"symbol", [Pure]> {
+// Not pure: nothing may erase it.
+def Graph_SymbolOp : Graph_Op<"symbol"> {
   let summary = "A named size of the model";
   let description = [{
     The value lies in `[min, max]`; `hint`, where given, is the size to be fast
     at. A symbol gets its value from the inputs' sizes: an argument of the
     function names its sizes in the attribute `tenon.dims`, an array of symbol
-    names and integers.
+    names and integers. So the op stays, with its range and hint, where nothing
+    reads its value.
 
     Example:
 

@@ -28,7 +28,8 @@ def Kernel_LayoutKind : I32EnumAttr<"LayoutKind", "how a weight lies in the arti
   let cppNamespace = "::tenon::kernel";
 }
 
-def Kernel_SymbolOp : Kernel_Op<"symbol", [Pure]> {
+// Not pure, so that it stays where only an argument names it.
+def Kernel_SymbolOp : Kernel_Op<"symbol"> {
   let summary = "A named size of the model; as graph.symbol";
   let description = [{
     Example:
@@ -92,6 +93,43 @@ def Kernel_WeightOp : Kernel_Op<"weight", [Pure]> {
     $name `from` $file `at` $offset `source` $source (`transposed` $transposed^)? `layout` $layout attr-dict `:` type($output)
   }];
   let hasVerifier = 1;
+}
+
+def Kernel_IndexErrorOp : Kernel_Op<"index_error", [Pure]> {
+  let summary = "Memory for an index that is out of range";
+  let description = [{
+    Two numbers that `kernel.check_index` writes; both are 0 when a run starts.
+    The run fails if the second is not 0 at its end, and names the op's
+    location. `number` is one of its own for each look-up of the function.
+
+    Example:
+
+    ```mlir
+    %0 = kernel.index_error 0 : tensor<2xi64>
+    ```
+  }];
+  let arguments = (ins Kernel_I64Attr:$number);
+  let results = (outs TensorOf<[I64]>:$error);
+  let assemblyFormat = "$number attr-dict `:` type($error)";
+}
+
+def Kernel_CheckIndexOp : Kernel_Op<"check_index", [Pure]> {
+  let summary = "An index, counted from the end if negative, that is in range";
+  let description = [{
+    `position` where it is not negative, else `position + size`. An index that
+    is then not in `[0, size)` gives 0, and `position` and `1 + size` are written
+    to `error`. Stands in the body of a `linalg.generic`. Others of the same
+    look-up may write at the same time: one of them stays.
+
+    Example:
+
+    ```mlir
+    %1 = kernel.check_index %position below %size else %error : tensor<2xi64>
+    ```
+  }];
+  let arguments = (ins Index:$position, Index:$size, TensorOf<[I64]>:$error);
+  let results = (outs Index:$index);
+  let assemblyFormat = "$position `below` $size `else` $error attr-dict `:` type($error)";
 }
 
 def Kernel_ViewOp : Kernel_Op<"view", [Pure]> {

@@ -8,7 +8,8 @@ include "tenon/Dialect/Plan/IR/PlanDialect.td"
 class Plan_Op<string mnemonic, list<Trait> traits = []>
     : Op<Plan_Dialect, mnemonic, traits>;
 
-def Plan_SymbolOp : Plan_Op<"symbol", [Pure]> {
+// Not pure, so that it stays where only an argument names it.
+def Plan_SymbolOp : Plan_Op<"symbol"> {
   let summary = "A named size of the model, known when a run starts";
   let description = [{
     Example:
@@ -105,6 +106,22 @@ def Plan_WeightOp : Plan_Op<"weight", [Pure]> {
     `position` $position attr-dict `:` type($buffer)
   }];
   let hasVerifier = 1;
+}
+
+def Plan_IndexErrorOp : Plan_Op<"index_error", [Pure]> {
+  let summary = "Memory of a run for an index that is out of range";
+  let description = [{
+    As `kernel.index_error`; in the frame that the runtime hands over.
+
+    Example:
+
+    ```mlir
+    %0 = plan.index_error 0 : memref<2xi64>
+    ```
+  }];
+  let arguments = (ins Plan_I64Attr:$number);
+  let results = (outs AnyMemRef:$error);
+  let assemblyFormat = "$number attr-dict `:` type($error)";
 }
 
 def Plan_ViewOp : Plan_Op<"view", [Pure]> {
