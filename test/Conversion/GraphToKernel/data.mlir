@@ -32,7 +32,7 @@ func.func @tuples(%x: tensor<?x?xi1> {tenon.dims = ["a", "b"]}, %t: tensor<?x2xi
 // CHECK-LABEL: func @elements
 // CHECK: kernel.region "gather_elements"
 // CHECK: %[[ROW:.*]] = linalg.index 0 : index
-// CHECK: %[[AT:.*]] = arith.maxsi
+// CHECK: %[[AT:.*]] = kernel.check_index
 // CHECK: tensor.extract %{{.*}}[%[[ROW]], %[[AT]]] : tensor<?x8xf32>
 func.func @elements(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %i: tensor<?x2xi64> {tenon.dims = ["n", 2]}) -> tensor<?x2xf32> {
   %0 = graph.gather_elements %x, %i axis 1 : tensor<?x8xf32>, tensor<?x2xi64> -> tensor<?x2xf32>
@@ -44,7 +44,7 @@ func.func @elements(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %i: tensor<?x2x
 // CHECK-LABEL: func @elements_of_fewer_rows
 // CHECK: kernel.region "gather_elements"
 // CHECK: %[[ROW:.*]] = arith.maxsi
-// CHECK: %[[AT:.*]] = arith.maxsi
+// CHECK: %[[AT:.*]] = kernel.check_index
 // CHECK: tensor.extract %{{.*}}[%[[ROW]], %[[AT]]] : tensor<?x8xf32>
 func.func @elements_of_fewer_rows(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %i: tensor<?x2xi64> {tenon.dims = ["m", 2]}) -> tensor<?x2xf32> {
   %0 = graph.gather_elements %x, %i axis 1 : tensor<?x8xf32>, tensor<?x2xi64> -> tensor<?x2xf32>

@@ -122,7 +122,7 @@ func.func @top_k(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x2xi64>
 // That there are as many elements is checked before anything runs.
 // CHECK-LABEL: func @top_of_unknown_size
 // CHECK: %[[N:.*]] = kernel.symbol "n"
-// CHECK: %[[LESS:.*]] = arith.minsi %[[N]], %{{.*}}
+// CHECK: %[[LESS:.*]] = arith.minsi %{{.*}}, %[[N]]
 // CHECK: kernel.assume_equal %{{.*}}, %[[LESS]]
 func.func @top_of_unknown_size(%x: tensor<?xf32> {tenon.dims = ["n"]}) -> tensor<2xi64> {
   %k = arith.constant 2 : index
