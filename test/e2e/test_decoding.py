@@ -88,7 +88,7 @@ def test_every_attention_is_recognised(folder, tmp_path):
 
 
 def test_refuses_a_mask_of_another_length(decoder, tokens):
-    _, session = decoder
+    _, session, _ = decoder
     ids, mask = tokens
     inputs = step(session, ids[:, :PROMPT], mask[:, :PROMPT], empty_past(session, 2))
     for length in (PROMPT - 1, PROMPT + 1):

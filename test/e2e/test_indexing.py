@@ -199,11 +199,16 @@ def test_scatter_nd(tmp_path, tuple_size, reduction, kind):
 
 
 def test_indices_out_of_bounds_write_inside(tmp_path):
-    """As Gather reads: the nearest element, never what lies beside the tensor."""
+    """To the nearest element, never to what lies beside the tensor."""
     check(tmp_path, "ScatterElements", [{"x": floats(4, 3), "i": np.array([[9, -9, 0]]), "u": floats(1, 3)}], opset=18,
           wanted=lambda x, i, u: scattered(x, np.array([[3, 0, 0]]), u, 0, COMBINE["none"]))
-    check(tmp_path, "GatherElements", [{"x": floats(4, 3), "i": np.array([[9, -9, 0]])}], opset=13,
-          wanted=lambda x, i: picked(x, np.array([[3, 0, 0]]), 0))
+
+
+def test_indices_out_of_bounds_are_not_read(tmp_path):
+    import tenon as package
+    with pytest.raises(package.Error, match="node 'node' reads index -9 of a dimension of size 4"):
+        check(tmp_path, "GatherElements", [{"x": floats(4, 3), "i": np.array([[0, -9, 0]])}], opset=13,
+              wanted=lambda x, i: x)
 
 
 @pytest.mark.parametrize("op", ["ArgMax", "ArgMin"])
