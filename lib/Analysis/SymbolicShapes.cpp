@@ -369,8 +369,9 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
             TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, NotOp, IsNaNOp,
             CastOp, GeluOp, CumulativeSumOp, SoftmaxOp, NormOp>(
           [&](auto) { return same(op.getOperand(0)); })
-      .Case<AddOp, SubOp, MulOp, DivOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
-            EqualOp, LessOp, LessEqualOp, GreaterOp, GreaterEqualOp, WhereOp>(
+      .Case<AddOp, SubOp, MulOp, DivOp, ModOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
+            XorOp, ShiftLeftOp, ShiftRightOp, EqualOp, LessOp, LessEqualOp,
+            GreaterOp, GreaterEqualOp, WhereOp>(
           [&](auto) { return broadcastOperands(); })
       .Case([&](ReshapeOp reshape) -> std::optional<SymbolicSizes> {
         const SymbolicSizes *input = of(reshape.getInput());

@@ -103,9 +103,17 @@ SmallVector<Value> TileBuilder::delinearize(Value linear,
 }
 
 Value TileBuilder::flatten(Value memref) {
-  int64_t rank = cast<MemRefType>(memref.getType()).getRank();
+  auto type = cast<MemRefType>(memref.getType());
+  int64_t rank = type.getRank();
   if (rank <= 1)
     return memref;
+  // Of no elements, whatever a size is that is not known: a collapse_shape of
+  // that does not verify.
+  if (llvm::is_contained(type.getShape(), 0))
+    return memref::ReinterpretCastOp::create(
+        b, loc, MemRefType::get({0}, type.getElementType()), memref,
+        /*offset=*/0, /*sizes=*/ArrayRef<int64_t>{0},
+        /*strides=*/ArrayRef<int64_t>{1});
   ReassociationIndices all(llvm::to_vector<2>(llvm::seq<int64_t>(0, rank)));
   return memref::CollapseShapeOp::create(
       b, loc, memref, SmallVector<ReassociationIndices>{all});

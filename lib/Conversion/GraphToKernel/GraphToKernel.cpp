@@ -100,13 +100,36 @@ Value GraphToKernel::createFilledRegion(
       });
 }
 
+Value GraphToKernel::refine(Operation *op, Value input, AffineMap map,
+                            RankedTensorType type, const SymbolicSizes &sizes) {
+  auto old = cast<RankedTensorType>(input.getType());
+  SmallVector<int64_t> shape(old.getShape());
+  SmallVector<Value> dynamic;
+  for (auto [size, expr] : llvm::zip(shape, map.getResults())) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    if (!ShapedType::isDynamic(size))
+      continue;
+    if (!dim)
+      return input;
+    size = type.getDimSize(dim.getPosition());
+    if (ShapedType::isDynamic(size))
+      dynamic.push_back(index(sizes[dim.getPosition()]));
+  }
+  if (shape == old.getShape())
+    return input;
+  return kernel::ViewOp::create(builder, op->getLoc(), old.clone(shape), input,
+                                dynamic);
+}
+
 Value GraphToKernel::createGeneric(Operation *op, StringRef name,
                                    RankedTensorType type,
                                    const SymbolicSizes &sizes,
                                    ValueRange elements,
                                    ArrayRef<AffineMap> maps, ValueRange tensors,
                                    ValueRange indices, BuildScalar build) {
-  SmallVector<Value> inputs(elements);
+  SmallVector<Value> inputs;
+  for (auto [element, map] : llvm::zip(elements, maps))
+    inputs.push_back(refine(op, element, map, type, sizes));
   inputs.append(tensors.begin(), tensors.end());
   return createFilledRegion(
       op, name, type, sizes, inputs, indices,

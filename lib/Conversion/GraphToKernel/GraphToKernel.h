@@ -97,6 +97,12 @@ public:
   mlir::LogicalResult convertBlock(mlir::Block &block);
 
 private:
+  /// `input`, read through `map` for a result of `type` with these sizes, in
+  /// the type that has the sizes which `type` knows: patterns of linalg would
+  /// cast it in the body, where nothing takes a cast.
+  mlir::Value refine(mlir::Operation *op, mlir::Value input,
+                     mlir::AffineMap map, mlir::RankedTensorType type,
+                     const SymbolicSizes &sizes);
   /// A region whose body is what `build` makes of its inputs, indices, and an
   /// empty tensor with the sizes of the result.
   mlir::Value createFilledRegion(

@@ -43,3 +43,15 @@ func.func @one_symbol(%x: tensor<?xf32> {tenon.dims = ["n"]}, %y: tensor<?xf32> 
   %0 = graph.less %x, %y : tensor<?xf32>, tensor<?xf32> -> tensor<?xi1>
   return %0 : tensor<?xi1>
 }
+
+// -----
+
+// What is added to has a size that the result knows, so it is read by it.
+// CHECK-LABEL: func @known_by_the_result
+// CHECK: %[[SAME:.*]] = kernel.view %arg0 sizes() : tensor<?xf32> -> tensor<8xf32>
+// CHECK: kernel.region "add" inputs(%[[SAME]], %arg1 : tensor<8xf32>, tensor<8xf32>)
+func.func @known_by_the_result(%x: tensor<?xf32> {tenon.dims = ["n"]}, %y: tensor<8xf32>) -> tensor<8xf32> {
+  %n = graph.symbol "n" range 0 to 512
+  %0 = graph.add %x, %y : tensor<?xf32>, tensor<8xf32> -> tensor<8xf32>
+  return %0 : tensor<8xf32>
+}

@@ -1,0 +1,62 @@
+"""A few of the random graphs of test/fuzz, and what they found."""
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+import tenon as runtime
+from conftest import BUILD, ROOT, compile_model
+
+sys.path.insert(0, str(ROOT / "test/fuzz"))
+import fuzz_graphs  # noqa: E402
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_graph(seed):
+    verdict, text = fuzz_graphs.run_seed(seed, BUILD / "bin/tenon", None)
+    assert verdict in ("same", "empty"), text
+
+
+def run(tmp_path, nodes, inputs, dims, constants=()):
+    """Compiles a graph whose last result is its output, and runs it."""
+    kinds = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in inputs.items()}
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info(name, kinds[name], dims[name]) for name in inputs],
+        [helper.make_empty_tensor_value_info(nodes[-1].output[0])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10),
+              tmp_path / "model.onnx")
+    session = runtime.Session(compile_model(tmp_path / "model.onnx", tmp_path / "model.so"))
+    return session.run(inputs)[0]
+
+
+def test_product_of_no_rows(tmp_path):
+    x = np.zeros((4, 3, 0, 5), np.float32)
+    y = run(tmp_path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": x}, {"x": [4, "a", 0, 5]},
+            [("w", np.ones((5, 40), np.float32))])
+    assert y.shape == (4, 3, 0, 40)
+
+
+def test_sum_of_a_symbol_and_a_known_size(tmp_path):
+    x, y = np.arange(5, dtype=np.float32), np.ones(5, np.float32)
+    found = run(tmp_path, [helper.make_node("Add", ["x", "y"], ["z"])], {"x": x, "y": y}, {"x": ["a"], "y": [5]})
+    np.testing.assert_array_equal(found, x + y)
+
+
+def test_unsigned_integers(tmp_path):
+    x = np.array([0, 1, 200, 255], np.uint8)
+    nodes = [helper.make_node("Div", ["x", "three"], ["third"]), helper.make_node("Mod", ["x", "three"], ["rest"]),
+             helper.make_node("Max", ["third", "rest"], ["largest"]), helper.make_node("Cast", ["largest"], ["y"], to=1)]
+    found = run(tmp_path, nodes, {"x": x}, {"x": ["a"]}, [("three", np.uint8(3))])
+    np.testing.assert_array_equal(found, np.maximum(x // 3, x % 3).astype(np.float32))
+
+
+@pytest.mark.parametrize("op", ["Div", "Mod"])
+def test_division_of_integers_never_traps(tmp_path, op):
+    x = np.array([7, -7, -2**63, -2**63, 5], np.int64)
+    y = np.array([0, 0, -1, 2, -3], np.int64)
+    found = run(tmp_path, [helper.make_node(op, ["x", "y"], ["z"])], {"x": x, "y": y}, {"x": ["a"], "y": ["a"]})
+    wanted = [0, 0, -2**63, -2**62, -1] if op == "Div" else [0, 0, 0, 0, -1]
+    np.testing.assert_array_equal(found, wanted)
