@@ -39,6 +39,12 @@ def test_product_of_no_rows(tmp_path):
     assert y.shape == (4, 3, 0, 40)
 
 
+def test_shape_without_elements(tmp_path):
+    x = np.zeros((3, 4), np.float32)
+    y = run(tmp_path, [helper.make_node("Shape", ["x"], ["y"], start=2, end=1)], {"x": x}, {"x": [3, 4]})
+    assert y.shape == (0,) and y.dtype == np.int64
+
+
 def test_sum_of_a_symbol_and_a_known_size(tmp_path):
     x, y = np.arange(5, dtype=np.float32), np.ones(5, np.float32)
     found = run(tmp_path, [helper.make_node("Add", ["x", "y"], ["z"])], {"x": x, "y": y}, {"x": ["a"], "y": [5]})

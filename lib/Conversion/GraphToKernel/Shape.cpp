@@ -116,8 +116,10 @@ static Value convertFromIndices(GraphToKernel &state, graph::FromIndicesOp op) {
               b, loc, arith::MulIOp::create(b, loc, position, scale),
               linalg::IndexOp::create(b, loc, dim));
         }
-        Value result = scalars.indices.back();
-        for (int64_t i = scalars.indices.size() - 2; i >= 0; --i) {
+        // Without elements the body is never computed.
+        int64_t count = scalars.indices.size();
+        Value result = count ? scalars.indices.back() : position;
+        for (int64_t i = count - 2; i >= 0; --i) {
           Value here =
               arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, position,
                                     arith::ConstantIndexOp::create(b, loc, i));
