@@ -1,5 +1,6 @@
 // ONNX activation functions, as formulas of elementwise ops.
 #include "ImportContext.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 
@@ -146,7 +147,7 @@ LogicalResult importPRelu(ImportContext &ctx) {
   Value scaled = f.mul(f.x, ctx.getOperand(1));
   if (!scaled)
     return failure();
-  if (scaled.getType() != f.type)
+  if (failed(verifyCompatibleShape(scaled.getType(), f.type)))
     return ctx.invalid() << "the slope must broadcast to the input " << f.type
                          << ", but is " << ctx.getOperand(1).getType();
   return ctx.setResult(f.select(f.less(f.x, f.number(0)), scaled, f.x));
