@@ -45,6 +45,21 @@ def test_shape_without_elements(tmp_path):
     assert y.shape == (0,) and y.dtype == np.int64
 
 
+def test_bits_that_are_not_all_set(tmp_path):
+    x = np.array([4, 7], np.int64)
+    found = run(tmp_path, [helper.make_node("BitwiseAnd", ["x", "one"], ["y"])], {"x": x}, {"x": ["a"]}, [("one", np.int64([1]))])
+    np.testing.assert_array_equal(found, [0, 1])
+
+
+def test_regions_that_read_nothing(tmp_path):
+    nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Cast", ["s"], ["f"], to=1),
+             helper.make_node("Clip", ["f", "low", "high"], ["c"]), helper.make_node("Clip", ["c", "low", "high"], ["d"]),
+             helper.make_node("MatMul", ["d", "w"], ["y"])]
+    found = run(tmp_path, nodes, {"x": np.zeros(8, np.float32)}, {"x": [8]},
+                [("low", np.float32(-1)), ("high", np.float32(1.5)), ("w", np.ones((1, 7), np.float32))])
+    np.testing.assert_array_equal(found, np.full(7, 1.5, np.float32))
+
+
 def test_sum_of_a_symbol_and_a_known_size(tmp_path):
     x, y = np.arange(5, dtype=np.float32), np.ones(5, np.float32)
     found = run(tmp_path, [helper.make_node("Add", ["x", "y"], ["z"])], {"x": x, "y": y}, {"x": ["a"], "y": [5]})

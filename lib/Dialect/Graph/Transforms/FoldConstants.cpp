@@ -147,6 +147,9 @@ struct FoldNeutralOperand : RewritePattern {
     for (unsigned kept : {0, 1}) {
       Value value = op->getOperand(kept), neutral = op->getOperand(1 - kept);
       auto type = cast<RankedTensorType>(neutral.getType());
+      // Of wider integers, 1 is one bit of many.
+      if (isa<AndOp>(op) && !type.getElementType().isInteger(1))
+        continue;
       // One element of no higher rank leaves the sizes alone.
       if ((kept == 1 && isa<DivOp>(op)) || getScalar(neutral) != 1.0 ||
           type.getNumElements() != 1 ||

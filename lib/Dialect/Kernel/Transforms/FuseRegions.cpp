@@ -157,7 +157,7 @@ static void dropUnused(RegionOp region) {
     if (isOpTriviallyDead(op))
       op->erase();
   int64_t inputs = region.getInputs().size();
-  for (int64_t i = block.getNumArguments() - 1; i >= 0; --i) {
+  for (int64_t i = int64_t(block.getNumArguments()) - 1; i >= 0; --i) {
     if (!block.getArgument(i).use_empty())
       continue;
     block.eraseArgument(i);
