@@ -277,7 +277,8 @@ struct ConvertGraphToKernelPass
                                                        "tenon.dims");
       for (int64_t dim = 0; type && dim < type.getRank(); ++dim)
         if (type.isDynamicDim(dim) &&
-            !(dims && isa<StringAttr, IntegerAttr>(dims[dim])))
+            !(dims && dim < static_cast<int64_t>(dims.size()) &&
+              isa<StringAttr, IntegerAttr>(dims[dim])))
           return function.emitError("argument of type ")
                  << type << " needs tenon.dims that name dimension " << dim;
       state.replace(argument, argument);

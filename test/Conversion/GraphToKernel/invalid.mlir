@@ -38,6 +38,13 @@ func.func @nameless_size(%x: tensor<4x?xf32>) -> tensor<4x?xf32> {
 
 // -----
 
+func.func @too_few_names(%x: tensor<?x?xf32> {tenon.dims = ["n"]}) -> tensor<?x?xf32> {
+  // expected-error@-1 {{argument of type 'tensor<?x?xf32>' needs tenon.dims that name dimension 1}}
+  return %x : tensor<?x?xf32>
+}
+
+// -----
+
 // Simplify makes an expression over symbols of it.
 func.func @size_of_a_tensor(%x: tensor<?xf32> {tenon.dims = ["n"]}) {
   // expected-error@+1 {{has no lowering to kernel}}
