@@ -60,6 +60,15 @@ def test_regions_that_read_nothing(tmp_path):
     np.testing.assert_array_equal(found, np.full(7, 1.5, np.float32))
 
 
+@pytest.mark.parametrize("dim", [3, "a"])
+def test_backwards_from_before_the_first_element(tmp_path, dim):
+    """ONNX clamps such a start to the first element, whether the size is known or not."""
+    constants = [(name, np.int64([value])) for name, value in (("start", -5), ("end", -2**31), ("axis", 0), ("step", -2))]
+    found = run(tmp_path, [helper.make_node("Slice", ["x", "start", "end", "axis", "step"], ["y"])],
+                {"x": np.float32([7, 8, 9])}, {"x": [dim]}, constants)
+    np.testing.assert_array_equal(found, np.float32([7]))
+
+
 def test_sum_of_a_symbol_and_a_known_size(tmp_path):
     x, y = np.arange(5, dtype=np.float32), np.ones(5, np.float32)
     found = run(tmp_path, [helper.make_node("Add", ["x", "y"], ["z"])], {"x": x, "y": y}, {"x": ["a"], "y": [5]})

@@ -202,12 +202,13 @@ LogicalResult importConcat(ImportContext &ctx) {
   return ctx.setResult(ctx.concat(inputs, *axis));
 }
 
-/// A bound of the slice in [0, size], as ONNX Slice clamps it.
-int64_t clampBound(int64_t bound, int64_t size, int64_t step) {
+/// A bound of a slice of a dimension that has elements, as ONNX Slice clamps
+/// it: backwards, a start before all elements is the first of them.
+int64_t clampBound(int64_t bound, int64_t size, int64_t step, bool isStart) {
   if (bound < 0)
     bound += size;
   return step > 0 ? std::clamp<int64_t>(bound, 0, size)
-                  : std::clamp<int64_t>(bound, -1, size - 1);
+                  : std::clamp<int64_t>(bound, isStart ? 0 : -1, size - 1);
 }
 
 int64_t sliceSize(int64_t size, int64_t start, int64_t end, int64_t step) {
@@ -216,8 +217,10 @@ int64_t sliceSize(int64_t size, int64_t start, int64_t end, int64_t step) {
   if (ShapedType::isDynamic(size) || ShapedType::isDynamic(start) ||
       ShapedType::isDynamic(end))
     return ShapedType::kDynamic;
-  start = clampBound(start, size, step);
-  end = clampBound(end, size, step);
+  if (size == 0)
+    return 0;
+  start = clampBound(start, size, step, /*isStart=*/true);
+  end = clampBound(end, size, step, /*isStart=*/false);
   int64_t span = step > 0 ? end - start : start - end;
   return span <= 0 ? 0 : (span - 1) / std::abs(step) + 1;
 }
