@@ -120,3 +120,19 @@ def test_failure_leaves_no_file(net, tmp_path):
         assert result.returncode == 1, kind
         assert "error" in result.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_a_model_compiled_on_the_way_leaves_no_file(net, tmp_path):
+    for command in (["bench", "--shape", "rows=2", "--seconds", "0.01"], ["info"]):
+        run("env", f"TMPDIR={tmp_path}", BUILD / "bin/tenon", command[0], net, *command[1:])
+    # One that is killed while it runs leaves nothing either.
+    given = tmp_path / "inputs"
+    given.mkdir()
+    (given / "input_0.pb").write_bytes(onnx.numpy_helper.from_array(np.ones((2, 5), np.float32)).SerializeToString())
+    worker = subprocess.Popen([BUILD / "bin/tenon", "bench", net, given, "--worker"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    while worker.stdout.readline() != "ready\n":
+        assert worker.poll() is None
+    worker.kill()
+    worker.wait()
+    assert os.listdir(tmp_path) == ["inputs"]

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import onnx
 import pytest
-from conftest import BUILD, MODELS, ROOT, compile_model, reference, tenon
+from conftest import BUILD, MODELS, ROOT, compile_model, encoder_inputs, reference, tenon
 from onnx import helper, numpy_helper
 
 GPU = ROOT.parent / "shared" / "gpu"
@@ -47,6 +47,23 @@ def test_tiny_model_in_the_interpreter(name, driver, tmp_path):
         done = run(driver, BUILD / "bin/tenon", "run", artifact, "--data-set", data_set, "--check", "--atol", "5e-4",
                    "--rtol", "5e-4")
         assert done.returncode == 0, f"{data_set.name}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.full
+@needs_driver
+def test_minilm_in_the_interpreter(minilm, driver, tmp_path):
+    """With its published weights, whose products are split into halves of bf16."""
+    artifact = compile_model(minilm / "model.onnx", tmp_path / "minilm.so", "--target=nvidia")
+    inputs = encoder_inputs(1, 8)
+    arguments = []
+    for name, array in inputs.items():
+        np.save(tmp_path / f"{name}.npy", array)
+        arguments += ["--input", f"{name}={tmp_path / name}.npy"]
+    done = run(driver, BUILD / "bin/tenon", "run", artifact, *arguments, "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    wanted, = reference(minilm / "model.onnx", inputs)
+    found = numpy_helper.to_array(onnx.load_tensor(tmp_path / "output_0.pb"))
+    assert np.abs(found - wanted).max() <= 2e-5 * np.abs(wanted).max()
 
 
 def products(folder):

@@ -24,7 +24,7 @@ static int fail(const llvm::Twine &message) {
 
 namespace {
 struct Compiled {
-  llvm::SmallString<128> artifact;
+  std::string artifact;
   double seconds;
   uint64_t peakKilobytes;
 };
@@ -32,13 +32,18 @@ struct Compiled {
 
 /// Compiles `model` for this machine. Returns the exit status.
 static int compileInChild(StringRef model, StringRef kind, Compiled &result) {
+  llvm::SmallString<128> folder;
   if (std::error_code error =
-          llvm::sys::fs::createTemporaryFile("tenon", "so", result.artifact))
-    return fail("cannot make a temporary file: " + error.message());
+          llvm::sys::fs::createUniqueDirectory("tenon", folder))
+    return fail("cannot make a temporary folder: " + error.message());
+  // The artifact, its recipe, and what a compiler that fails may leave.
+  llvm::scope_exit remove([&] { llvm::sys::fs::remove_directories(folder); });
+  llvm::SmallString<128> artifact(folder);
+  llvm::sys::path::append(artifact, "model.so");
   std::string self = llvm::sys::fs::getMainExecutable(
       nullptr, reinterpret_cast<void *>(&runArtifactCommand));
-  StringRef arguments[] = {"tenon",         "compile", model, "-o",
-                           result.artifact, "--emit",  kind,  "--quiet"};
+  StringRef arguments[] = {"tenon",  "compile", model, "-o",
+                           artifact, "--emit",  kind,  "--quiet"};
   std::string message;
   std::optional<llvm::sys::ProcessStatistics> statistics;
   auto start = std::chrono::steady_clock::now();
@@ -48,7 +53,15 @@ static int compileInChild(StringRef model, StringRef kind, Compiled &result) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();
   result.peakKilobytes = statistics ? statistics->PeakMemory : 0;
-  return status < 0 ? fail("cannot compile: " + message) : status;
+  if (status)
+    return status < 0 ? fail("cannot compile: " + message) : status;
+  // Without a name already while it runs: a process that is killed, as
+  // benchmarks do with workers, then leaves nothing behind.
+  int file;
+  if (std::error_code error = llvm::sys::fs::openFileForRead(artifact, file))
+    return fail("cannot open the artifact: " + error.message());
+  result.artifact = "/proc/self/fd/" + std::to_string(file);
+  return 0;
 }
 
 /// The benchmark's protocol: it says in the environment what it wants.
@@ -83,7 +96,6 @@ int runArtifactCommand(int argc, char **argv) {
     return fail("format " + llvm::Twine(format) + " is not supported, f32 is");
 
   Compiled compiled;
-  llvm::scope_exit remove([&] { llvm::sys::fs::remove(compiled.artifact); });
   // These two read what an artifact says of itself and need no more.
   StringRef name = argv[0];
   StringRef kind = name == "info" || name == "plan" ? "description" : "so";
