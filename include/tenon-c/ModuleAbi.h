@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define TN_ABI_VERSION 2
+#define TN_ABI_VERSION 3
 
 /* Part [begin, end) of a launch's grid. `buffers` are the base addresses of the
  * launch's buffers; `sizes` are the dynamic sizes of each buffer in order,
@@ -49,8 +49,11 @@ typedef struct tn_frame {
  * Text, one record a line, fields separated by spaces, names percent-encoded:
  *   symbol NAME MIN MAX HINT          HINT -1: none
  *   input NAME TYPE [DIM...]          DIM: a symbol's name or an integer
+ *   element SYMBOL INPUT POSITION     the symbol is no size, but what lies in
+ *                                     that input (i32 or i64) at a position
  *   output NAME TYPE [RANK [DIM...]]  DIM may be ? and is there to be read by
  *                                     people; RANK 0 when it is not there
+ *   extent OUTPUT DIM EXPR            a size of an output, where DIM was ?
  *   launch NUMBER KERNEL NODE[,NODE]  ONNX nodes that a launch computes
  *   index NUMBER [NODE,...]           a look-up of an ONNX node, whose indices
  *                                     are checked while it runs
@@ -71,8 +74,10 @@ typedef struct tn_frame {
  *   assume TEXT                       what tenon_sizes checks; last on its line
  *
  * An EXPR is a sum of products of integers, symbols and the functions min, max,
- * floordiv, ceildiv and mod of two EXPR; a symbol that is no plain word stands
- * in double quotes. Records of another kind are skipped. It ends with a 0 byte:
+ * floordiv, ceildiv, mod, equal and less (1 or 0) of two EXPR and select of
+ * three: a condition, what it is where that is 1, and where it is 0; a symbol
+ * that is no plain word stands in double quotes. Records of another kind are
+ * skipped. It ends with a 0 byte:
  *
  * const char tenon_description[];
  *

@@ -110,7 +110,8 @@ TN_API int32_t tn_module_output_rank(const tn_module *module, int32_t output);
 TN_API tn_dim tn_module_output_dim(const tn_module *module, int32_t output,
                                    int32_t dim);
 
-/* A symbol is a size that inputs fix at run time. */
+/* A symbol is a size that inputs fix at run time, or an element of an input of
+ * integers that sizes are computed from, which is named INPUT[POSITION]. */
 typedef struct tn_symbol {
   const char *name; /* lives as the module */
   int64_t min;
@@ -149,7 +150,8 @@ TN_API tn_status tn_session_set_input(tn_session *session, int32_t input,
 TN_API tn_status tn_session_bind_output(tn_session *session, int32_t output,
                                         void *data, int64_t bytes);
 
-/* Finds the sizes of all outputs for the inputs that are set, without running:
+/* Finds the sizes of all outputs for the inputs that are set, without running
+ * (reads those inputs whose elements are sizes):
  * afterwards tn_session_output gives dims and bytes, with data NULL. */
 TN_API tn_status tn_session_resolve(tn_session *session);
 

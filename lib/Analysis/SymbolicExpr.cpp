@@ -21,12 +21,41 @@ bool SymbolicExpr::ByText::operator()(const Monomial &lhs,
 
 SymbolicExpr::SymbolicExpr(int64_t constant) { add({}, constant); }
 
-SymbolicExpr SymbolicExpr::symbol(StringRef name) {
+SymbolicExpr SymbolicExpr::leaf(AtomKind kind, StringRef name) {
   auto atom = std::make_shared<SymbolicAtom>(
-      SymbolicAtom{AtomKind::Symbol, name.str(), nullptr, nullptr});
+      SymbolicAtom{kind, name.str(), nullptr, nullptr, nullptr});
   SymbolicExpr expr;
   expr.add(Monomial{atom}, 1);
   return expr;
+}
+
+SymbolicExpr SymbolicExpr::symbol(StringRef name) {
+  return leaf(AtomKind::Symbol, name);
+}
+
+SymbolicExpr SymbolicExpr::value(StringRef name) {
+  return leaf(AtomKind::Value, name);
+}
+
+bool SymbolicExpr::isTruth() const {
+  if (terms.size() != 1 || terms.begin()->second != 1)
+    return false;
+  const Monomial &factors = terms.begin()->first;
+  return !factors.empty() && all_of(factors, [](const AtomRef &atom) {
+    return atom->kind == AtomKind::Equal || atom->kind == AtomKind::Less;
+  });
+}
+
+bool SymbolicExpr::hasValues() const {
+  return any_of(terms, [](const auto &term) {
+    return any_of(term.first, [](const AtomRef &atom) {
+      return atom->kind == AtomKind::Value ||
+             any_of(ArrayRef{atom->lhs, atom->rhs, atom->other},
+                    [](const auto &operand) {
+                      return operand && operand->hasValues();
+                    });
+    });
+  });
 }
 
 void SymbolicExpr::add(const Monomial &monomial, int64_t coefficient) {
@@ -111,11 +140,14 @@ SymbolicExpr::divideExactly(const SymbolicExpr &rhs) const {
 
 SymbolicExpr SymbolicExpr::atom(AtomKind kind, StringRef name,
                                 const SymbolicExpr &lhs,
-                                const SymbolicExpr &rhs) {
+                                const SymbolicExpr &rhs,
+                                const SymbolicExpr *other) {
+  std::string text = name.str() + "(" + lhs.str() + ", " + rhs.str() +
+                     (other ? ", " + other->str() : "") + ")";
   auto made = std::make_shared<SymbolicAtom>(
-      SymbolicAtom{kind, name.str() + "(" + lhs.str() + ", " + rhs.str() + ")",
-                   std::make_shared<SymbolicExpr>(lhs),
-                   std::make_shared<SymbolicExpr>(rhs)});
+      SymbolicAtom{kind, text, std::make_shared<SymbolicExpr>(lhs),
+                   std::make_shared<SymbolicExpr>(rhs),
+                   other ? std::make_shared<SymbolicExpr>(*other) : nullptr});
   SymbolicExpr expr;
   expr.add(Monomial{made}, 1);
   return expr;
@@ -187,6 +219,68 @@ SymbolicExpr SymbolicExpr::max(const SymbolicExpr &lhs,
   return atom(AtomKind::Max, "max", lhs, rhs);
 }
 
+SymbolicExpr SymbolicExpr::isEqual(const SymbolicExpr &lhs,
+                                   const SymbolicExpr &rhs) {
+  if (std::optional<int64_t> difference = (lhs - rhs).getConstant())
+    return *difference == 0 ? 1 : 0;
+  return atom(AtomKind::Equal, "equal", lhs, rhs);
+}
+
+SymbolicExpr SymbolicExpr::isLess(const SymbolicExpr &lhs,
+                                  const SymbolicExpr &rhs) {
+  if (isNeverLess(lhs, rhs))
+    return 0;
+  if (isNeverLess(rhs, lhs + SymbolicExpr(1)))
+    return 1;
+  return atom(AtomKind::Less, "less", lhs, rhs);
+}
+
+SymbolicExpr SymbolicExpr::select(const SymbolicExpr &condition,
+                                  const SymbolicExpr &then,
+                                  const SymbolicExpr &otherwise) {
+  if (std::optional<int64_t> constant = condition.getConstant())
+    return *constant ? then : otherwise;
+  if (then == otherwise)
+    return then;
+  if (then == SymbolicExpr(1) && otherwise == SymbolicExpr(0))
+    return condition;
+  if (then == SymbolicExpr(0) && otherwise == SymbolicExpr(1))
+    return SymbolicExpr(1) - condition;
+  if (SymbolicExpr opposite = SymbolicExpr(1) - condition; opposite.isTruth())
+    return select(opposite, otherwise, then);
+  return atom(AtomKind::Select, "select", condition, then, &otherwise);
+}
+
+/// What an atom is never below; as getLowerBound.
+static std::optional<int64_t>
+lowerBoundOf(const SymbolicAtom &atom, function_ref<int64_t(StringRef)> least) {
+  switch (atom.kind) {
+  case AtomKind::Symbol:
+    return least(atom.text);
+  case AtomKind::Value:
+    return std::nullopt;
+  case AtomKind::Equal:
+  case AtomKind::Less:
+    return 0;
+  default:
+    break;
+  }
+  std::optional<int64_t> left = atom.lhs->getLowerBound(least);
+  std::optional<int64_t> right = atom.rhs->getLowerBound(least);
+  if (atom.kind == AtomKind::Select)
+    left = atom.other->getLowerBound(least);
+  if (atom.kind == AtomKind::Max) {
+    if (!left && !right)
+      return std::nullopt;
+    return std::max(left.value_or(INT64_MIN), right.value_or(INT64_MIN));
+  }
+  if (!left || !right || *left < 0 || *right < 0)
+    return std::nullopt;
+  bool isOneOfBoth =
+      atom.kind == AtomKind::Min || atom.kind == AtomKind::Select;
+  return isOneOfBoth ? std::min(*left, *right) : 0;
+}
+
 std::optional<int64_t>
 SymbolicExpr::getLowerBound(function_ref<int64_t(StringRef)> least) const {
   int64_t bound = 0;
@@ -199,26 +293,10 @@ SymbolicExpr::getLowerBound(function_ref<int64_t(StringRef)> least) const {
       return std::nullopt;
     int64_t product = coefficient;
     for (const AtomRef &atom : monomial) {
-      int64_t smallest = 0;
-      if (atom->kind == AtomKind::Symbol) {
-        smallest = least(atom->text);
-      } else {
-        std::optional<int64_t> left = atom->lhs->getLowerBound(least);
-        std::optional<int64_t> right = atom->rhs->getLowerBound(least);
-        if (atom->kind == AtomKind::Max) {
-          if (!left && !right)
-            return std::nullopt;
-          smallest =
-              std::max(left.value_or(INT64_MIN), right.value_or(INT64_MIN));
-        } else if (!left || !right || *left < 0 || *right < 0) {
-          return std::nullopt;
-        } else if (atom->kind == AtomKind::Min) {
-          smallest = std::min(*left, *right);
-        }
-      }
-      if (smallest < 0)
+      std::optional<int64_t> smallest = lowerBoundOf(*atom, least);
+      if (!smallest || *smallest < 0)
         return std::nullopt;
-      product *= smallest;
+      product *= *smallest;
     }
     bound += product;
   }
@@ -230,7 +308,7 @@ int64_t SymbolicExpr::evaluate(function_ref<int64_t(StringRef)> value) const {
   for (const auto &[monomial, coefficient] : terms) {
     int64_t product = coefficient;
     for (const AtomRef &atom : monomial) {
-      if (atom->kind == AtomKind::Symbol) {
+      if (!atom->lhs) {
         product *= value(atom->text);
         continue;
       }
@@ -252,7 +330,17 @@ int64_t SymbolicExpr::evaluate(function_ref<int64_t(StringRef)> value) const {
       case AtomKind::Max:
         product *= std::max(left, right);
         break;
+      case AtomKind::Equal:
+        product *= left == right;
+        break;
+      case AtomKind::Less:
+        product *= left < right;
+        break;
+      case AtomKind::Select:
+        product *= left ? right : atom->other->evaluate(value);
+        break;
       case AtomKind::Symbol:
+      case AtomKind::Value:
         llvm_unreachable("handled above");
       }
     }
@@ -264,11 +352,10 @@ int64_t SymbolicExpr::evaluate(function_ref<int64_t(StringRef)> value) const {
 /// A symbol's name as it is if it reads like one, else in quotes: exporters
 /// name sizes "past + 1".
 static std::string printedName(const SymbolicAtom &atom) {
-  bool plain = atom.kind != AtomKind::Symbol ||
-               (!atom.text.empty() && !isDigit(atom.text.front()) &&
-                all_of(atom.text, [](char c) {
-                  return isAlnum(c) || c == '_' || c == '.';
-                }));
+  bool plain = atom.lhs || (!atom.text.empty() && !isDigit(atom.text.front()) &&
+                            all_of(atom.text, [](char c) {
+                              return isAlnum(c) || c == '_' || c == '.';
+                            }));
   return plain ? atom.text : '"' + atom.text + '"';
 }
 

@@ -7,17 +7,30 @@ using namespace mlir;
 
 namespace tenon {
 
-/// Whether lhs < rhs, if that is the same for all symbols.
-static std::optional<bool> isLess(const SymbolicExpr &lhs,
-                                  const SymbolicExpr &rhs) {
-  auto zero = [](StringRef) -> int64_t { return 0; };
-  std::optional<int64_t> gap = (lhs - rhs).getLowerBound(zero);
-  if (gap && *gap >= 0)
-    return false;
-  gap = (rhs - lhs).getLowerBound(zero);
-  if (gap && *gap > 0)
-    return true;
-  return std::nullopt;
+/// 1 where the comparison holds, else 0; none of one that sizes do not need.
+static std::optional<SymbolicExpr>
+evaluateCompare(arith::CmpIPredicate predicate, const SymbolicExpr &lhs,
+                const SymbolicExpr &rhs) {
+  SymbolicExpr one = 1;
+  switch (predicate) {
+  case arith::CmpIPredicate::eq:
+    return SymbolicExpr::isEqual(lhs, rhs);
+  case arith::CmpIPredicate::ne:
+    // Whether a truth is not 0 is the truth itself.
+    if (rhs == SymbolicExpr(0) && lhs.isTruth())
+      return lhs;
+    return one - SymbolicExpr::isEqual(lhs, rhs);
+  case arith::CmpIPredicate::slt:
+    return SymbolicExpr::isLess(lhs, rhs);
+  case arith::CmpIPredicate::sgt:
+    return SymbolicExpr::isLess(rhs, lhs);
+  case arith::CmpIPredicate::sle:
+    return one - SymbolicExpr::isLess(rhs, lhs);
+  case arith::CmpIPredicate::sge:
+    return one - SymbolicExpr::isLess(lhs, rhs);
+  default:
+    return std::nullopt;
+  }
 }
 
 std::optional<SymbolicExpr>
@@ -54,15 +67,22 @@ evaluateIndexOp(Operation &op,
           [&](auto) { return binary(SymbolicExpr::min); })
       .Case([&](arith::SelectOp select) -> Result {
         auto compare = select.getCondition().getDefiningOp<arith::CmpIOp>();
-        if (!compare || compare.getPredicate() != arith::CmpIPredicate::slt)
+        if (!compare)
           return std::nullopt;
         Result lhs = lookup(compare.getLhs()), rhs = lookup(compare.getRhs());
-        std::optional<bool> less;
-        if (lhs && rhs)
-          less = isLess(*lhs, *rhs);
-        if (!less)
+        Result holds = lhs && rhs
+                           ? evaluateCompare(compare.getPredicate(), *lhs, *rhs)
+                           : std::nullopt;
+        if (!holds)
           return std::nullopt;
-        return lookup(*less ? select.getTrueValue() : select.getFalseValue());
+        if (std::optional<int64_t> decided = holds->getConstant())
+          return lookup(*decided ? select.getTrueValue()
+                                 : select.getFalseValue());
+        Result then = lookup(select.getTrueValue());
+        Result otherwise = lookup(select.getFalseValue());
+        return then && otherwise
+                   ? Result(SymbolicExpr::select(*holds, *then, *otherwise))
+                   : std::nullopt;
       })
       .Default([](Operation *) { return std::nullopt; });
 }
@@ -75,9 +95,11 @@ std::optional<SymbolicExpr> SymbolicIndices::get(Value index) {
     return std::nullopt;
   std::optional<SymbolicExpr> result;
   auto name = op->getAttrOfType<StringAttr>("name");
-  if (name && op->getName().stripDialect() == "symbol")
-    result = SymbolicExpr::symbol(name.getValue());
-  else
+  if (name && op->getName().stripDialect() == "symbol") {
+    auto min = op->getAttrOfType<IntegerAttr>("min");
+    result = min && min.getInt() < 0 ? SymbolicExpr::value(name.getValue())
+                                     : SymbolicExpr::symbol(name.getValue());
+  } else
     result = evaluateIndexOp(*op, [&](Value value) { return get(value); });
   known[index] = result;
   return result;

@@ -16,6 +16,9 @@ namespace tenon {
 /// them.
 static constexpr int64_t maxContents = 64;
 
+/// Values that are sizes lie within this, so that sums of them are exact.
+static constexpr int64_t largestValue = int64_t(1) << 47;
+
 static RankedTensorType tensorType(Value value) {
   return dyn_cast<RankedTensorType>(value.getType());
 }
@@ -40,6 +43,11 @@ SymbolicShapes::SymbolicShapes(func::FuncOp function) {
     }
     if (static_cast<int64_t>(exprs.size()) == type.getRank())
       sizes[argument] = exprs;
+    auto elements = function.getArgAttrOfType<ArrayAttr>(
+        argument.getArgNumber(), "tenon.elements");
+    if (elements)
+      for (auto name : elements.getAsRange<StringAttr>())
+        contents[argument].push_back(SymbolicExpr::value(name.getValue()));
   }
   visitBlock(function.getBody().front());
 }
@@ -80,6 +88,14 @@ bool SymbolicShapes::isAtLeast(const SymbolicExpr &expr, int64_t bound) const {
   return lower && *lower >= bound;
 }
 
+/// No tensor has a negative size, and no size that a value gives is one that
+/// the op cannot have.
+void SymbolicShapes::assumeSizes(Operation &op, const SymbolicSizes &inferred) {
+  for (const SymbolicExpr &size : inferred)
+    if (size.hasValues() && !isAtLeast(size, 0))
+      assumeEqual(op, size, SymbolicExpr::max(size, 0));
+}
+
 void SymbolicShapes::visit(Operation &op) {
   if (auto branch = dyn_cast<scf::IfOp>(op))
     return visitIf(branch);
@@ -87,6 +103,8 @@ void SymbolicShapes::visit(Operation &op) {
     return visitWhile(loop);
   if (op.getNumResults() != 1)
     return;
+  // Another op may have had its place in memory.
+  forget(op.getResult(0));
   if (op.getResult(0).getType().isIndex())
     return visitIndex(op);
   RankedTensorType type = tensorType(op.getResult(0));
@@ -100,6 +118,7 @@ void SymbolicShapes::visit(Operation &op) {
     for (auto [expr, size] : llvm::zip(*inferred, type.getShape()))
       if (!ShapedType::isDynamic(size))
         expr = size;
+    assumeSizes(op, *inferred);
     sizes[op.getResult(0)] = *inferred;
   }
   if (!type.getElementType().isInteger())
@@ -159,17 +178,20 @@ void SymbolicShapes::visitWhile(scf::WhileOp loop) {
     copySizes(value, result);
 }
 
+void SymbolicShapes::forget(Value value) {
+  sizes.erase(value);
+  contents.erase(value);
+  indices.erase(value);
+}
+
 void SymbolicShapes::forgetBodies(Operation *op) {
-  auto forget = [&](Value value) {
-    sizes.erase(value);
-    contents.erase(value);
-    indices.erase(value);
-  };
   for (Region &region : op->getRegions())
     for (Block &block : region) {
-      llvm::for_each(block.getArguments(), forget);
+      for (BlockArgument argument : block.getArguments())
+        forget(argument);
       for (Operation &nested : block) {
-        llvm::for_each(nested.getResults(), forget);
+        for (Value result : nested.getResults())
+          forget(result);
         forgetBodies(&nested);
       }
     }
@@ -209,7 +231,8 @@ void SymbolicShapes::visitIndex(Operation &op) {
   std::optional<SymbolicExpr> expr =
       TypeSwitch<Operation *, std::optional<SymbolicExpr>>(&op)
           .Case([&](SymbolOp symbol) {
-            return SymbolicExpr::symbol(symbol.getName());
+            return symbol.getMin() < 0 ? SymbolicExpr::value(symbol.getName())
+                                       : SymbolicExpr::symbol(symbol.getName());
           })
           .Case([&](DimOp dim) -> std::optional<SymbolicExpr> {
             if (const SymbolicSizes *known = getSizes(dim.getInput()))
@@ -248,10 +271,8 @@ SymbolicExpr SymbolicShapes::clampBound(SymbolicExpr bound,
     else if (*constant < 0)
       bound = bound + size;
   } else if (!isAtLeast(bound, 0)) {
-    // Negative for some sizes only: 1 where it is, times the size.
-    SymbolicExpr isNegative =
-        SymbolicExpr::min(SymbolicExpr::max(SymbolicExpr(0) - bound, 0), 1);
-    bound = bound + size * isNegative;
+    bound = SymbolicExpr::select(SymbolicExpr::isLess(bound, 0), bound + size,
+                                 bound);
   }
   if (!isAtLeast(bound - low, 0))
     bound = SymbolicExpr::max(bound, low);
@@ -283,6 +304,13 @@ SymbolicSizes SymbolicShapes::broadcast(Operation &op, const SymbolicSizes &lhs,
       result.push_back(left);
     } else if (left == SymbolicExpr(1)) {
       result.push_back(right);
+    } else if (right.hasValues() && left.getConstant()) {
+      // A value that is 1 lets the other size stand.
+      result.push_back(left);
+      assumeEqual(
+          op,
+          SymbolicExpr::select(SymbolicExpr::isEqual(right, 1), left, right),
+          left);
     } else {
       // Neither is known to be 1: the model is taken to mean equal sizes.
       bool takeRight = right.getConstant().has_value();
@@ -346,6 +374,38 @@ static SymbolicExpr product(ArrayRef<SymbolicExpr> sizes) {
   return result;
 }
 
+std::optional<SymbolicSizes> SymbolicShapes::inferReshape(ReshapeOp op) {
+  const SymbolicSizes *input = getSizes(op.getInput());
+  SymbolicSizes result;
+  std::optional<size_t> rest;
+  for (auto [i, mixed] : llvm::enumerate(op.getMixedSizes())) {
+    std::optional<SymbolicExpr> size = getIndex(mixed);
+    if (!size)
+      return std::nullopt;
+    std::optional<int64_t> constant = size->getConstant();
+    if (constant && *constant == -1) {
+      rest = i;
+      size = SymbolicExpr(1);
+    } else if (constant && *constant == 0 && !op.getAllowZero()) {
+      if (!input || i >= input->size())
+        return std::nullopt;
+      size = (*input)[i];
+    }
+    result.push_back(*size);
+  }
+  bool hasValues = llvm::any_of(
+      result, [](const SymbolicExpr &size) { return size.hasValues(); });
+  if (!rest && !hasValues)
+    return result;
+  if (!input)
+    return std::nullopt;
+  if (rest)
+    result[*rest] = SymbolicExpr::floorDiv(product(*input), product(result));
+  if (hasValues)
+    assumeEqual(*op, product(result), product(*input));
+  return result;
+}
+
 std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
   auto of = [&](Value value) { return getSizes(value); };
   auto broadcastOperands = [&]() -> std::optional<SymbolicSizes> {
@@ -373,33 +433,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
             XorOp, ShiftLeftOp, ShiftRightOp, EqualOp, LessOp, LessEqualOp,
             GreaterOp, GreaterEqualOp, WhereOp>(
           [&](auto) { return broadcastOperands(); })
-      .Case([&](ReshapeOp reshape) -> std::optional<SymbolicSizes> {
-        const SymbolicSizes *input = of(reshape.getInput());
-        SymbolicSizes result;
-        std::optional<size_t> rest;
-        for (auto [i, size] : llvm::enumerate(reshape.getMixedSizes())) {
-          std::optional<SymbolicExpr> expr = getIndex(size);
-          if (!expr)
-            return std::nullopt;
-          std::optional<int64_t> constant = expr->getConstant();
-          if (constant && *constant == -1) {
-            rest = i;
-            expr = SymbolicExpr(1);
-          } else if (constant && *constant == 0 && !reshape.getAllowZero()) {
-            if (!input || i >= input->size())
-              return std::nullopt;
-            expr = (*input)[i];
-          }
-          result.push_back(*expr);
-        }
-        if (rest) {
-          if (!input)
-            return std::nullopt;
-          result[*rest] =
-              SymbolicExpr::floorDiv(product(*input), product(result));
-        }
-        return result;
-      })
+      .Case([&](ReshapeOp reshape) { return inferReshape(reshape); })
       .Case([&](BroadcastOp broadcast) -> std::optional<SymbolicSizes> {
         const SymbolicSizes *input = of(broadcast.getInput());
         SymbolicSizes wanted;
@@ -647,6 +681,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
   const SymbolicSizes *resultSizes = getSizes(op.getResult(0));
   if (!resultSizes)
     return std::nullopt;
+  RankedTensorType type = tensorType(op.getResult(0));
   SmallVector<int64_t> shape;
   int64_t count = 1;
   for (const SymbolicExpr &size : *resultSizes) {
@@ -703,41 +738,44 @@ std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
       return std::nullopt;
     return *known;
   };
-  // lhs - rhs where the comparison can be decided: 1 true, 0 false.
-  auto decide = [&](std::optional<bool> answer) -> std::optional<SymbolicExpr> {
-    if (!answer)
-      return std::nullopt;
-    return SymbolicExpr(*answer ? 1 : 0);
-  };
-  auto isEqual = [&](const SymbolicExpr &lhs,
-                     const SymbolicExpr &rhs) -> std::optional<bool> {
-    SymbolicExpr difference = lhs - rhs;
-    if (std::optional<int64_t> constant = difference.getConstant())
-      return *constant == 0;
-    if (isAtLeast(difference, 1) || isAtLeast(rhs - lhs, 1))
-      return false;
-    return std::nullopt;
-  };
-  auto isBelow = [&](const SymbolicExpr &lhs,
-                     const SymbolicExpr &rhs) -> std::optional<bool> {
-    if (isAtLeast(rhs - lhs, 1))
-      return true;
-    if (isAtLeast(lhs - rhs, 0))
-      return false;
-    return std::nullopt;
-  };
   using Args = ArrayRef<SymbolicExpr>;
   using Result = std::optional<SymbolicExpr>;
+  // What is decided by a value of the model is an expression over it.
+  auto isEqual = [&](const SymbolicExpr &lhs,
+                     const SymbolicExpr &rhs) -> Result {
+    SymbolicExpr difference = lhs - rhs;
+    if (std::optional<int64_t> constant = difference.getConstant())
+      return *constant == 0 ? 1 : 0;
+    if (isAtLeast(difference, 1) || isAtLeast(rhs - lhs, 1))
+      return 0;
+    if (difference.hasValues())
+      return SymbolicExpr::isEqual(lhs, rhs);
+    return std::nullopt;
+  };
+  auto isLess = [&](const SymbolicExpr &lhs,
+                    const SymbolicExpr &rhs) -> Result {
+    if (isAtLeast(rhs - lhs, 1))
+      return 1;
+    if (isAtLeast(lhs - rhs, 0))
+      return 0;
+    if ((lhs - rhs).hasValues())
+      return SymbolicExpr::isLess(lhs, rhs);
+    return std::nullopt;
+  };
+  auto negate = [](Result truth) -> Result {
+    return truth ? Result(SymbolicExpr(1) - *truth) : std::nullopt;
+  };
   return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
       .Case([&](ConstantOp constant) -> std::optional<SymbolicSizes> {
         auto elements = dyn_cast<DenseIntElementsAttr>(constant.getValue());
         if (!elements)
           return std::nullopt;
-        bool isBool = elements.getElementType().isInteger(1);
+        Type element = elements.getElementType();
+        bool isUnsigned = element.isInteger(1) || element.isUnsignedInteger();
         SymbolicSizes result;
         for (const APInt &value : elements.getValues<APInt>())
-          result.push_back(isBool ? int64_t(value.getZExtValue())
-                                  : value.getSExtValue());
+          result.push_back(isUnsigned ? int64_t(value.getZExtValue())
+                                      : value.getSExtValue());
         return result;
       })
       .Case([&](FromIndicesOp from) -> std::optional<SymbolicSizes> {
@@ -866,17 +904,57 @@ std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
           return SymbolicExpr::min(a[0], a[1]);
         });
       })
+      .Case([&](ModOp) {
+        return elementwise([&](Args a) -> Result {
+          // With and without fmod the same only where nothing is negative.
+          if (!isAtLeast(a[0], 0) || !isAtLeast(a[1], 1))
+            return std::nullopt;
+          return SymbolicExpr::mod(a[0], a[1]);
+        });
+      })
       .Case([&](EqualOp) {
-        return elementwise(
-            [&](Args a) -> Result { return decide(isEqual(a[0], a[1])); });
+        return elementwise([&](Args a) { return isEqual(a[0], a[1]); });
       })
       .Case([&](LessOp) {
-        return elementwise(
-            [&](Args a) -> Result { return decide(isBelow(a[0], a[1])); });
+        return elementwise([&](Args a) { return isLess(a[0], a[1]); });
       })
       .Case([&](GreaterOp) {
-        return elementwise(
-            [&](Args a) -> Result { return decide(isBelow(a[1], a[0])); });
+        return elementwise([&](Args a) { return isLess(a[1], a[0]); });
+      })
+      .Case([&](LessEqualOp) {
+        return elementwise([&](Args a) { return negate(isLess(a[1], a[0])); });
+      })
+      .Case([&](GreaterEqualOp) {
+        return elementwise([&](Args a) { return negate(isLess(a[0], a[1])); });
+      })
+      .Case([&](NotOp) {
+        return elementwise([&](Args a) { return negate(a[0]); });
+      })
+      .Case<AndOp, OrOp>([&](auto) -> std::optional<SymbolicSizes> {
+        // Of numbers these work bit by bit.
+        if (!type.getElementType().isInteger(1))
+          return std::nullopt;
+        return elementwise([&](Args a) -> Result {
+          SymbolicExpr both = a[0] * a[1];
+          return isa<AndOp>(op) ? both : a[0] + a[1] - both;
+        });
+      })
+      .Case([&](ReduceOp reduce) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *known = getContents(reduce.getInput());
+        if (!known || known->empty() ||
+            tensorType(reduce.getInput()).getRank() != 1 ||
+            reduce.getAxes().size() != 1)
+          return std::nullopt;
+        SymbolicExpr result = known->front();
+        for (const SymbolicExpr &element : llvm::drop_begin(*known)) {
+          if (reduce.getKind() == ReductionKind::Sum)
+            result = result + element;
+          else if (reduce.getKind() == ReductionKind::Prod)
+            result = result * element;
+          else
+            return std::nullopt;
+        }
+        return SymbolicSizes{result};
       })
       .Case([&](WhereOp) {
         return elementwise([&](Args a) -> Result {
@@ -885,6 +963,8 @@ std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
             return *condition ? a[1] : a[2];
           if (a[1] == a[2])
             return a[1];
+          if (a[0].hasValues())
+            return SymbolicExpr::select(a[0], a[1], a[2]);
           return std::nullopt;
         });
       })
@@ -921,15 +1001,30 @@ Value SymbolicMaterializer::getAtom(const SymbolicAtom &atom) {
   auto found = known.find(atom.text);
   if (found != known.end())
     return found->second;
-  if (atom.kind == AtomKind::Symbol) {
-    // Named in tenon.dims, but declared by no op: of any size.
+  if (!atom.lhs) {
+    // Named in tenon.dims or tenon.elements, but declared by no op.
+    bool isSize = atom.kind == AtomKind::Symbol;
     auto symbol = graph::SymbolOp::create(
         builder, loc, builder.getIndexType(), builder.getStringAttr(atom.text),
-        builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(INT64_MAX),
+        builder.getI64IntegerAttr(isSize ? 0 : -largestValue),
+        builder.getI64IntegerAttr(isSize ? INT64_MAX : largestValue),
         IntegerAttr());
     return known[atom.text] = symbol.getValue();
   }
   Value lhs = getValue(*atom.lhs), rhs = getValue(*atom.rhs), value;
+  auto choose = [&](arith::CmpIPredicate predicate, Value left, Value right,
+                    Value then, Value otherwise) {
+    Value condition =
+        arith::CmpIOp::create(builder, loc, predicate, left, right);
+    return arith::SelectOp::create(builder, loc, condition, then, otherwise);
+  };
+  bool divides = atom.kind == AtomKind::FloorDiv ||
+                 atom.kind == AtomKind::CeilDiv || atom.kind == AtomKind::Mod;
+  if (divides && !atom.rhs->getConstant()) {
+    // The rest of no elements in dimensions of size 0 is any number of them.
+    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+    rhs = arith::MaxSIOp::create(builder, loc, rhs, one);
+  }
   switch (atom.kind) {
   case AtomKind::FloorDiv:
     value = arith::FloorDivSIOp::create(builder, loc, lhs, rhs);
@@ -946,7 +1041,20 @@ Value SymbolicMaterializer::getAtom(const SymbolicAtom &atom) {
   case AtomKind::Max:
     value = arith::MaxSIOp::create(builder, loc, lhs, rhs);
     break;
+  case AtomKind::Equal:
+    value =
+        choose(arith::CmpIPredicate::eq, lhs, rhs, getValue(1), getValue(0));
+    break;
+  case AtomKind::Less:
+    value =
+        choose(arith::CmpIPredicate::slt, lhs, rhs, getValue(1), getValue(0));
+    break;
+  case AtomKind::Select:
+    value = choose(arith::CmpIPredicate::ne, lhs, getValue(0), rhs,
+                   getValue(*atom.other));
+    break;
   case AtomKind::Symbol:
+  case AtomKind::Value:
     llvm_unreachable("found above");
   }
   known[atom.text] = value;

@@ -69,7 +69,7 @@ private:
     const std::string &kind = words[0];
     if (kind == "symbol") {
       result.symbols.push_back(
-          {decode(word(1)), integer(2), integer(3), integer(4)});
+          {decode(word(1)), integer(2), integer(3), integer(4), -1, 0});
     } else if (kind == "input") {
       Value value{decode(word(1)), type(2), {}};
       for (size_t i = 3; i < words.size(); ++i)
@@ -86,6 +86,14 @@ private:
         value.dims.push_back(4 + size_t(i) < words.size() ? dim(words[4 + i])
                                                           : Dim());
       result.outputs.push_back(checked(std::move(value)));
+    } else if (kind == "element") {
+      parseElement();
+    } else if (kind == "extent") {
+      int64_t output = integer(1), dim = integer(2);
+      if (output < 0 || size_t(output) >= result.outputs.size() || dim < 0 ||
+          size_t(dim) >= result.outputs[output].dims.size())
+        refuse("is about a dimension that no record states before");
+      result.outputs[output].dims[dim].expression = expression(3);
     } else if (kind == "launch") {
       int64_t at = integer(1);
       if (at < 0 || at > 1 << 20)
@@ -122,6 +130,21 @@ private:
       result.assumes.push_back(
           start == std::string::npos ? "" : decode(line.substr(start)));
     }
+  }
+
+  void parseElement() {
+    int symbol = dim(word(1)).symbol;
+    int64_t input = integer(2), position = integer(3);
+    if (symbol < 0 || input < 0 || size_t(input) >= result.inputs.size())
+      refuse("is about a symbol or an input that no record states before");
+    int64_t count = 1;
+    for (const Dim &dim : result.inputs[input].dims)
+      count *= std::clamp<int64_t>(dim.size, 0, 1 << 20);
+    tn_type type = result.inputs[input].type;
+    if ((type != TN_I32 && type != TN_I64) || position < 0 || position >= count)
+      refuse("reads an element that the input does not have as an integer");
+    result.symbols[symbol].input = int(input);
+    result.symbols[symbol].position = position;
   }
 
   /// The launch that a record is about.
@@ -201,11 +224,11 @@ private:
     if (text == "?")
       return {};
     if (isInteger(text))
-      return {-1, std::stoll(text)};
+      return {-1, std::stoll(text), {}};
     std::string name = decode(text);
     for (size_t i = 0; i < result.symbols.size(); ++i)
       if (result.symbols[i].name == name)
-        return {int(i), -1};
+        return {int(i), -1, {}};
     refuse("no record states the symbol '" + name + "'");
   }
 
@@ -229,6 +252,11 @@ private:
 
 Description tenon::runtime::parseDescription(const std::string &text) {
   return Parser().parse(text);
+}
+
+bool Description::readsValues() const {
+  return std::any_of(symbols.begin(), symbols.end(),
+                     [](const Symbol &symbol) { return symbol.input >= 0; });
 }
 
 /// Slices start at multiples of 64 bytes; see plan.alloc.

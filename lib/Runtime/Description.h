@@ -14,12 +14,17 @@ namespace tenon::runtime {
 struct Symbol {
   std::string name;
   int64_t min, max, hint;
+  /// Where it is an element of an input: its number, and which element.
+  int input = -1;
+  int64_t position = 0;
 };
 
-/// One dimension: a symbol's number, a fixed size, or neither (-1 and -1).
+/// One dimension: a symbol's number, a fixed size, or neither (-1 and -1), and
+/// of an output then what it is computed as, where that is known.
 struct Dim {
   int symbol = -1;
   int64_t size = -1;
+  std::optional<Expression> expression = {};
 };
 
 struct Value {
@@ -64,6 +69,8 @@ struct Description {
   std::vector<Expression> live; ///< the arena is no smaller than the largest
   int64_t weightBytes = 0;
 
+  /// Whether a run reads sizes from what the inputs hold.
+  bool readsValues() const;
   /// Where each slice begins in the arena at these sizes.
   std::vector<int64_t> sliceOffsets(const std::vector<int64_t> &sizes) const;
   /// Bytes of the arena at these sizes, in the order of the symbols.

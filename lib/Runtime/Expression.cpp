@@ -97,11 +97,10 @@ private:
 
   void call(const std::string &name) {
     static const std::pair<const char *, Step> functions[] = {
-        {"min", Step::Min},
-        {"max", Step::Max},
-        {"floordiv", Step::FloorDiv},
-        {"ceildiv", Step::CeilDiv},
-        {"mod", Step::Mod}};
+        {"min", Step::Min},           {"max", Step::Max},
+        {"floordiv", Step::FloorDiv}, {"ceildiv", Step::CeilDiv},
+        {"mod", Step::Mod},           {"equal", Step::Equal},
+        {"less", Step::Less},         {"select", Step::Select}};
     for (auto [known, step] : functions) {
       if (name != known)
         continue;
@@ -109,6 +108,10 @@ private:
       sum();
       expect(',');
       sum();
+      if (step == Step::Select) {
+        expect(',');
+        sum();
+      }
       expect(')');
       nodes.push_back({step, 0});
       return;
@@ -153,6 +156,16 @@ static int64_t floorDivide(int64_t lhs, int64_t rhs) {
   return lhs / rhs - (lhs % rhs != 0 && (lhs < 0) != (rhs < 0));
 }
 
+/// lhs by rhs, as one of the three steps that divide.
+int64_t Expression::divide(Step step, int64_t lhs, int64_t rhs) {
+  if (rhs == 0)
+    return 0;
+  if (step == Step::FloorDiv)
+    return floorDivide(lhs, rhs);
+  return step == Step::CeilDiv ? -floorDivide(-lhs, rhs)
+                               : lhs - rhs * floorDivide(lhs, rhs);
+}
+
 int64_t Expression::evaluate(const std::vector<int64_t> &symbols) const {
   std::vector<int64_t> stack;
   for (const Node &node : nodes) {
@@ -164,15 +177,16 @@ int64_t Expression::evaluate(const std::vector<int64_t> &symbols) const {
     int64_t rhs = stack.back();
     stack.pop_back();
     int64_t &lhs = stack.back();
+    bool overflows = false;
     switch (node.step) {
     case Step::Add:
-      lhs += rhs;
+      overflows = __builtin_add_overflow(lhs, rhs, &lhs);
       break;
     case Step::Subtract:
-      lhs -= rhs;
+      overflows = __builtin_sub_overflow(lhs, rhs, &lhs);
       break;
     case Step::Multiply:
-      lhs *= rhs;
+      overflows = __builtin_mul_overflow(lhs, rhs, &lhs);
       break;
     case Step::Min:
       lhs = std::min(lhs, rhs);
@@ -181,18 +195,32 @@ int64_t Expression::evaluate(const std::vector<int64_t> &symbols) const {
       lhs = std::max(lhs, rhs);
       break;
     case Step::FloorDiv:
-      lhs = rhs ? floorDivide(lhs, rhs) : 0;
-      break;
     case Step::CeilDiv:
-      lhs = rhs ? -floorDivide(-lhs, rhs) : 0;
-      break;
     case Step::Mod:
-      lhs = rhs ? lhs - rhs * floorDivide(lhs, rhs) : 0;
+      // Of 64-bit numbers, only the negative of the least has more bits.
+      overflows = lhs == INT64_MIN;
+      if (!overflows)
+        lhs = divide(node.step, lhs, rhs);
       break;
+    case Step::Equal:
+      lhs = lhs == rhs;
+      break;
+    case Step::Less:
+      lhs = lhs < rhs;
+      break;
+    case Step::Select: {
+      // Condition, then and otherwise lie on the stack in this order.
+      int64_t then = lhs;
+      stack.pop_back();
+      stack.back() = stack.back() ? then : rhs;
+      break;
+    }
     case Step::Constant:
     case Step::Symbol:
       break;
     }
+    if (overflows)
+      fail(TN_ERROR_INPUT, "a size is too large: ", source);
   }
   return stack.empty() ? 0 : stack.back();
 }

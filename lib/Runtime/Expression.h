@@ -16,7 +16,8 @@ public:
   /// wrong and where.
   Expression(const std::string &text, const std::vector<std::string> &symbols);
 
-  /// `symbols` in the order of the names. Division by zero gives zero.
+  /// `symbols` in the order of the names. Division by zero gives zero. Throws
+  /// Failure where a number has more than 64 bits.
   int64_t evaluate(const std::vector<int64_t> &symbols) const;
   /// As it was written.
   const std::string &text() const { return source; }
@@ -32,7 +33,10 @@ private:
     Max,
     FloorDiv,
     CeilDiv,
-    Mod
+    Mod,
+    Equal,
+    Less,
+    Select
   };
   /// In postfix order; `value` is a constant or the number of a symbol.
   struct Node {
@@ -40,6 +44,7 @@ private:
     int64_t value;
   };
   class Parser;
+  static int64_t divide(Step step, int64_t lhs, int64_t rhs);
 
   std::string source;
   std::vector<Node> nodes;

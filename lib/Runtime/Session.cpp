@@ -113,6 +113,28 @@ void Session::bindOutput(int number, void *data, int64_t bytes) {
   outputs[number].tensor.data = nullptr;
 }
 
+/// Beyond it lie only numbers that stand for 'as far as there is', as in ends
+/// of slices.
+static constexpr int64_t endOfAll = int64_t(1) << 62;
+
+void Session::bindValue(int64_t &result, const Symbol &symbol) const {
+  const tn_tensor &tensor = inputs[symbol.input].tensor;
+  auto *data = static_cast<const uint8_t *>(tensor.data);
+  if (tensor.type == TN_I32) {
+    int32_t element;
+    std::memcpy(&element, data + 4 * symbol.position, 4);
+    result = element;
+  } else {
+    std::memcpy(&result, data + 8 * symbol.position, 8);
+    if (result >= endOfAll || result <= -endOfAll)
+      result = result > 0 ? symbol.max : symbol.min;
+  }
+  if (result < symbol.min || result > symbol.max)
+    fail(TN_ERROR_INPUT, "element ", symbol.position, " of input '",
+         module->description().inputs[symbol.input].name, "' must be from ",
+         symbol.min, " to ", symbol.max, ", is ", result);
+}
+
 void Session::bindSymbols() {
   const Description &text = module->description();
   // Which dimension gave a symbol its size, for the message of a conflict.
@@ -139,6 +161,10 @@ void Session::bindSymbols() {
   }
   for (size_t s = 0; s < symbols.size(); ++s) {
     const Symbol &symbol = text.symbols[s];
+    if (symbol.input >= 0) {
+      bindValue(symbols[s], symbol);
+      continue;
+    }
     if (origin[s].first < 0) {
       // A size that was fixed when the model was compiled needs no input.
       if (symbol.min != symbol.max)
@@ -151,6 +177,21 @@ void Session::bindSymbols() {
            origin[s].second, " of input '", text.inputs[origin[s].first].name,
            "')");
   }
+}
+
+/// Sizes that inputs hold may be any numbers: what is computed from them in the
+/// artifact must not have wrapped around.
+void Session::checkSizes() const {
+  const Description &text = module->description();
+  bool isSame = text.arenaBytes(symbols) == neededArena;
+  const int64_t *size = outputSizes.data();
+  for (const Value &output : text.outputs)
+    for (const Dim &dim : output.dims) {
+      isSame &= !dim.expression || dim.expression->evaluate(symbols) == *size;
+      ++size;
+    }
+  if (!isSame)
+    fail(TN_ERROR_INPUT, "the sizes that the inputs give are too large");
 }
 
 void Session::resolve() {
@@ -169,6 +210,8 @@ void Session::resolve() {
          known ? text.assumes[failed - 1] : "something it does not name",
          ", which is false for ", given.str());
   }
+  if (text.readsValues())
+    checkSizes();
   if (neededArena < 0)
     fail(TN_ERROR_MEMORY, "the model asks for ", neededArena,
          " bytes of memory");
@@ -305,7 +348,8 @@ void Session::runOnDevice(tn_frame &frame) {
 }
 
 void Session::run() {
-  if (!isResolved)
+  // The caller may have written other values where the same input lies.
+  if (!isResolved || module->description().readsValues())
     resolve();
   allocate();
   tn_frame frame;

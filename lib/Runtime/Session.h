@@ -19,7 +19,8 @@ public:
   void setInput(int number, const tn_tensor &tensor);
   void bindOutput(int number, void *data, int64_t bytes);
 
-  /// Binds symbols to the sizes of the inputs and finds the sizes of outputs.
+  /// Binds symbols to sizes of inputs or what they hold, and finds the sizes of
+  /// outputs.
   void resolve();
   /// Resolves and runs. Throws Failure.
   void run();
@@ -51,6 +52,8 @@ private:
   };
 
   void bindSymbols();
+  void bindValue(int64_t &result, const Symbol &symbol) const;
+  void checkSizes() const;
   void allocate();
   void checkGuards() const;
   void checkIndices() const;

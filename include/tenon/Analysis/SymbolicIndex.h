@@ -9,8 +9,7 @@
 namespace tenon {
 
 /// The result of an arith op on index values; none if it is no such op or an
-/// operand is unknown. A select is known where its condition is decided for
-/// symbols that are not negative.
+/// operand is unknown. A select is known where it compares such values.
 std::optional<SymbolicExpr> evaluateIndexOp(
     mlir::Operation &op,
     llvm::function_ref<std::optional<SymbolicExpr>(mlir::Value)> lookup);

@@ -14,7 +14,8 @@
 namespace tenon {
 namespace graph {
 class AttentionOp;
-}
+class ReshapeOp;
+} // namespace graph
 
 using SymbolicSizes = llvm::SmallVector<SymbolicExpr>;
 
@@ -24,6 +25,8 @@ using SymbolicSizes = llvm::SmallVector<SymbolicExpr>;
 class SymbolicShapes {
 public:
   explicit SymbolicShapes(mlir::func::FuncOp function);
+  /// Looks at an op that was added behind those seen so far.
+  void extend(mlir::Operation &op) { visit(op); }
 
   /// The sizes of a tensor; none if one of them depends on data.
   const SymbolicSizes *getSizes(mlir::Value tensor) const;
@@ -55,11 +58,14 @@ private:
   void visit(mlir::Operation &op);
   void visitIf(mlir::scf::IfOp branch);
   void visitWhile(mlir::scf::WhileOp loop);
+  void forget(mlir::Value value);
   void forgetBodies(mlir::Operation *op);
   void visitShape(mlir::Operation &op);
   void visitContents(mlir::Operation &op);
   void visitIndex(mlir::Operation &op);
+  void assumeSizes(mlir::Operation &op, const SymbolicSizes &inferred);
   std::optional<SymbolicSizes> inferSizes(mlir::Operation &op);
+  std::optional<SymbolicSizes> inferReshape(graph::ReshapeOp op);
   std::optional<SymbolicSizes> inferContents(mlir::Operation &op);
   SymbolicSizes broadcast(mlir::Operation &op, const SymbolicSizes &lhs,
                           const SymbolicSizes &rhs);

@@ -77,6 +77,8 @@ private:
       for (int64_t i = 0; i < type.getRank(); ++i)
         os << " " << outputDim(argument, i);
       os << "\n";
+      describeExtents(argument);
+      ++outputs;
       return;
     }
     auto dims = main.getArgAttrOfType<ArrayAttr>(number, "tenon.dims");
@@ -89,6 +91,37 @@ private:
         os << (symbol ? encode(symbol.getValue()) : "?");
     }
     os << "\n";
+    auto elements = main.getArgAttrOfType<ArrayAttr>(number, "tenon.elements");
+    if (!elements)
+      return;
+    for (auto [i, name] : llvm::enumerate(elements.getAsRange<StringAttr>()))
+      for (auto symbol : ops<plan::SymbolOp>())
+        if (symbol.getNameAttr() == name)
+          os << "element " << encode(name.getValue()) << " " << number << " "
+             << i << "\n";
+  }
+
+  Value outputSize(BlockArgument output, int64_t dim) {
+    auto type = cast<MemRefType>(output.getType());
+    for (auto sizes : ops<plan::OutputOp>())
+      if (sizes.getBuffer() == output)
+        return sizes.getSizes()[type.getDynamicDimIndex(dim)];
+    return {};
+  }
+
+  /// The sizes that are computed from several symbols.
+  void describeExtents(BlockArgument output) {
+    auto type = cast<MemRefType>(output.getType());
+    for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+      if (outputDim(output, dim) != "?")
+        continue;
+      Value size = outputSize(output, dim);
+      std::optional<SymbolicExpr> expr =
+          size ? indices.get(size) : std::nullopt;
+      if (expr)
+        os << "extent " << outputs << " " << dim << " " << encode(expr->str())
+           << "\n";
+    }
   }
 
   /// A symbol or an integer; "?" where it is neither.
@@ -96,14 +129,9 @@ private:
     auto type = cast<MemRefType>(output.getType());
     if (!type.isDynamicDim(dim))
       return std::to_string(type.getDimSize(dim));
-    for (auto sizes : ops<plan::OutputOp>()) {
-      if (sizes.getBuffer() != output)
-        continue;
-      Value size = sizes.getSizes()[type.getDynamicDimIndex(dim)];
-      if (auto symbol = size.getDefiningOp<plan::SymbolOp>())
-        return encode(symbol.getName());
-    }
-    return "?";
+    Value size = outputSize(output, dim);
+    auto symbol = size ? size.getDefiningOp<plan::SymbolOp>() : nullptr;
+    return symbol ? encode(symbol.getName()) : "?";
   }
 
   /// As people read it.
@@ -248,6 +276,7 @@ private:
   func::FuncOp main;
   SymbolicIndices indices;
   std::vector<AliveSlice> slices;
+  unsigned outputs = 0; ///< described so far
   std::string text;
   llvm::raw_string_ostream os;
 };

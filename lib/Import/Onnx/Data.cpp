@@ -235,7 +235,8 @@ LogicalResult importRange(ImportContext &ctx) {
   if (!isa<IntegerType>(element))
     return ctx.unsupported()
            << "a range of " << element << " is unsupported, only integers are";
-  std::optional<SmallVector<int64_t>> step = constantInts(ctx.getOperand(2));
+  std::optional<SmallVector<int64_t>> step =
+      ctx.getConstantInts(ctx.getOperand(2));
   if (!step || step->size() != 1)
     return ctx.unsupported() << "delta must be a constant";
   if (step->front() == 0)

@@ -52,6 +52,38 @@ std::string Importer::uniqueName(StringRef name) {
   return unique;
 }
 
+/// An operand of the operators that take sizes, bounds or axes: a scalar or a
+/// short list.
+static bool mayHoldSizes(RankedTensorType type) {
+  constexpr int64_t longest = 16;
+  return (type.getElementType().isInteger(32) ||
+          type.getElementType().isInteger(64)) &&
+         !type.getElementType().isUnsignedInteger() && type.getRank() <= 1 &&
+         type.hasStaticShape() && type.getNumElements() <= longest;
+}
+
+/// Names INPUT[0], INPUT[1], … for the elements of each small input of
+/// integers; none where a size of the model has that name already.
+static void nameElements(func::FuncOp function, ArrayRef<StringAttr> symbols) {
+  Builder builder(function.getContext());
+  for (BlockArgument argument : function.getArguments()) {
+    auto type = cast<RankedTensorType>(argument.getType());
+    if (!mayHoldSizes(type))
+      continue;
+    unsigned number = argument.getArgNumber();
+    auto input = function.getArgAttrOfType<StringAttr>(number, "tenon.name");
+    SmallVector<Attribute> names;
+    for (int64_t i = 0; i < type.getNumElements(); ++i)
+      names.push_back(
+          builder.getStringAttr(input.getValue() + "[" + Twine(i) + "]"));
+    if (llvm::none_of(names, [&](Attribute name) {
+          return llvm::is_contained(symbols, name);
+        }))
+      function.setArgAttr(number, "tenon.elements",
+                          builder.getArrayAttr(names));
+  }
+}
+
 LogicalResult Importer::importInputs(func::FuncOp function, Scope &scope) {
   SmallVector<Type> types;
   SmallVector<DictionaryAttr> attributes;
@@ -112,6 +144,7 @@ LogicalResult Importer::importInputs(func::FuncOp function, Scope &scope) {
   function.setType(builder.getFunctionType(types, {}));
   function.setAllArgAttrs(attributes);
   Block *block = function.addEntryBlock();
+  nameElements(function, symbols);
   for (auto [name, argument] : llvm::zip(inputNames, block->getArguments()))
     scope.values[name] = argument;
   builder.setInsertionPointToStart(block);
@@ -169,6 +202,13 @@ void Importer::verifyOps(Operation *before) {
   for (Operation &op : llvm::make_range(first, block->end()))
     if (failed(verify(&op)))
       problems.invalid = true;
+}
+
+void Importer::inferShapes(Operation *before) {
+  Block *block = builder.getBlock();
+  auto first = before ? std::next(before->getIterator()) : block->begin();
+  for (Operation &op : llvm::make_range(first, block->end()))
+    shapes->extend(op);
 }
 
 void Importer::importCall(const onnx::NodeProto &node, StringRef name,
@@ -232,7 +272,8 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
   bool isIf = domain.empty() && node.op_type() == "If";
   if (isIf || (domain.empty() && node.op_type() == "Loop")) {
     isIf ? importIf(node, name, scope) : importLoop(node, name, scope);
-    return nameOps(builder.getBlock(), before, name);
+    nameOps(builder.getBlock(), before, name);
+    return inferShapes(before);
   }
 
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
@@ -268,7 +309,7 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
   for (const std::string &output : node.output())
     used.push_back(!output.empty() && scope.used.contains(output));
   ImportContext ctx(builder, node, name, opset, operands, used,
-                    scope.callAttributes, initializers, problems);
+                    scope.callAttributes, initializers, problems, *shapes);
   if (failed(handler->import(ctx)))
     return;
   // What nobody looked at might have changed the result.
@@ -281,6 +322,7 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
       scope.values[output] = ctx.getResult(i);
   nameOps(builder.getBlock(), before, name);
   verifyOps(before);
+  inferShapes(before);
 }
 
 /// Everything that nodes read, those of their graphs included.
@@ -323,6 +365,7 @@ OwningOpRef<ModuleOp> Importer::run() {
     for (const onnx::ValueInfoProto &input : model.graph().input())
       if (!tensors.count(input.name()))
         scope.values.try_emplace(input.name(), Value());
+  shapes.emplace(function);
   for (const onnx::ValueInfoProto &output : model.graph().output())
     scope.used.insert(output.name());
   importNodes(model.graph().node(), scope);

@@ -91,7 +91,7 @@ ImportContext::getIntsOrOperand(StringRef name, unsigned i, int64_t since) {
   std::optional<SmallVector<int64_t>> values;
   if (!getOperand(i))
     return values;
-  values = constantInts(getOperand(i));
+  values = getConstantInts(getOperand(i));
   if (!values) {
     unsupported() << name << " must be a constant";
     return failure();
@@ -128,7 +128,8 @@ SmallVector<int64_t> staticSizes(ArrayRef<OpFoldResult> sizes) {
   return llvm::map_to_vector(sizes, staticSize);
 }
 
-std::optional<SmallVector<int64_t>> constantInts(Value tensor) {
+/// The elements if the tensor is a constant of integers.
+static std::optional<SmallVector<int64_t>> constantInts(Value tensor) {
   auto constant = tensor.getDefiningOp<graph::ConstantOp>();
   if (!constant)
     return std::nullopt;
@@ -144,10 +145,30 @@ std::optional<SmallVector<int64_t>> constantInts(Value tensor) {
   return values;
 }
 
+std::optional<SmallVector<int64_t>>
+ImportContext::getConstantInts(Value tensor) {
+  if (std::optional<SmallVector<int64_t>> values = constantInts(tensor))
+    return values;
+  const SymbolicSizes *contents = shapes.getContents(tensor);
+  if (!contents)
+    return std::nullopt;
+  SmallVector<int64_t> values;
+  for (const SymbolicExpr &element : *contents) {
+    std::optional<int64_t> value = element.getConstant();
+    if (!value)
+      return std::nullopt;
+    values.push_back(*value);
+  }
+  return values;
+}
+
 OpFoldResult ImportContext::getSize(Value tensor, int64_t dim) {
   int64_t size = typeOf(tensor).getDimSize(dim);
   if (!ShapedType::isDynamic(size))
     return makeSize(size);
+  if (const SymbolicSizes *sizes = shapes.getSizes(tensor))
+    if (std::optional<int64_t> known = (*sizes)[dim].getConstant())
+      return makeSize(*known);
   return graph::DimOp::create(builder, loc, builder.getIndexType(), tensor, dim)
       .getResult();
 }
@@ -227,8 +248,11 @@ OpFoldResult ImportContext::product(ArrayRef<OpFoldResult> sizes) {
 OpFoldResult ImportContext::extract(Value tensor, int64_t position) {
   // Looks through what models build shapes with, so that the sizes which are
   // written in the model are in the types from the start.
-  if (std::optional<SmallVector<int64_t>> values = constantInts(tensor))
+  if (std::optional<SmallVector<int64_t>> values = getConstantInts(tensor))
     return makeSize((*values)[position]);
+  if (const SymbolicSizes *contents = shapes.getContents(tensor))
+    if (std::optional<int64_t> known = (*contents)[position].getConstant())
+      return makeSize(*known);
   Operation *op = tensor.getDefiningOp();
   if (auto sizes = dyn_cast_if_present<graph::FromIndicesOp>(op)) {
     Value size = sizes.getValues()[position];
@@ -254,7 +278,7 @@ OpFoldResult ImportContext::extract(Value tensor, int64_t position) {
       gather && typeOf(gather.getInput()).getRank() == 1) {
     int64_t count = typeOf(gather.getInput()).getDimSize(0);
     std::optional<SmallVector<int64_t>> indices =
-        constantInts(gather.getIndices());
+        getConstantInts(gather.getIndices());
     if (indices && !ShapedType::isDynamic(count)) {
       int64_t index = (*indices)[position];
       index = index < 0 ? index + count : index;
@@ -267,19 +291,36 @@ OpFoldResult ImportContext::extract(Value tensor, int64_t position) {
       .getResult();
 }
 
+OpFoldResult ImportContext::selectEqual(OpFoldResult size, int64_t number,
+                                        OpFoldResult then,
+                                        OpFoldResult otherwise) {
+  Value isEqual = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::eq, materialize(size),
+      arith::ConstantIndexOp::create(builder, loc, number));
+  return arith::SelectOp::create(builder, loc, isEqual, materialize(then),
+                                 materialize(otherwise))
+      .getResult();
+}
+
+bool ImportContext::isRunTimeValue(Value tensor, int64_t position) {
+  const SymbolicSizes *contents = shapes.getContents(tensor);
+  return contents && (*contents)[position].hasValues();
+}
+
 FailureOr<Sizes> ImportContext::extractAll(Value tensor, int64_t least) {
   RankedTensorType type = typeOf(tensor);
   if (!isa<IntegerType>(type.getElementType())) {
     invalid() << "takes integers from a tensor of type " << type;
     return failure();
   }
-  if (!type.hasStaticShape()) {
+  std::optional<int64_t> count = getConstantIntValue(product(getSizes(tensor)));
+  if (!count) {
     unsupported() << "the number of elements of the tensor of sizes, of type "
                   << type << ", must be known";
     return failure();
   }
   Sizes sizes;
-  for (int64_t i = 0, e = type.getNumElements(); i < e; ++i)
+  for (int64_t i = 0; i < *count; ++i)
     sizes.push_back(extract(tensor, i));
   for (OpFoldResult size : sizes)
     if (std::optional<int64_t> known = getConstantIntValue(size);

@@ -7,6 +7,7 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "onnx.pb.h"
+#include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "llvm/ADT/StringSet.h"
 #include <optional>
@@ -32,11 +33,12 @@ public:
                 llvm::ArrayRef<mlir::Value> operands,
                 llvm::ArrayRef<bool> usedResults,
                 const CallAttributes *callAttributes,
-                Initializers &initializers, Problems &problems)
+                Initializers &initializers, Problems &problems,
+                const SymbolicShapes &shapes)
       : builder(builder), loc(mlir::NameLoc::get(builder.getStringAttr(name))),
         opset(opset), node(node), name(name), operands(operands),
         usedResults(usedResults), callAttributes(callAttributes),
-        initializers(initializers), problems(problems),
+        initializers(initializers), problems(problems), shapes(shapes),
         results(usedResults.size()) {}
 
   mlir::OpBuilder &builder;
@@ -108,6 +110,7 @@ public:
   mlir::OpFoldResult makeSize(int64_t size) {
     return builder.getIndexAttr(size);
   }
+  /// As a constant also where the type does not tell, but the nodes before do.
   mlir::OpFoldResult getSize(mlir::Value tensor, int64_t dim);
   Sizes getSizes(mlir::Value tensor);
   mlir::Value materialize(mlir::OpFoldResult size);
@@ -116,8 +119,18 @@ public:
   mlir::OpFoldResult subtract(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult ceilDivide(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  /// `then` where `size` is `number`, else `otherwise`.
+  mlir::OpFoldResult selectEqual(mlir::OpFoldResult size, int64_t number,
+                                 mlir::OpFoldResult then,
+                                 mlir::OpFoldResult otherwise);
+  /// The elements of a tensor of integers if they are known: it is a constant
+  /// or computed from such and from known sizes.
+  std::optional<llvm::SmallVector<int64_t>> getConstantInts(mlir::Value tensor);
   /// Element `position`, in row-major order, of an integer tensor.
   mlir::OpFoldResult extract(mlir::Value tensor, int64_t position);
+  /// Whether an element of an integer tensor comes from what an input holds, so
+  /// that it may be anything when the model runs.
+  bool isRunTimeValue(mlir::Value tensor, int64_t position);
   /// All elements of an integer tensor. Fails, after an error, if their number
   /// is not known or one is known to be below `least`.
   mlir::FailureOr<Sizes> extractAll(mlir::Value tensor, int64_t least);
@@ -170,6 +183,7 @@ private:
   const CallAttributes *callAttributes;
   Initializers &initializers;
   Problems &problems;
+  const SymbolicShapes &shapes; ///< of what the nodes before have made
   llvm::SmallVector<mlir::Value> results;
   mutable llvm::StringSet<> read; ///< names of attributes
 };
@@ -181,8 +195,6 @@ inline mlir::RankedTensorType typeOf(mlir::Value value) {
 int64_t staticSize(mlir::OpFoldResult size);
 llvm::SmallVector<int64_t>
 staticSizes(llvm::ArrayRef<mlir::OpFoldResult> sizes);
-/// The elements if the tensor is a constant of integers.
-std::optional<llvm::SmallVector<int64_t>> constantInts(mlir::Value tensor);
 
 /// One line of a family's table. `import` sets the results of the node.
 struct OpHandler {

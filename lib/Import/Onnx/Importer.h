@@ -44,6 +44,7 @@ private:
   void importNodes(const Nodes &nodes, Scope &scope);
   void importNode(const onnx::NodeProto &node, Scope &scope);
   void verifyOps(mlir::Operation *before);
+  void inferShapes(mlir::Operation *before);
   void importCall(const onnx::NodeProto &node, llvm::StringRef name,
                   const onnx::FunctionProto &function, Scope &scope);
   mlir::FailureOr<mlir::Value> lookUp(mlir::Location at,
@@ -80,6 +81,8 @@ private:
   llvm::StringMap<const onnx::FunctionProto *> functions;
   llvm::StringMap<const onnx::TensorProto *> tensors;
   llvm::StringMap<unsigned> names;
+  /// Of what is imported so far, so that arithmetic on sizes is done at once.
+  std::optional<SymbolicShapes> shapes;
   unsigned nodesSeen = 0;
   /// Where weights go while a nested graph is imported.
   std::optional<mlir::OpBuilder::InsertPoint> outermost;

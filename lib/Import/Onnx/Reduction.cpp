@@ -147,7 +147,7 @@ LogicalResult importCumSum(ImportContext &ctx) {
         ctx.builder, ctx.loc, input.getType(), input, along,
         ctx.getInt("exclusive", 0) != 0, ctx.getInt("reverse", 0) != 0);
   };
-  if (std::optional<SmallVector<int64_t>> known = constantInts(axis)) {
+  if (std::optional<SmallVector<int64_t>> known = ctx.getConstantInts(axis)) {
     FailureOr<int64_t> along = ctx.normalizeAxis(known->front(), rank);
     return failed(along) ? failure() : ctx.setResult(sum(*along));
   }

@@ -1,5 +1,6 @@
 // ONNX operators on sizes, and those that only move elements.
 #include "ImportContext.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 
@@ -34,6 +35,34 @@ LogicalResult importSize(ImportContext &ctx) {
       graph::FromIndicesOp::create(ctx.builder, ctx.loc, type, size));
 }
 
+/// Sizes of a Reshape, some of which an input holds: what -1 and 0 stand for is
+/// chosen when the model runs. Two that are -1 or one that is less do not keep
+/// the number of elements, which the run checks.
+Sizes resolveReshape(ImportContext &ctx, Value input, Value requested,
+                     Sizes sizes, bool allowZero) {
+  Sizes old = ctx.getSizes(input), others;
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    bool isKnown = !ctx.isRunTimeValue(requested, i);
+    OpFoldResult one = ctx.makeSize(1);
+    if (!allowZero && i < old.size() &&
+        (!isKnown || isConstantIntValue(size, 0)))
+      size = isKnown ? old[i] : ctx.selectEqual(size, 0, old[i], size);
+    others.push_back(isKnown ? (isConstantIntValue(size, -1) ? one : size)
+                             : ctx.selectEqual(size, -1, one, size));
+  }
+  Value all = ctx.materialize(ctx.product(old));
+  Value part = ctx.materialize(ctx.product(others));
+  OpFoldResult rest =
+      arith::FloorDivSIOp::create(ctx.builder, ctx.loc, all, part).getResult();
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    if (ctx.isRunTimeValue(requested, i))
+      size = ctx.selectEqual(size, -1, rest, size);
+    else if (isConstantIntValue(size, -1))
+      size = rest;
+  }
+  return sizes;
+}
+
 LogicalResult importReshape(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
@@ -42,6 +71,11 @@ LogicalResult importReshape(ImportContext &ctx) {
   if (failed(sizes))
     return failure();
   bool allowZero = ctx.getInt("allowzero", 0) != 0;
+  for (size_t i = 0; i < sizes->size(); ++i)
+    if (ctx.isRunTimeValue(ctx.getOperand(1), i))
+      return ctx.setResult(
+          ctx.reshape(input, resolveReshape(ctx, input, ctx.getOperand(1),
+                                            *sizes, allowZero)));
   RankedTensorType type = typeOf(input);
   SmallVector<int64_t> result = staticSizes(*sizes);
   int64_t rest = -1, known = 1;
@@ -443,7 +477,8 @@ LogicalResult importTrilu(ImportContext &ctx) {
     if (!typeOf(shift).hasStaticShape() || typeOf(shift).getNumElements() != 1)
       return ctx.invalid() << "k must have 1 element, but has type "
                            << shift.getType();
-    if (std::optional<SmallVector<int64_t>> known = constantInts(shift)) {
+    if (std::optional<SmallVector<int64_t>> known =
+            ctx.getConstantInts(shift)) {
       diagonal = known->front();
       shift = {};
     }
@@ -473,7 +508,7 @@ LogicalResult importIdentity(ImportContext &ctx) {
   (void)ctx.getFloat("ratio", 0.5f);
   (void)ctx.getInt("seed", 0);
   if (Value training = ctx.getOperand(2)) {
-    std::optional<SmallVector<int64_t>> mode = constantInts(training);
+    std::optional<SmallVector<int64_t>> mode = ctx.getConstantInts(training);
     if (!mode || llvm::any_of(*mode, [](int64_t bit) { return bit != 0; }))
       return ctx.unsupported() << "training is unsupported";
   }

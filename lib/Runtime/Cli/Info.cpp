@@ -36,8 +36,9 @@ static std::string shapeText(const Description &description,
     const Dim &dim = value.dims[i];
     text += (i ? ", " : "") + (dim.symbol >= 0
                                    ? description.symbols[dim.symbol].name
-                               : dim.size >= 0 ? std::to_string(dim.size)
-                                               : "?");
+                               : dim.size >= 0  ? std::to_string(dim.size)
+                               : dim.expression ? dim.expression->text()
+                                                : "?");
   }
   return text + "]";
 }

@@ -112,6 +112,20 @@ static void fillNarrow(Tensor &tensor, int64_t count, std::mt19937 &random) {
   }
 }
 
+/// Elements that are symbols, which are named after the input.
+static void fillSizes(Tensor &tensor,
+                      const std::map<std::string, int64_t> &symbols) {
+  if ((tensor.type != TN_I64 && tensor.type != TN_I32) ||
+      tensor.dims.size() > 1)
+    return;
+  size_t width = tensor.type == TN_I64 ? 8 : 4;
+  for (const auto &[name, value] : symbols)
+    for (size_t i = 0; i < tensor.data.size() / width; ++i)
+      // Both are little-endian: the narrow one is the first half.
+      if (name == tensor.name + "[" + std::to_string(i) + "]")
+        std::memcpy(tensor.data.data() + i * width, &value, width);
+}
+
 void Model::inventInputs(const std::map<std::string, int64_t> &sizes) {
   std::map<std::string, int64_t> chosen;
   for (int s = 0; s < tn_module_symbol_count(module); ++s) {
@@ -192,6 +206,7 @@ void Model::inventInputs(const std::map<std::string, int64_t> &sizes) {
     default:
       fillNarrow(tensor, count, random);
     }
+    fillSizes(tensor, chosen);
     setInput(i, std::move(tensor));
   }
 }

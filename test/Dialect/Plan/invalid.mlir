@@ -1,7 +1,7 @@
 // RUN: tenon-opt %s --split-input-file --verify-diagnostics
 
 func.func @empty_range() {
-  // expected-error@+1 {{has an empty or negative range 5 to 4}}
+  // expected-error@+1 {{has an empty range 5 to 4}}
   %n = plan.symbol "n" range 5 to 4
   return
 }

@@ -80,3 +80,45 @@ TEST(SymbolicExpr, PrintsWhatTheRuntimeReads) {
   EXPECT_EQ(SymbolicExpr::symbol("9lives").str(), "\"9lives\"");
   EXPECT_EQ(SymbolicExpr(0).str(), "0");
 }
+
+TEST(SymbolicExpr, TakesNoValueForPositive) {
+  const SymbolicExpr v = SymbolicExpr::value("v");
+  auto zero = [](llvm::StringRef) -> int64_t { return 0; };
+  EXPECT_TRUE((n + SymbolicExpr::max(v, m)).hasValues());
+  EXPECT_FALSE((n + SymbolicExpr::max(n, m)).hasValues());
+  EXPECT_EQ(v.getLowerBound(zero), std::nullopt);
+  EXPECT_NE(SymbolicExpr::max(v, 0), v);
+  EXPECT_EQ(SymbolicExpr::max(v, 0).getLowerBound(zero), 0);
+  EXPECT_EQ((SymbolicExpr::max(v, 3) * n).getLowerBound(zero), 0);
+}
+
+TEST(SymbolicExpr, ChoosesByConditions) {
+  SymbolicExpr v = SymbolicExpr::value("n");
+  SymbolicExpr chosen =
+      SymbolicExpr::select(SymbolicExpr::isEqual(v, -1), m, v);
+  EXPECT_EQ(chosen.str(), "select(equal(n, -1), m, n)");
+  EXPECT_EQ(evaluate(chosen, -1, 8), 8);
+  EXPECT_EQ(evaluate(chosen, 3, 8), 3);
+  // Decided, or no choice at all.
+  EXPECT_EQ(SymbolicExpr::select(SymbolicExpr::isLess(n, 0), m, n), n);
+  EXPECT_EQ(SymbolicExpr::select(SymbolicExpr::isEqual(v, 0), m, m), m);
+  EXPECT_EQ(SymbolicExpr::select(SymbolicExpr::isEqual(v, 0), 1, 0),
+            SymbolicExpr::isEqual(v, 0));
+  auto zero = [](llvm::StringRef) -> int64_t { return 0; };
+  EXPECT_EQ(chosen.getLowerBound(zero), std::nullopt);
+  EXPECT_EQ(SymbolicExpr::select(SymbolicExpr::isLess(v, 0), m,
+                                 SymbolicExpr::max(v, 0))
+                .getLowerBound(zero),
+            0);
+}
+
+TEST(SymbolicExpr, Compares) {
+  for (int64_t left : {-2, 0, 1, 5})
+    for (int64_t right : {-2, 0, 1, 5}) {
+      SymbolicExpr v = SymbolicExpr::value("n"), w = SymbolicExpr::value("m");
+      EXPECT_EQ(evaluate(SymbolicExpr::isEqual(v, w), left, right),
+                left == right);
+      EXPECT_EQ(evaluate(SymbolicExpr::isLess(v, w), left, right),
+                left < right);
+    }
+}

@@ -23,6 +23,39 @@ TEST(Description, DecodesNamesAndDims) {
   EXPECT_EQ(text.lookUps[1], "layer/look up");
 }
 
+TEST(Description, KnowsElementsAndExtents) {
+  Description text = parseDescription("symbol n[1] -100 100 -1\n"
+                                      "symbol b 0 100 -1\n"
+                                      "input x f32 b\n"
+                                      "input n i32 2\n"
+                                      "element n[1] 1 1\n"
+                                      "output y f32 2 ? b\n"
+                                      "extent 0 0 max(\"n[1]\",%200)*b\n");
+  EXPECT_TRUE(text.readsValues());
+  EXPECT_EQ(text.symbols[0].input, 1);
+  EXPECT_EQ(text.symbols[0].position, 1);
+  EXPECT_EQ(text.symbols[1].input, -1);
+  EXPECT_EQ(text.outputs[0].dims[0].expression->evaluate({-3, 7}), 0);
+  EXPECT_EQ(text.outputs[0].dims[0].expression->evaluate({3, 7}), 21);
+  EXPECT_FALSE(
+      parseDescription("symbol b 0 1 -1\ninput x f32 b\n").readsValues());
+}
+
+TEST(Description, RefusesElementsThatAreNotThere) {
+  for (const char *line :
+       {"element b 0 0", "element b 1 2", "element b 1 -1", "element b 2 0",
+        "element c 1 0", "extent 0 1 b", "extent 1 0 b"}) {
+    try {
+      parseDescription(std::string("symbol b 0 9 -1\ninput x f32 2\n"
+                                   "input n i64 2\noutput y f32 1 ?\n") +
+                       line);
+      FAIL() << line;
+    } catch (const Failure &failure) {
+      EXPECT_EQ(failure.status, TN_ERROR_ARTIFACT) << line;
+    }
+  }
+}
+
 TEST(Description, NamesTheLineItRefuses) {
   for (const char *line : {"input x f31 4", "input x f32 unknown", "symbol b 1",
                            "output y f32 99", "symbol b 1 x 2", "index -1 n"}) {

@@ -21,8 +21,21 @@ TEST(Expression, EvaluatesFunctions) {
   EXPECT_EQ(evaluate("floordiv(-7, 2)"), -4);
   EXPECT_EQ(evaluate("ceildiv(-7, 2)"), -3);
   EXPECT_EQ(evaluate("floordiv(n, 0) + mod(n, 0)"), 0);
+  EXPECT_EQ(evaluate("equal(n, 7) + 2*less(n, 7) + 4*less(3, n)"), 5);
+  EXPECT_EQ(evaluate("select(equal(n, 7), n + 1, 5)*2"), 16);
+  EXPECT_EQ(evaluate("select(less(n, 7), n + 1, select(0, 1, 5))"), 5);
   // A size may be named as a function is.
   EXPECT_EQ(evaluate("min*n"), 21);
+}
+
+TEST(Expression, RefusesNumbersOfMoreThan64Bits) {
+  Expression product("n*n*n", {"n"});
+  EXPECT_EQ(product.evaluate({1 << 20}), int64_t(1) << 60);
+  EXPECT_THROW(product.evaluate({1 << 22}), Failure);
+  EXPECT_THROW(Expression("n - m", {"n", "m"}).evaluate({INT64_MIN, 1}),
+               Failure);
+  EXPECT_THROW(Expression("floordiv(n, -1)", {"n"}).evaluate({INT64_MIN}),
+               Failure);
 }
 
 TEST(Expression, SaysWhatItCannotRead) {

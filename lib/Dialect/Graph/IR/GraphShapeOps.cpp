@@ -16,9 +16,8 @@ static RankedTensorType tensorType(Value value) {
 }
 
 LogicalResult SymbolOp::verify() {
-  if (getMin() < 0 || getMax() < getMin())
-    return emitOpError("has an empty or negative range ")
-           << getMin() << " to " << getMax();
+  if (getMax() < getMin())
+    return emitOpError("has an empty range ") << getMin() << " to " << getMax();
   return success();
 }
 

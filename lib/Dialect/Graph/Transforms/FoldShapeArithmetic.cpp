@@ -59,6 +59,12 @@ private:
     auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
     if (!contents || isa<ConstantOp, FromIndicesOp>(op) || op->use_empty())
       return false;
+    // Values of the model that are no sizes stay with the kernels, which take
+    // any number.
+    if (llvm::any_of(*contents, [](const SymbolicExpr &element) {
+          return element.hasValues();
+        }))
+      return false;
     SmallVector<int64_t> sizes;
     for (const SymbolicExpr &size : *shapes.getSizes(op->getResult(0)))
       sizes.push_back(*size.getConstant());

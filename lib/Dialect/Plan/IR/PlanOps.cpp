@@ -18,9 +18,8 @@ static LogicalResult verifySizes(Operation *op, ValueRange sizes, Type type) {
 }
 
 LogicalResult SymbolOp::verify() {
-  if (getMin() < 0 || getMax() < getMin())
-    return emitOpError("has an empty or negative range ")
-           << getMin() << " to " << getMax();
+  if (getMax() < getMin())
+    return emitOpError("has an empty range ") << getMin() << " to " << getMax();
   if (getHint() && (*getHint() < getMin() || *getHint() > getMax()))
     return emitOpError("has hint ") << *getHint() << " outside its range "
                                     << getMin() << " to " << getMax();

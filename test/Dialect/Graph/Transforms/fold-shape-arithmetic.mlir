@@ -96,3 +96,47 @@ func.func @returned_identity(%x: tensor<2x3xf32>) -> tensor<?x?xf32> {
   %y = graph.reshape %x to [%0, -1] : tensor<2x3xf32> -> tensor<?x?xf32>
   return %y : tensor<?x?xf32>
 }
+
+// An element of an input is a symbol that may be negative. The run checks that
+// no size is and that the number of elements stays.
+// CHECK-LABEL: func @sizes_from_values
+// CHECK-DAG:     %[[ROWS:.*]] = graph.symbol "shape[0]" range -140737488355328 to 140737488355328
+// CHECK-DAG:     %[[COLUMNS:.*]] = graph.symbol "shape[1]"
+// CHECK-DAG:     %[[SOME:.*]] = arith.maxsi %[[ROWS]], %c0
+// CHECK-DAG:     %[[ALL:.*]] = arith.muli %[[ROWS]], %[[COLUMNS]]
+// CHECK:         graph.reshape %{{.*}} to [%[[ROWS]], %[[COLUMNS]]] {allow_zero}
+// CHECK-DAG:     graph.assume_equal %[[ROWS]], %[[SOME]]
+// CHECK-DAG:     graph.assume_equal %[[ALL]], %c12
+func.func @sizes_from_values(%x: tensor<2x6xf32>, %shape: tensor<2xi64> {tenon.elements = ["shape[0]", "shape[1]"]}) -> tensor<?x?xf32> {
+  %0 = graph.extract %shape[0] : tensor<2xi64>
+  %1 = graph.extract %shape[1] : tensor<2xi64>
+  %y = graph.reshape %x to [%0, %1] : tensor<2x6xf32> -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// Arithmetic on such an input that no size needs stays where it is.
+// CHECK-LABEL: func @values_that_are_no_sizes
+// CHECK-NOT:     graph.symbol
+// CHECK:         graph.add
+func.func @values_that_are_no_sizes(%n: tensor<2xi64> {tenon.elements = ["n[0]", "n[1]"]}) -> tensor<2xi64> {
+  %y = graph.add %n, %n : tensor<2xi64>, tensor<2xi64> -> tensor<2xi64>
+  return %y : tensor<2xi64>
+}
+
+// CHECK-LABEL: func @logic_on_sizes
+// CHECK:         graph.broadcast %arg0 to [4, 8]
+func.func @logic_on_sizes(%x: tensor<1x8xf32>) -> tensor<?x8xf32> {
+  %three = graph.constant dense<3> : tensor<1xi64>
+  %six = graph.constant dense<6> : tensor<1xi64>
+  %four = graph.constant dense<4> : tensor<1xi64>
+  %zero = graph.constant dense<0> : tensor<1xi64>
+  %same = graph.equal %three, %six : tensor<1xi64>, tensor<1xi64> -> tensor<1xi1>
+  %differ = graph.not %same : tensor<1xi1> -> tensor<1xi1>
+  %rest = graph.mod %six, %three : tensor<1xi64>, tensor<1xi64> -> tensor<1xi64>
+  %divides = graph.equal %rest, %zero : tensor<1xi64>, tensor<1xi64> -> tensor<1xi1>
+  %both = graph.and %differ, %divides : tensor<1xi1>, tensor<1xi1> -> tensor<1xi1>
+  %size = graph.where %both, %four, %six : tensor<1xi1>, tensor<1xi64>, tensor<1xi64> -> tensor<1xi64>
+  %0 = graph.extract %size[0] : tensor<1xi64>
+  %y = graph.broadcast %x to [%0, 8] : tensor<1x8xf32> -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

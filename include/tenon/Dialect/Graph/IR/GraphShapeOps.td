@@ -13,7 +13,9 @@ def Graph_SymbolOp : Graph_Op<"symbol"> {
     at. A symbol gets its value from the inputs' sizes: an argument of the
     function names its sizes in the attribute `tenon.dims`, an array of symbol
     names and integers. So the op stays, with its range and hint, where nothing
-    reads its value.
+    reads its value. A small argument of integers may name its elements, too, in
+    `tenon.elements`: such a symbol is read from the input before a run, and its
+    range begins below 0.
 
     Example:
 
