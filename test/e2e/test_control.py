@@ -260,11 +260,26 @@ def test_scan_outputs_with_as_many_trips_as_an_input_has_rows(tmp_path):
     check(model, tmp_path, *({"x": floats(n, 3), "v0": floats(3)} for n in (1, 5)))
 
 
-def test_what_is_unsupported_is_said(tmp_path):
-    # The number of rows would be known only when the loop has run, or runs.
+def test_scan_outputs_of_a_trip_count_that_an_input_holds(tmp_path):
     model = save(tmp_path / "scan.onnx",
                  [helper.make_node("Loop", ["trips", "", "x"], ["y", "rows", "numbers"], body=scan_body(), name="l")],
                  [info("trips", I, []), info("x", F, ["n"])], SCANNED, [constant("half", np.float32(.5))])
+    check(model, tmp_path, *({"trips": np.array(trips), "x": floats(n)} for trips, n in ((3, 4), (1, 2), (20, 3))))
+    # Of a loop that does not run onnxruntime makes scan outputs without columns.
+    import tenon as package
+    session = package.Session(tmp_path / "model.so")
+    for trips in (0, -1):
+        y, rows, numbers = session.run({"trips": np.array(trips), "x": floats(3)})
+        np.testing.assert_array_equal(y, floats(3))
+        assert rows.shape == (0, 3) and numbers.shape == (0,)
+
+
+def test_what_is_unsupported_is_said(tmp_path):
+    # The number of rows would be known only when the model or the loop runs.
+    model = save(tmp_path / "scan.onnx",
+                 [helper.make_node("Cast", ["count"], ["trips"], to=I),
+                  helper.make_node("Loop", ["trips", "", "x"], ["y", "rows", "numbers"], body=scan_body(), name="l")],
+                 [info("count", F, []), info("x", F, ["n"])], SCANNED, [constant("half", np.float32(.5))])
     result = tenon("compile", model, "-o", tmp_path / "scan.so")
     assert result.returncode == 3 and not (tmp_path / "scan.so").exists()
     assert "node 'l': carries a tensor of type 'tensor<?x?xf32>' whose sizes depend on data" in result.stderr

@@ -164,6 +164,9 @@ void Importer::addScans(Location loc, Value trips, OpBuilder::InsertPoint here,
   } else {
     size = graph::ExtractOp::create(builder, loc, builder.getIndexType(), trips,
                                     /*position=*/0);
+    // A count below zero is none.
+    Value none = arith::ConstantIndexOp::create(builder, loc, 0);
+    size = arith::MaxSIOp::create(builder, loc, size, none);
   }
   for (Value element : elements) {
     RankedTensorType type = typeOf(element);
