@@ -65,3 +65,24 @@ func.func @overlap_add(%x: tensor<?x4x3xf32> {tenon.dims = ["n", 4, 3]}) -> tens
   %0 = graph.overlap_add %x to [9] strides [2] dilations [1] : tensor<?x4x3xf32> -> tensor<?x9xf32>
   return %0 : tensor<?x9xf32>
 }
+
+// -----
+
+// What only windows are taken from is padded row by row.
+// CHECK-LABEL: func @padded
+// CHECK: kernel.region "pad"
+// CHECK: kernel.lines %{{.*}} axis 2
+// CHECK-COUNT-3: scf.for
+// CHECK-LABEL: func @padded_otherwise
+// CHECK: kernel.region "pad"
+// CHECK-NOT: kernel.lines
+// CHECK: scf.if
+func.func @padded(%x: tensor<1x3x8xf32>, %v: tensor<f32>) -> tensor<1x3x8x3xf32> {
+  %0 = graph.pad constant %x value %v low [0, 0, 1] high [0, 0, 1] : (tensor<1x3x8xf32>, tensor<f32>) -> tensor<1x3x10xf32>
+  %1 = graph.window %0 kernel [3] strides [1] dilations [1] : tensor<1x3x10xf32> -> tensor<1x3x8x3xf32>
+  return %1 : tensor<1x3x8x3xf32>
+}
+func.func @padded_otherwise(%x: tensor<1x3x8xf32>, %v: tensor<f32>) -> tensor<1x3x10xf32> {
+  %0 = graph.pad constant %x value %v low [0, 0, 1] high [0, 0, 1] : (tensor<1x3x8xf32>, tensor<f32>) -> tensor<1x3x10xf32>
+  return %0 : tensor<1x3x10xf32>
+}
