@@ -165,7 +165,7 @@ def test_global_pool(tmp_path, op, attributes):
         check_against_ort(tmp_path, op, images(3, size), **attributes)
 
 
-@pytest.mark.parametrize("size", [1, 3, 4])
+@pytest.mark.parametrize("size", [1, 3, 5])
 def test_local_response_normalization(tmp_path, size):
     # onnx's own evaluator computes as many channels as there are batches.
     check_against_ort(tmp_path, "LRN", images(5, (1, 3, 4), (2, 1, 9)), size=size, alpha=0.3, beta=0.5, bias=2.0)
@@ -191,3 +191,12 @@ def test_stem_of_a_transformer(tmp_path):
         want, = reference(model, {"x": x})
         got, = session.run({"x": x})
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("state", [True, False])
+@pytest.mark.parametrize("activation", ["none", "silu"])
+def test_causal_conv_with_state(tmp_path, state, activation):
+    feeds = [{"x": floats(batch, 4, length), "w": floats(4, 1, 3), "b": floats(4)} |
+             ({"s": floats(batch, 4, 2)} if state else {}) for batch, length in ((2, 5), (1, 1))]
+    for feed in feeds:
+        check(tmp_path, "CausalConvWithState", [feed], opset=27, outputs=2, fixed=True, activation=activation)

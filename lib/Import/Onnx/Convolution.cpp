@@ -338,7 +338,62 @@ LogicalResult importConvTranspose(ImportContext &ctx) {
   return result ? ctx.setResult(result) : failure();
 }
 
+/// A convolution of each channel by itself over the last places before each,
+/// of which those before the input are the state, or 0:
+/// CausalConvWithState(x, w, b, s)  ->  activation (Conv (concat s, x)),
+///                                      slice (concat s, x)
+LogicalResult importCausalConv(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Convolution conv{ctx.getOperand(0), ctx.getOperand(1), ctx.getOperand(2)};
+  RankedTensorType input = typeOf(conv.input), weights = typeOf(conv.weights);
+  if (input.getRank() != 3 || weights.getRank() != 3 ||
+      !weights.hasStaticShape() || weights.getDimSize(1) != 1 ||
+      failed(verifyCompatibleShape({input.getDimSize(1)},
+                                   {weights.getDimSize(0)})))
+    return ctx.invalid() << "needs an input of rank 3 and a kernel of known "
+                            "size for each channel, but has "
+                         << input << " and " << weights;
+  conv.groups = weights.getDimSize(0);
+  if (conv.bias && failed(requireForChannels(ctx, conv.bias, conv.groups)))
+    return failure();
+  int64_t size = weights.getDimSize(2);
+  OpFoldResult length = ctx.getSize(conv.input, 2);
+  if (Value state = ctx.getOperand(3)) {
+    if (typeOf(state).getRank() != 3)
+      return ctx.invalid() << "needs a state of rank 3, but has "
+                           << state.getType();
+    conv.input = ctx.concat({state, conv.input}, 2);
+  } else {
+    Value zero = ctx.makeScalar(0, input.getElementType());
+    conv.input = padSpatial(ctx, conv.input, zero, {ctx.makeSize(size - 1)},
+                            {ctx.makeSize(0)});
+  }
+  FailureOr<Windows> windows =
+      readWindows(ctx, {ctx.getSize(conv.input, 2)}, {size});
+  if (failed(windows))
+    return failure();
+  Value result = convolve(ctx, conv, *windows);
+  if (!result)
+    return failure();
+  StringRef activation = ctx.getString("activation", "none");
+  if (activation == "silu" || activation == "swish") {
+    Value wide = ctx.cast(result, ctx.builder.getF32Type());
+    Value gate =
+        graph::SigmoidOp::create(ctx.builder, ctx.loc, wide.getType(), wide);
+    result =
+        ctx.cast(ctx.binary<graph::MulOp>(wide, gate), input.getElementType());
+  } else if (activation != "none") {
+    return ctx.invalid() << "activation must be none, silu or swish, but is "
+                         << activation;
+  }
+  Value last = ctx.slice(conv.input, 2, length, ctx.getSize(conv.input, 2));
+  (void)ctx.setResult(last, 1);
+  return ctx.setResult(result);
+}
+
 const OpHandler handlers[] = {
+    {"CausalConvWithState", importCausalConv},
     {"Conv", importConv},
     {"ConvInteger", importConvInteger},
     {"ConvTranspose", importConvTranspose},
