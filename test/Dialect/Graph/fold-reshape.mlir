@@ -36,11 +36,11 @@ func.func @unknown(%x: tensor<?x?xf32>, %y: tensor<?x0xf32>, %n: index) -> (tens
   return %0, %1 : tensor<?x?xf32>, tensor<?x0xf32>
 }
 
-// A size that is copied is one of the reshape in between.
-// CHECK-LABEL: func @copied
+// By the shape in between a recogniser knows attention.
+// CHECK-LABEL: func @otherwise
 // CHECK-COUNT-2: graph.reshape
-func.func @copied(%x: tensor<2x3x4xf32>) -> tensor<6x2x2xf32> {
-  %0 = graph.reshape %x to [6, 4] : tensor<2x3x4xf32> -> tensor<6x4xf32>
-  %1 = graph.reshape %0 to [0, 2, 2] : tensor<6x4xf32> -> tensor<6x2x2xf32>
+func.func @otherwise(%x: tensor<2x3x4xf32>) -> tensor<6x2x2xf32> {
+  %0 = graph.reshape %x to [6, 4] {allow_zero} : tensor<2x3x4xf32> -> tensor<6x4xf32>
+  %1 = graph.reshape %0 to [6, 2, 2] {allow_zero} : tensor<6x4xf32> -> tensor<6x2x2xf32>
   return %1 : tensor<6x2x2xf32>
 }

@@ -99,19 +99,19 @@ struct FoldReshapeOfWeight : OpRewritePattern<ReshapeOp> {
   }
 };
 
-/// reshape(reshape(x))  ->  reshape(x), or x where it has these sizes
-struct FoldReshapeOfReshape : OpRewritePattern<ReshapeOp> {
+/// reshape(reshape(x))  ->  x
+struct FoldReshapeBack : OpRewritePattern<ReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(ReshapeOp op,
                                 PatternRewriter &rewriter) const override {
     auto first = op.getInput().getDefiningOp<ReshapeOp>();
-    if (!first)
-      return rewriter.notifyMatchFailure(op, "is of no reshape");
-    if (!op.getAllowZero() && llvm::is_contained(op.getStaticSizes(), 0))
-      return rewriter.notifyMatchFailure(op, "copies a size of its input");
-    rewriter.modifyOpInPlace(
-        op, [&] { op.getInputMutable().assign(first.getInput()); });
+    RankedTensorType type = tensorType(op.getOutput());
+    // Others stay: recognisers know attention by the shapes in between.
+    if (!first || first.getInput().getType() != type ||
+        !isDeterminedByCount(type))
+      return rewriter.notifyMatchFailure(op, "does not undo a reshape");
+    rewriter.replaceOp(op, first.getInput());
     return success();
   }
 };
@@ -120,7 +120,7 @@ struct FoldReshapeOfReshape : OpRewritePattern<ReshapeOp> {
 
 void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                             MLIRContext *context) {
-  patterns.add<FoldReshapeOfReshape, FoldReshapeOfWeight>(context);
+  patterns.add<FoldReshapeBack, FoldReshapeOfWeight>(context);
 }
 
 LogicalResult BroadcastOp::verify() {
