@@ -143,3 +143,19 @@ def test_upsample(tmp_path, opset, mode):
 def test_resize_before_it_had_coordinates(tmp_path):
     check_against_ort(tmp_path, "Resize", [{"x": floats(*s)} for s in SIZES], {"scales": np.float32([1, 1, 2, 1.5])},
                       opset=10, mode="nearest")
+
+
+@pytest.mark.parametrize("align", [0, 1])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_grid_sample(tmp_path, mode, padding, align):
+    feeds = [{"x": floats(2, 3, 4, 5), "g": floats(2, 3, 2, 2)}, {"x": floats(1, 1, 1, 3), "g": floats(1, 2, 7, 2)}]
+    for feed in feeds:
+        check_against_ort(tmp_path, "GridSample", [feed], opset=20, fixed=feed is feeds[0], mode=mode,
+                          padding_mode=padding, align_corners=align)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_grid_sample_of_volumes(tmp_path, mode):
+    check_against_ort(tmp_path, "GridSample", [{"x": floats(1, 2, 3, 4, 5), "g": floats(1, 2, 3, 2, 3) / 2}], opset=20,
+                      mode=mode)

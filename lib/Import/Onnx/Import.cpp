@@ -34,8 +34,9 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
   for (ArrayRef<OpHandler> family :
        {activationHandlers(), attentionHandlers(), contractionHandlers(),
         convolutionHandlers(), dataHandlers(), einsumHandlers(),
-        elementwiseHandlers(), poolingHandlers(), reductionHandlers(),
-        resizeHandlers(), shapeHandlers(), spatialHandlers()})
+        elementwiseHandlers(), gridSampleHandlers(), poolingHandlers(),
+        reductionHandlers(), resizeHandlers(), shapeHandlers(),
+        spatialHandlers()})
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
   for (const OpHandler &handler : microsoftHandlers())

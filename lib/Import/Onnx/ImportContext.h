@@ -219,6 +219,7 @@ llvm::ArrayRef<OpHandler> convolutionHandlers();
 llvm::ArrayRef<OpHandler> dataHandlers();
 llvm::ArrayRef<OpHandler> einsumHandlers();
 llvm::ArrayRef<OpHandler> elementwiseHandlers();
+llvm::ArrayRef<OpHandler> gridSampleHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();
 llvm::ArrayRef<OpHandler> poolingHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();

@@ -1,7 +1,7 @@
 // ONNX Resize and Upsample: along each axis by itself, sums of weighted slices
 // that are looked up. Where they are and what they weigh is computed by the
 // model in f32, from sizes that may be symbolic.
-#include "ImportContext.h"
+#include "Interpolation.h"
 #include "llvm/ADT/StringSwitch.h"
 #include <cmath>
 
@@ -30,99 +30,61 @@ struct ResizedAxis {
   Value start, end;
 };
 
-/// Arithmetic on vectors of f32 along the result's axis.
-struct Lines {
-  ImportContext &ctx;
-
-  Type f32() { return ctx.builder.getF32Type(); }
-  Value number(double value) { return ctx.makeScalar(value, f32()); }
-  Value size(OpFoldResult size) {
-    if (std::optional<int64_t> known = getConstantIntValue(size))
-      return number(*known);
-    auto type = RankedTensorType::get({}, ctx.builder.getI64Type());
-    return ctx.cast(graph::FromIndicesOp::create(ctx.builder, ctx.loc, type,
-                                                 ctx.materialize(size)),
-                    f32());
-  }
-  Value add(Value lhs, Value rhs) { return ctx.binary<graph::AddOp>(lhs, rhs); }
-  Value sub(Value lhs, Value rhs) { return ctx.binary<graph::SubOp>(lhs, rhs); }
-  Value mul(Value lhs, Value rhs) { return ctx.binary<graph::MulOp>(lhs, rhs); }
-  Value div(Value lhs, Value rhs) { return ctx.binary<graph::DivOp>(lhs, rhs); }
-  Value floor(Value x) {
-    return graph::FloorOp::create(ctx.builder, ctx.loc, x.getType(), x);
-  }
-  Value ceil(Value x) {
-    return graph::CeilOp::create(ctx.builder, ctx.loc, x.getType(), x);
-  }
-  Value abs(Value x) {
-    return graph::AbsOp::create(ctx.builder, ctx.loc, x.getType(), x);
-  }
-  Value less(Value lhs, Value rhs) {
-    return ctx.binary<graph::LessOp>(lhs, rhs, ctx.builder.getI1Type());
-  }
-  Value either(Value lhs, Value rhs) {
-    return ctx.binary<graph::OrOp>(lhs, rhs);
-  }
-  Value where(Value condition, Value onTrue, Value onFalse) {
-    RankedTensorType type =
-        ctx.broadcastType({onTrue, onFalse, condition}, f32());
-    return graph::WhereOp::create(ctx.builder, ctx.loc, type, condition, onTrue,
-                                  onFalse);
-  }
-};
-
 /// How many times larger the result is than the input.
-Value scaleOf(Lines &lines, const ResizedAxis &axis) {
-  return axis.scale ? lines.number(*axis.scale)
-                    : lines.div(lines.size(axis.to), lines.size(axis.from));
+Value scaleOf(Numbers &numbers, const ResizedAxis &axis) {
+  return axis.scale
+             ? numbers.number(*axis.scale)
+             : numbers.div(numbers.size(axis.to), numbers.size(axis.from));
 }
 
 /// Where each element of the result lies between the input's. Null after an
 /// error.
-Value makeCoordinates(Lines &lines, const ResizeOptions &options,
+Value makeCoordinates(Numbers &numbers, const ResizeOptions &options,
                       const ResizedAxis &axis) {
-  ImportContext &ctx = lines.ctx;
-  Value at = ctx.cast(ctx.iota(ctx.makeSize(0), axis.to), lines.f32());
-  Value scale = scaleOf(lines, axis), from = lines.size(axis.from),
-        half = lines.number(0.5), one = lines.number(1);
+  ImportContext &ctx = numbers.ctx;
+  Value at = ctx.cast(ctx.iota(ctx.makeSize(0), axis.to), numbers.f32());
+  Value scale = scaleOf(numbers, axis), from = numbers.size(axis.from),
+        half = numbers.number(0.5), one = numbers.number(1);
   auto halfPixel = [&](Value offset = {}) {
-    Value place = lines.div(lines.add(at, half), scale);
-    return lines.sub(offset ? lines.add(offset, place) : place, half);
+    Value place = numbers.div(numbers.add(at, half), scale);
+    return numbers.sub(offset ? numbers.add(offset, place) : place, half);
   };
   // Of sizes as they are asked for, before they are rounded.
   auto lengths = [&]() {
-    Value width = axis.scale ? lines.mul(from, scale) : lines.size(axis.to);
-    return std::pair(lines.sub(from, one), lines.sub(width, one));
+    Value width = axis.scale ? numbers.mul(from, scale) : numbers.size(axis.to);
+    return std::pair(numbers.sub(from, one), numbers.sub(width, one));
   };
   // A result of one element has no distance between elements.
   auto unlessSingle = [&](Value last, Value otherwise, Value single) {
-    Value isSingle = ctx.binary<graph::EqualOp>(last, lines.number(0),
+    Value isSingle = ctx.binary<graph::EqualOp>(last, numbers.number(0),
                                                 ctx.builder.getI1Type());
-    return lines.where(isSingle, single, otherwise);
+    return numbers.where(isSingle, single, otherwise);
   };
   if (options.coordinates == "half_pixel")
     return halfPixel();
   if (options.coordinates == "asymmetric")
-    return lines.div(at, scale);
+    return numbers.div(at, scale);
   if (options.coordinates == "pytorch_half_pixel")
-    return unlessSingle(lengths().second, halfPixel(), lines.number(0));
+    return unlessSingle(lengths().second, halfPixel(), numbers.number(0));
   if (options.coordinates == "align_corners") {
     auto [last, lastOut] = lengths();
-    return unlessSingle(lastOut, lines.div(lines.mul(at, last), lastOut),
-                        lines.number(0));
+    return unlessSingle(lastOut, numbers.div(numbers.mul(at, last), lastOut),
+                        numbers.number(0));
   }
   if (options.coordinates == "half_pixel_symmetric") {
-    Value adjustment = lines.div(lines.size(axis.to), lines.mul(from, scale));
-    Value offset = lines.mul(lines.mul(from, half), lines.sub(one, adjustment));
+    Value adjustment =
+        numbers.div(numbers.size(axis.to), numbers.mul(from, scale));
+    Value offset =
+        numbers.mul(numbers.mul(from, half), numbers.sub(one, adjustment));
     return halfPixel(offset);
   }
   if (options.coordinates == "tf_crop_and_resize") {
     auto [last, lastOut] = lengths();
-    Value region = lines.mul(lines.sub(axis.end, axis.start), last);
+    Value region = numbers.mul(numbers.sub(axis.end, axis.start), last);
     Value inside =
-        unlessSingle(lastOut, lines.div(lines.mul(at, region), lastOut),
-                     lines.mul(region, half));
-    return lines.add(inside, lines.mul(axis.start, last));
+        unlessSingle(lastOut, numbers.div(numbers.mul(at, region), lastOut),
+                     numbers.mul(region, half));
+    return numbers.add(inside, numbers.mul(axis.start, last));
   }
   ctx.unsupported() << "coordinate_transformation_mode " << options.coordinates
                     << " is unsupported";
@@ -131,11 +93,12 @@ Value makeCoordinates(Lines &lines, const ResizeOptions &options,
 
 /// The slices of the input at these places, of which those outside are the
 /// outermost.
-Value lookUp(Lines &lines, const ResizedAxis &axis, Value input, Value places) {
-  ImportContext &ctx = lines.ctx;
-  Value last = lines.sub(lines.size(axis.from), lines.number(1));
+Value lookUp(Numbers &numbers, const ResizedAxis &axis, Value input,
+             Value places) {
+  ImportContext &ctx = numbers.ctx;
+  Value last = numbers.sub(numbers.size(axis.from), numbers.number(1));
   Value inside = ctx.binary<graph::MaxOp>(
-      ctx.binary<graph::MinOp>(places, last), lines.number(0));
+      ctx.binary<graph::MinOp>(places, last), numbers.number(0));
   return ctx.gather(input, ctx.cast(inside, ctx.builder.getI64Type()),
                     axis.axis);
 }
@@ -149,44 +112,25 @@ Value alongAxis(ImportContext &ctx, Value vector, int64_t axis, int64_t rank) {
 
 /// The nearest element; of two, as attribute nearest_mode says. Null after an
 /// error.
-Value makeNearest(Lines &lines, StringRef mode, Value at) {
+Value makeNearest(Numbers &numbers, StringRef mode, Value at) {
   if (mode == "round_prefer_floor")
-    return lines.ceil(lines.sub(at, lines.number(0.5)));
+    return numbers.ceil(numbers.sub(at, numbers.number(0.5)));
   if (mode == "round_prefer_ceil")
-    return lines.floor(lines.add(at, lines.number(0.5)));
+    return numbers.floor(numbers.add(at, numbers.number(0.5)));
   if (mode == "floor")
-    return lines.floor(at);
+    return numbers.floor(at);
   if (mode == "ceil")
-    return lines.ceil(at);
-  lines.ctx.invalid() << "nearest_mode must be round_prefer_floor, "
-                         "round_prefer_ceil, floor or ceil, but is "
-                      << mode;
+    return numbers.ceil(at);
+  numbers.ctx.invalid() << "nearest_mode must be round_prefer_floor, "
+                           "round_prefer_ceil, floor or ceil, but is "
+                        << mode;
   return {};
 }
 
-/// The weight of an element at a distance: a triangle, or the cubic convolution
-/// of doi:10.1109/TASSP.1981.1163711.
-Value makeWeight(Lines &lines, const ResizeOptions &options, Value distance) {
-  Value one = lines.number(1), zero = lines.number(0), x = lines.abs(distance);
-  if (options.mode == Mode::Linear)
-    return lines.ctx.binary<graph::MaxOp>(lines.sub(one, x), zero);
-  double a = options.cubicCoefficient;
-  auto polynomial = [&](ArrayRef<double> coefficients) {
-    Value sum = lines.number(coefficients.front());
-    for (double coefficient : coefficients.drop_front())
-      sum = lines.add(lines.mul(sum, x), lines.number(coefficient));
-    return sum;
-  };
-  Value near = polynomial({a + 2, -(a + 3), 0, 1});
-  Value far = polynomial({a, -5 * a, 8 * a, -4 * a});
-  Value outer = lines.where(lines.less(x, lines.number(2)), far, zero);
-  return lines.where(lines.less(one, x), outer, near);
-}
-
 /// The weighted sum of the elements around each coordinate.
-Value interpolate(Lines &lines, const ResizeOptions &options,
+Value interpolate(Numbers &numbers, const ResizeOptions &options,
                   const ResizedAxis &axis, Value input, Value at) {
-  ImportContext &ctx = lines.ctx;
+  ImportContext &ctx = numbers.ctx;
   int64_t reach = options.mode == Mode::Linear ? 1 : 2;
   float shrink = 1;
   // Taking a mean of what a smaller result leaves out.
@@ -194,21 +138,23 @@ Value interpolate(Lines &lines, const ResizeOptions &options,
     shrink = *axis.scale;
     reach = std::ceil(reach / shrink);
   }
-  Value base = lines.floor(at), ratio = lines.sub(at, base), total;
+  Value base = numbers.floor(at), ratio = numbers.sub(at, base), total;
   SmallVector<Value> places, weights;
   for (int64_t step = 1 - reach; step <= reach; ++step) {
-    Value distance = lines.sub(ratio, lines.number(step));
+    Value distance = numbers.sub(ratio, numbers.number(step));
     if (shrink != 1)
-      distance = lines.mul(distance, lines.number(shrink));
-    Value place = lines.add(base, lines.number(step));
-    Value weight = makeWeight(lines, options, distance);
+      distance = numbers.mul(distance, numbers.number(shrink));
+    Value place = numbers.add(base, numbers.number(step));
+    Value weight = options.mode == Mode::Linear
+                       ? numbers.triangle(distance)
+                       : numbers.cubic(distance, options.cubicCoefficient);
     if (options.excludesOutside) {
-      Value last = lines.sub(lines.size(axis.from), lines.number(1));
-      Value outside = lines.either(lines.less(place, lines.number(0)),
-                                   lines.less(last, place));
-      weight = lines.where(outside, lines.number(0), weight);
+      Value last = numbers.sub(numbers.size(axis.from), numbers.number(1));
+      Value outside = numbers.either(numbers.less(place, numbers.number(0)),
+                                     numbers.less(last, place));
+      weight = numbers.where(outside, numbers.number(0), weight);
     }
-    total = total ? lines.add(total, weight) : weight;
+    total = total ? numbers.add(total, weight) : weight;
     places.push_back(place);
     weights.push_back(weight);
   }
@@ -217,34 +163,34 @@ Value interpolate(Lines &lines, const ResizeOptions &options,
   Value sum;
   for (auto [place, weight] : llvm::zip(places, weights)) {
     if (normalizes)
-      weight = lines.div(weight, total);
-    Value slices = lookUp(lines, axis, input, place);
-    Value part = lines.mul(slices, alongAxis(ctx, weight, axis.axis, rank));
-    sum = sum ? lines.add(sum, part) : part;
+      weight = numbers.div(weight, total);
+    Value slices = lookUp(numbers, axis, input, place);
+    Value part = numbers.mul(slices, alongAxis(ctx, weight, axis.axis, rank));
+    sum = sum ? numbers.add(sum, part) : part;
   }
   return sum;
 }
 
 Value resizeAxis(ImportContext &ctx, const ResizeOptions &options,
                  const ResizedAxis &axis, Value input) {
-  Lines lines{ctx};
-  Value at = makeCoordinates(lines, options, axis);
+  Numbers numbers{ctx};
+  Value at = makeCoordinates(numbers, options, axis);
   if (!at)
     return {};
   Value result;
   if (options.mode == Mode::Nearest) {
-    Value place = makeNearest(lines, options.nearest, at);
+    Value place = makeNearest(numbers, options.nearest, at);
     if (!place)
       return {};
-    result = lookUp(lines, axis, input, place);
+    result = lookUp(numbers, axis, input, place);
   } else {
-    result = interpolate(lines, options, axis, input, at);
+    result = interpolate(numbers, options, axis, input, at);
   }
   if (options.coordinates != "tf_crop_and_resize")
     return result;
-  Value last = lines.sub(lines.size(axis.from), lines.number(1));
-  Value outside =
-      lines.either(lines.less(at, lines.number(0)), lines.less(last, at));
+  Value last = numbers.sub(numbers.size(axis.from), numbers.number(1));
+  Value outside = numbers.either(numbers.less(at, numbers.number(0)),
+                                 numbers.less(last, at));
   RankedTensorType type = typeOf(result);
   return graph::WhereOp::create(
       ctx.builder, ctx.loc, type,
@@ -442,12 +388,12 @@ LogicalResult importResize(ImportContext &ctx) {
       ctx.getInt("exclude_outside", 0) != 0,
       ctx.getFloat("cubic_coeff_a", -0.75f),
       ctx.getFloat("extrapolation_value", 0)};
-  auto numbers = ctx.getInts("axes").value_or(
+  auto given = ctx.getInts("axes").value_or(
       llvm::to_vector(llvm::seq<int64_t>(0, rank)));
-  if (failed(ctx.normalizeAxes(numbers, rank)))
+  if (failed(ctx.normalizeAxes(given, rank)))
     return failure();
   SmallVector<ResizedAxis> axes;
-  for (int64_t axis : numbers)
+  for (int64_t axis : given)
     axes.push_back({axis, ctx.getSize(input, axis)});
   if (failed(readSizes(ctx, ctx.getOperand(2), ctx.getOperand(3), axes)))
     return failure();

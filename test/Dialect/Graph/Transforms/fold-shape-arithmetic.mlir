@@ -139,6 +139,8 @@ func.func @logic_on_sizes(%x: tensor<1x8xf32>) -> tensor<?x8xf32> {
   %0 = graph.extract %size[0] : tensor<1xi64>
   %y = graph.broadcast %x to [%0, 8] : tensor<1x8xf32> -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
+}
+
 // Two unknown sizes that are the input's again.
 // CHECK-LABEL: func @back
 // CHECK-NOT:     graph.reshape
