@@ -93,6 +93,9 @@ private:
               visitBody(lines.getBody(), product(result), flops);
               return MaybeSizes(result);
             })
+            .Case([&](linalg::FillOp fill) {
+              return MaybeSizes(sizes.at(fill.getOutputs()[0]));
+            })
             .Case([&](tensor::EmptyOp empty) {
               return completeSizes(empty.getType(), empty.getDynamicSizes(),
                                    indices);

@@ -281,6 +281,15 @@ SymbolicExpr SymbolicShapes::clampBound(SymbolicExpr bound,
   return bound;
 }
 
+SymbolicExpr SymbolicShapes::countWindows(const SymbolicExpr &size,
+                                          int64_t kernel, int64_t stride,
+                                          int64_t dilation) const {
+  int64_t span = (kernel - 1) * dilation + 1;
+  SymbolicExpr count =
+      SymbolicExpr::floorDiv(size + SymbolicExpr(stride - span), stride);
+  return isAtLeast(count, 0) ? count : SymbolicExpr::max(count, 0);
+}
+
 void SymbolicShapes::assumeEqual(Operation &op, const SymbolicExpr &lhs,
                                  const SymbolicExpr &rhs) {
   if (lhs != rhs)
@@ -516,6 +525,37 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
           size = size + *low + *high;
           if (!isAtLeast(size, 0))
             size = SymbolicExpr::max(size, 0);
+        }
+        return result;
+      })
+      .Case([&](WindowOp window) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(window.getInput());
+        if (!input)
+          return std::nullopt;
+        size_t leading = input->size() - window.getKernel().size();
+        SymbolicSizes result(input->begin(), input->begin() + leading);
+        for (auto [i, kernel] : llvm::enumerate(window.getKernel()))
+          result.push_back(countWindows((*input)[leading + i], kernel,
+                                        window.getStrides()[i],
+                                        window.getDilations()[i]));
+        result.append(window.getKernel().begin(), window.getKernel().end());
+        return result;
+      })
+      .Case([&](OverlapAddOp overlap) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(overlap.getInput());
+        if (!input)
+          return std::nullopt;
+        size_t leading = input->size() - 2 * overlap.getStrides().size();
+        SymbolicSizes result(input->begin(), input->begin() + leading);
+        for (auto [i, size] : llvm::enumerate(overlap.getMixedSizes())) {
+          std::optional<SymbolicExpr> expr = getIndex(size);
+          if (!expr)
+            return std::nullopt;
+          assumeEqual(op, (*input)[leading + i],
+                      countWindows(*expr, overlap.getKernel()[i],
+                                   overlap.getStrides()[i],
+                                   overlap.getDilations()[i]));
+          result.push_back(*expr);
         }
         return result;
       })

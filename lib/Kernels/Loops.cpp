@@ -1,5 +1,6 @@
 // The family that takes whatever is one linalg.generic: loops over its result,
 // in vectors where every operand is contiguous or constant along a row.
+#include "LoopNest.h"
 #include "ScheduledRegion.h"
 #include "ThreadBlock.h"
 #include "TileBuilder.h"
@@ -18,79 +19,6 @@ namespace {
 
 /// Elements of a one-dimensional result that make a tile of the grid.
 constexpr int64_t tileElements = 4096;
-
-/// The parts of a body that this family takes.
-struct LoopNest {
-  linalg::GenericOp main;           ///< parallel, or with reductions
-  linalg::GenericOp post = nullptr; ///< elementwise, on main's result
-  Value initial = nullptr;          ///< what a reduction starts from
-};
-
-/// Does the generic read and write single elements, at its own coordinates or
-/// at fixed ones, and is all it reads an input of the region or `reduced`?
-bool isPlain(linalg::GenericOp generic, Value reduced) {
-  for (AffineMap map : generic.getIndexingMapsArray())
-    for (AffineExpr expr : map.getResults())
-      if (!isa<AffineDimExpr, AffineConstantExpr>(expr))
-        return false;
-  for (OpOperand *operand : generic.getDpsInputOperands()) {
-    bool isReduced = reduced && operand->get() == reduced;
-    if (isReduced ? !generic.getMatchingIndexingMap(operand).isIdentity()
-                  : !isa<BlockArgument>(operand->get()))
-      return false;
-  }
-  auto readsOther = [](Operation *op) {
-    return llvm::any_of(op->getOperands(), [](Value operand) {
-      return isa<RankedTensorType>(operand.getType()) &&
-             !isa<BlockArgument>(operand);
-    });
-  };
-  return !generic.getBody()
-              ->walk([&](Operation *op) {
-                return readsOther(op) ? WalkResult::interrupt()
-                                      : WalkResult::advance();
-              })
-              .wasInterrupted();
-}
-
-/// Are all loops parallel, and does the result not depend on what was there?
-bool isElementwise(linalg::GenericOp generic) {
-  return generic.getNumReductionLoops() == 0 &&
-         generic.getRegionOutputArgs()[0].use_empty();
-}
-
-std::optional<LoopNest> getLoopNest(RegionOp region) {
-  if (region->getNumResults() != 1)
-    return std::nullopt;
-  LoopNest nest;
-  Block &body = region.getBody().front();
-  for (Operation &op : body.without_terminator()) {
-    if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
-      if (generic->getNumResults() != 1 || nest.post)
-        return std::nullopt;
-      (nest.main ? nest.post : nest.main) = generic;
-    } else if (!isa<linalg::FillOp, tensor::EmptyOp, arith::ConstantOp>(op)) {
-      return std::nullopt;
-    }
-  }
-  if (!nest.main || !isPlain(nest.main, nullptr))
-    return std::nullopt;
-  linalg::GenericOp last = nest.post ? nest.post : nest.main;
-  if (body.getTerminator()->getOperand(0) != last.getResult(0))
-    return std::nullopt;
-  if (nest.main.getNumReductionLoops() == 0)
-    return isElementwise(nest.main) && !nest.post ? std::optional(nest)
-                                                  : std::nullopt;
-  auto fill = nest.main.getOutputs()[0].getDefiningOp<linalg::FillOp>();
-  if (!fill || !fill.getInputs()[0].getDefiningOp<arith::ConstantOp>())
-    return std::nullopt;
-  nest.initial = fill.getInputs()[0];
-  if (nest.post && (!isPlain(nest.post, nest.main.getResult(0)) ||
-                    !isElementwise(nest.post) ||
-                    !nest.post.getIndexingMapsArray().back().isIdentity()))
-    return std::nullopt;
-  return nest;
-}
 
 bool matchesLoops(RegionOp region) { return getLoopNest(region).has_value(); }
 
@@ -171,6 +99,9 @@ private:
       AffineMap map = nest.main.getMatchingIndexingMap(&operand);
       for (auto [position, expr] : llvm::enumerate(map.getResults()))
         if (expr == getAffineDimExpr(dim, map.getContext())) {
+          if (isSizes(&operand, nest.main))
+            return t.index(cast<RankedTensorType>(operand.get().getType())
+                               .getDimSize(position));
           bool isInput = nest.main.isDpsInput(&operand);
           return t.size(isInput ? bufferOf(operand.get()) : output, position);
         }
@@ -182,11 +113,19 @@ private:
   SmallVector<Value> access(AffineMap map) {
     SmallVector<Value> position;
     for (AffineExpr expr : map.getResults())
-      if (auto dim = dyn_cast<AffineDimExpr>(expr))
-        position.push_back(coordinates[dim.getPosition()]);
-      else
-        position.push_back(t.index(cast<AffineConstantExpr>(expr).getValue()));
+      position.push_back(evaluate(expr));
     return position;
+  }
+
+  Value evaluate(AffineExpr expr) {
+    if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      return coordinates[dim.getPosition()];
+    if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+      return t.index(constant.getValue());
+    auto binary = cast<AffineBinaryOpExpr>(expr);
+    Value lhs = evaluate(binary.getLHS()), rhs = evaluate(binary.getRHS());
+    return expr.getKind() == AffineExprKind::Add ? t.add(lhs, rhs)
+                                                 : t.mul(lhs, rhs);
   }
 
   void buildRow(unsigned dim, Value first, Value last) {
@@ -204,37 +143,14 @@ private:
     });
   }
 
-  /// Are all operands f32 or a float of 16 bits, contiguous or constant along
-  /// `dim`, and is all of the body elementwise and the same for all of a row's
-  /// coordinates?
+  /// Can elements that follow each other along `dim` be computed as a vector?
   bool canVectorize(unsigned dim) {
-    if (!reduced.empty())
+    if (!tenon::canVectorize(nest.main, dim) ||
+        !outputMap().getResults().back().isFunctionOfDim(dim))
       return false;
-    for (OpOperand &operand : nest.main->getOpOperands()) {
-      if (!isa<Float32Type, Float16Type, BFloat16Type>(
-              getElementTypeOrSelf(operand.get().getType())))
-        return false;
-      AffineMap map = nest.main.getMatchingIndexingMap(&operand);
-      for (auto [position, expr] : llvm::enumerate(map.getResults()))
-        if (expr.isFunctionOfDim(dim) && position + 1 != map.getNumResults())
-          return false;
-    }
-    if (!outputMap().getResults().back().isFunctionOfDim(dim))
-      return false;
-    Block *body = nest.main.getBody();
-    auto isLocal = [&](Value value) {
-      return value.getParentBlock() == body ||
-             value.getDefiningOp<arith::ConstantOp>();
-    };
-    return llvm::all_of(*body, [&](Operation &op) {
-      if (!llvm::all_of(op.getOperands(), isLocal))
-        return false;
-      if (auto index = dyn_cast<linalg::IndexOp>(op))
-        return index.getDim() != dim;
-      return isa<linalg::YieldOp, arith::ConstantOp>(op) ||
-             (OpTrait::hasElementwiseMappableTraits(&op) &&
-              op.getNumResults() == 1 && op.getNumRegions() == 0);
-    });
+    // What follows a reduction has a loop for each dimension of the result.
+    return !nest.post ||
+           tenon::canVectorize(nest.post, outputMap().getNumResults() - 1);
   }
 
   AffineMap outputMap() {
@@ -242,9 +158,40 @@ private:
   }
 
   void buildVector(unsigned dim) {
+    Value result;
+    if (reduced.empty()) {
+      result = buildVectorBody(nest.main, dim, nullptr);
+    } else {
+      Value initial = t.broadcast(around(nest.initial), lanes);
+      result = buildReduction(0, initial, [&](Value accumulator) {
+        return buildVectorBody(nest.main, dim, accumulator);
+      });
+      if (nest.post) {
+        // Its loops are the dimensions of the result.
+        SmallVector<Value> position = access(outputMap());
+        std::swap(coordinates, position);
+        result =
+            buildVectorBody(nest.post, outputMap().getNumResults() - 1, result);
+        std::swap(coordinates, position);
+      }
+    }
+    vector::StoreOp::create(t.b, t.loc, result, output, access(outputMap()));
+  }
+
+  /// As buildBody, for elements that follow each other along `dim`.
+  Value buildVectorBody(linalg::GenericOp generic, unsigned dim,
+                        Value accumulator) {
     SmallVector<Value> inputs;
-    for (OpOperand *operand : nest.main.getDpsInputOperands()) {
-      AffineMap map = nest.main.getMatchingIndexingMap(operand);
+    for (OpOperand *operand : generic.getDpsInputOperands()) {
+      if (isSizes(operand, generic)) {
+        inputs.push_back(Value());
+        continue;
+      }
+      if (!isa<BlockArgument>(operand->get())) {
+        inputs.push_back(accumulator);
+        continue;
+      }
+      AffineMap map = generic.getMatchingIndexingMap(operand);
       Value buffer = bufferOf(operand->get());
       auto type = VectorType::get(
           {lanes}, getElementTypeOrSelf(operand->get().getType()));
@@ -257,12 +204,13 @@ private:
         inputs.push_back(t.broadcast(
             memref::LoadOp::create(t.b, t.loc, buffer, access(map)), lanes));
     }
+    if (accumulator && generic == nest.main)
+      inputs.push_back(accumulator);
     // canVectorize lets a body see its arguments, constants and coordinates.
     auto coordinate = [&](Value value) -> Value {
       return coordinates[value.getDefiningOp<linalg::IndexOp>().getDim()];
     };
-    Value result = cloneOnVectors(t, nest.main, inputs, coordinate, lanes);
-    vector::StoreOp::create(t.b, t.loc, result, output, access(outputMap()));
+    return cloneOnVectors(t, generic, inputs, coordinate, lanes);
   }
 
   void buildElement() {
@@ -270,7 +218,9 @@ private:
     if (reduced.empty()) {
       value = buildBody(nest.main, nullptr);
     } else {
-      value = buildReduction(0, around(nest.initial));
+      value = buildReduction(0, around(nest.initial), [&](Value accumulator) {
+        return buildBody(nest.main, accumulator);
+      });
       if (nest.post) {
         // Its loops are the dimensions of the result.
         SmallVector<Value> position = access(outputMap());
@@ -290,15 +240,16 @@ private:
   }
 
   /// Loops over the reduced dimensions from `depth` on; returns the result.
-  Value buildReduction(size_t depth, Value accumulator) {
+  Value buildReduction(size_t depth, Value accumulator,
+                       function_ref<Value(Value)> combine) {
     if (depth == reduced.size())
-      return buildBody(nest.main, accumulator);
+      return combine(accumulator);
     auto loop = scf::ForOp::create(
         t.b, t.loc, t.index(0), sizes[reduced[depth]], t.index(1), accumulator);
     OpBuilder::InsertionGuard guard(t.b);
     t.b.setInsertionPointToStart(loop.getBody());
     coordinates[reduced[depth]] = loop.getInductionVar();
-    Value next = buildReduction(depth + 1, loop.getRegionIterArg(0));
+    Value next = buildReduction(depth + 1, loop.getRegionIterArg(0), combine);
     scf::YieldOp::create(t.b, t.loc, next);
     return loop.getResult(0);
   }
@@ -309,6 +260,8 @@ private:
     IRMapping mapping;
     for (OpOperand *operand : generic.getDpsInputOperands()) {
       BlockArgument argument = generic.getMatchingBlockArgument(operand);
+      if (isSizes(operand, generic))
+        continue;
       if (!isa<BlockArgument>(operand->get())) {
         mapping.map(argument, accumulator);
         continue;

@@ -19,7 +19,7 @@ Value cloneOnVectors(TileBuilder &t, linalg::GenericOp generic,
                      ValueRange inputs, function_ref<Value(Value)> outer,
                      int64_t lanes) {
   IRMapping map;
-  map.map(generic.getBody()->getArguments().drop_back(), inputs);
+  map.map(generic.getBody()->getArguments().take_front(inputs.size()), inputs);
   auto mapOuter = [&](Operation &op) {
     for (Value operand : op.getOperands())
       if (!map.contains(operand)) {

@@ -24,6 +24,7 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   pm.addNestedPass<func::FuncOp>(graph::createShareEqualOpsPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeRotaryPass());
   pm.addNestedPass<func::FuncOp>(graph::createUnflattenTransposePass());
+  pm.addNestedPass<func::FuncOp>(graph::createSwapTransposedProductPass());
   pm.addPass(graph::createFoldTransposeIntoMatmulPass());
   // A transpose between a cast and its product is gone now.
   pm.addPass(graph::createFoldWeightCastsPass());

@@ -72,6 +72,9 @@ private:
   /// A padding mask batch×length whose length is no other input's is as long as
   /// the keys, though what looks it up or slices it forgets the length.
   void assumeMaskLength(graph::AttentionOp op);
+  /// See graph.window.
+  SymbolicExpr countWindows(const SymbolicExpr &size, int64_t kernel,
+                            int64_t stride, int64_t dilation) const;
   void assumeEqual(mlir::Operation &op, const SymbolicExpr &lhs,
                    const SymbolicExpr &rhs);
 

@@ -188,7 +188,7 @@ LogicalResult GraphToKernel::convert(Operation *op) {
   for (Family family :
        {&GraphToKernel::convertElementwise, &GraphToKernel::convertShape,
         &GraphToKernel::convertData, &GraphToKernel::convertContraction,
-        &GraphToKernel::convertReduction}) {
+        &GraphToKernel::convertReduction, &GraphToKernel::convertWindows}) {
     FailureOr<bool> converted = (this->*family)(op);
     if (failed(converted))
       return failure();

@@ -119,6 +119,7 @@ private:
   mlir::FailureOr<bool> convertData(mlir::Operation *op);
   mlir::FailureOr<bool> convertContraction(mlir::Operation *op);
   mlir::FailureOr<bool> convertReduction(mlir::Operation *op);
+  mlir::FailureOr<bool> convertWindows(mlir::Operation *op);
 
   SymbolicMaterializer materializer;
   llvm::DenseMap<mlir::Value, mlir::Value> values;

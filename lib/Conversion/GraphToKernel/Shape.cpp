@@ -192,6 +192,76 @@ static Value wrapPadded(OpBuilder &b, Location loc, graph::PadKind kind,
   return at;
 }
 
+/// Each row is filled, copied and filled, without a look at where each of its
+/// elements lies. Nothing elementwise joins it.
+static Value convertPadOfRows(GraphToKernel &state, graph::PadOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  int64_t last = type.getRank() - 1;
+  const SymbolicSizes &sizes = state.sizesOf(op.getInput());
+  const SymbolicSizes &outSizes = state.sizesOf(op.getOutput());
+  auto lows = op.getMixedLows(), highs = op.getMixedHighs();
+  SmallVector<Value> passed{state.index(lows[last]), state.index(sizes[last]),
+                            state.index(outSizes[last])};
+  SmallVector<int64_t> padded;
+  for (int64_t dim = 0; dim < last; ++dim) {
+    if (getConstantIntValue(lows[dim]) == 0 &&
+        getConstantIntValue(highs[dim]) == 0)
+      continue;
+    padded.push_back(dim);
+    passed.append({state.index(lows[dim]), state.index(sizes[dim])});
+  }
+  return state.createLines(
+      op, "pad", type, outSizes, last,
+      {state.get(op.getInput()), state.get(op.getValue())}, passed,
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars,
+          SmallVector<Value> place, Value line) -> Value {
+        Location loc = op.getLoc();
+        Value zero = arith::ConstantIndexOp::create(b, loc, 0),
+              one = arith::ConstantIndexOp::create(b, loc, 1);
+        Value low = scalars.indices[0], end = scalars.indices[2];
+        auto clamp = [&](Value at) -> Value {
+          at = arith::MaxSIOp::create(b, loc, at, zero);
+          return arith::MinSIOp::create(b, loc, at, end);
+        };
+        Value past = arith::AddIOp::create(b, loc, low, scalars.indices[1]);
+        Value from = clamp(low), to = clamp(past);
+        ArrayRef<Value> bounds = ArrayRef(scalars.indices).drop_front(3);
+        for (int64_t dim : padded) {
+          place[dim] = arith::SubIOp::create(b, loc, place[dim], bounds[0]);
+          // Unsigned, a negative place is beyond any size.
+          Value isRow = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult,
+                                              place[dim], bounds[1]);
+          from = arith::SelectOp::create(b, loc, isRow, from, end);
+          to = arith::SelectOp::create(b, loc, isRow, to, end);
+          bounds = bounds.drop_front(2);
+        }
+        Value fill =
+            tensor::ExtractOp::create(b, loc, scalars.tensors[1], ValueRange());
+        auto write = [&](Value first, Value last, Value line, bool copies) {
+          return scf::ForOp::create(
+                     b, loc, first, last, one, line,
+                     [&](OpBuilder &inner, Location, Value at,
+                         ValueRange carried) {
+                       Value element = fill;
+                       if (copies) {
+                         SmallVector<Value> source(place);
+                         source.back() =
+                             arith::SubIOp::create(inner, loc, at, low);
+                         element = tensor::ExtractOp::create(
+                             inner, loc, scalars.tensors[0], source);
+                       }
+                       Value longer = tensor::InsertOp::create(
+                           inner, loc, element, carried[0], at);
+                       scf::YieldOp::create(inner, loc, longer);
+                     })
+              .getResult(0);
+        };
+        line = write(zero, from, line, /*copies=*/false);
+        line = write(from, to, line, /*copies=*/true);
+        return write(to, end, line, /*copies=*/false);
+      });
+}
+
 static Value convertPad(GraphToKernel &state, graph::PadOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput());
@@ -207,6 +277,10 @@ static Value convertPad(GraphToKernel &state, graph::PadOp op) {
   }
   if (padded.empty())
     return input;
+  // Windows are many times what they are taken from, which is stored.
+  if (op.getKind() == graph::PadKind::Constant && !op->use_empty() &&
+      llvm::all_of(op->getUsers(), llvm::IsaPred<graph::WindowOp>))
+    return convertPadOfRows(state, op);
   SmallVector<Value> value;
   SmallVector<AffineMap> maps;
   if (op.getValue()) {

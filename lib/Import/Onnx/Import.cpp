@@ -33,8 +33,10 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
     : builder(context), model(model), loc(loc), initializers(folder, problems) {
   for (ArrayRef<OpHandler> family :
        {activationHandlers(), attentionHandlers(), contractionHandlers(),
-        dataHandlers(), elementwiseHandlers(), reductionHandlers(),
-        shapeHandlers()})
+        convolutionHandlers(), dataHandlers(), einsumHandlers(),
+        elementwiseHandlers(), gridSampleHandlers(), poolingHandlers(),
+        reductionHandlers(), resizeHandlers(), shapeHandlers(),
+        spatialHandlers()})
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
   for (const OpHandler &handler : microsoftHandlers())

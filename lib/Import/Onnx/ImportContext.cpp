@@ -1,4 +1,4 @@
-// Attribute look-ups, size arithmetic and result types for the handlers.
+// Attribute look-ups, sizes and result types for the handlers.
 #include "ImportContext.h"
 #include "Initializers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -185,64 +185,6 @@ Value ImportContext::materialize(OpFoldResult size) {
     return value;
   return arith::ConstantIndexOp::create(builder, loc,
                                         *getConstantIntValue(size));
-}
-
-OpFoldResult ImportContext::multiply(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right)
-    return makeSize(*left * *right);
-  if (left == 1)
-    return rhs;
-  if (right == 1)
-    return lhs;
-  return arith::MulIOp::create(builder, loc, materialize(lhs), materialize(rhs))
-      .getResult();
-}
-
-OpFoldResult ImportContext::add(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right)
-    return makeSize(*left + *right);
-  if (left == 0)
-    return rhs;
-  if (right == 0)
-    return lhs;
-  return arith::AddIOp::create(builder, loc, materialize(lhs), materialize(rhs))
-      .getResult();
-}
-
-OpFoldResult ImportContext::subtract(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right)
-    return makeSize(*left - *right);
-  if (right == 0)
-    return lhs;
-  return arith::SubIOp::create(builder, loc, materialize(lhs), materialize(rhs))
-      .getResult();
-}
-
-OpFoldResult ImportContext::ceilDivide(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right && *right != 0) {
-    int64_t quotient = *left / *right, rest = *left % *right;
-    return makeSize(quotient + (rest != 0 && (rest < 0) == (*right < 0)));
-  }
-  if (right == 1)
-    return lhs;
-  return arith::CeilDivSIOp::create(builder, loc, materialize(lhs),
-                                    materialize(rhs))
-      .getResult();
-}
-
-OpFoldResult ImportContext::product(ArrayRef<OpFoldResult> sizes) {
-  OpFoldResult all = makeSize(1);
-  for (OpFoldResult size : sizes)
-    all = multiply(all, size);
-  return all;
 }
 
 OpFoldResult ImportContext::extract(Value tensor, int64_t position) {
@@ -450,6 +392,44 @@ Value ImportContext::matmul(Value lhs, Value rhs, bool transposeLhs,
   return graph::MatmulOp::create(
       builder, loc, RankedTensorType::get(*sizes, left.getElementType()), lhs,
       rhs, transposeLhs, transposeRhs);
+}
+
+Value ImportContext::reduce(graph::ReductionKind kind, Value input,
+                            ArrayRef<int64_t> axes) {
+  if (axes.empty()) // of a scalar
+    return input;
+  RankedTensorType type = typeOf(input);
+  SmallVector<int64_t> sizes(type.getShape());
+  for (int64_t axis : axes)
+    sizes[axis] = 1;
+  return graph::ReduceOp::create(builder, loc, type.clone(sizes), kind, input,
+                                 axes);
+}
+
+Value ImportContext::pad(Value input, Value value, ArrayRef<OpFoldResult> lows,
+                         ArrayRef<OpFoldResult> highs) {
+  RankedTensorType type = typeOf(input);
+  bool isPadded = false;
+  SmallVector<int64_t> sizes;
+  for (auto [size, low, high] : llvm::zip(type.getShape(), lows, highs)) {
+    int64_t before = staticSize(low), behind = staticSize(high);
+    bool isKnown = !ShapedType::isDynamic(size) &&
+                   !ShapedType::isDynamic(before) &&
+                   !ShapedType::isDynamic(behind);
+    isPadded |= before != 0 || behind != 0;
+    sizes.push_back(before == 0 && behind == 0 ? size
+                    : isKnown ? std::max<int64_t>(size + before + behind, 0)
+                              : ShapedType::kDynamic);
+  }
+  if (!isPadded)
+    return input;
+  SmallVector<Value> lowValues, highValues;
+  SmallVector<int64_t> knownLows, knownHighs;
+  dispatchIndexOpFoldResults(lows, lowValues, knownLows);
+  dispatchIndexOpFoldResults(highs, highValues, knownHighs);
+  return graph::PadOp::create(builder, loc, type.clone(sizes),
+                              graph::PadKind::Constant, input, value, lowValues,
+                              knownLows, highValues, knownHighs);
 }
 
 Value ImportContext::iota(OpFoldResult start, OpFoldResult size) {

@@ -118,6 +118,10 @@ public:
   mlir::OpFoldResult add(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult subtract(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult ceilDivide(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult floorDivide(mlir::OpFoldResult lhs,
+                                 mlir::OpFoldResult rhs);
+  mlir::OpFoldResult minimum(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult maximum(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> sizes);
   /// `then` where `size` is `number`, else `otherwise`.
   mlir::OpFoldResult selectEqual(mlir::OpFoldResult size, int64_t number,
@@ -151,6 +155,13 @@ public:
   /// after an error, if these do not broadcast.
   mlir::Value matmul(mlir::Value lhs, mlir::Value rhs,
                      bool transposeLhs = false, bool transposeRhs = false);
+  /// Along `axes`, which are left with size 1.
+  mlir::Value reduce(graph::ReductionKind kind, mlir::Value input,
+                     llvm::ArrayRef<int64_t> axes);
+  /// With elements of `value`, of rank 0, around it; `input` if there are none.
+  mlir::Value pad(mlir::Value input, mlir::Value value,
+                  llvm::ArrayRef<mlir::OpFoldResult> lows,
+                  llvm::ArrayRef<mlir::OpFoldResult> highs);
   /// start, start + 1, … as i64
   mlir::Value iota(mlir::OpFoldResult start, mlir::OpFoldResult size);
   /// To exactly these sizes.
@@ -204,11 +215,17 @@ struct OpHandler {
 llvm::ArrayRef<OpHandler> activationHandlers();
 llvm::ArrayRef<OpHandler> attentionHandlers();
 llvm::ArrayRef<OpHandler> contractionHandlers();
+llvm::ArrayRef<OpHandler> convolutionHandlers();
 llvm::ArrayRef<OpHandler> dataHandlers();
+llvm::ArrayRef<OpHandler> einsumHandlers();
 llvm::ArrayRef<OpHandler> elementwiseHandlers();
+llvm::ArrayRef<OpHandler> gridSampleHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();
+llvm::ArrayRef<OpHandler> poolingHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();
+llvm::ArrayRef<OpHandler> resizeHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
+llvm::ArrayRef<OpHandler> spatialHandlers();
 
 } // namespace tenon
 

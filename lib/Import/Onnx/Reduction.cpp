@@ -11,14 +11,7 @@ namespace {
 /// Along `axes`, which are left with size 1.
 Value makeReduce(ImportContext &ctx, graph::ReductionKind kind, Value input,
                  ArrayRef<int64_t> axes) {
-  if (axes.empty()) // of a scalar
-    return input;
-  RankedTensorType type = typeOf(input);
-  SmallVector<int64_t> sizes(type.getShape());
-  for (int64_t axis : axes)
-    sizes[axis] = 1;
-  return graph::ReduceOp::create(ctx.builder, ctx.loc, type.clone(sizes), kind,
-                                 input, axes);
+  return ctx.reduce(kind, input, axes);
 }
 
 Value makeSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {

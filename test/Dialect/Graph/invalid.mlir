@@ -415,3 +415,51 @@ func.func @pad_value(%x: tensor<4xf32>, %v: tensor<i64>) {
   %0 = graph.pad constant %x value %v low [1] high [1] : (tensor<4xf32>, tensor<i64>) -> tensor<6xf32>
   return
 }
+
+// -----
+
+func.func @window_lists(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{needs a kernel, strides and dilations for one or more dimensions of 'tensor<4x8xf32>', but has 2, 1 and 2}}
+  %0 = graph.window %x kernel [2, 2] strides [1] dilations [1, 1] : tensor<4x8xf32> -> tensor<3x7x2x2xf32>
+  return
+}
+
+// -----
+
+func.func @window_stride(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{needs a kernel, strides and dilations that are positive and known}}
+  %0 = graph.window %x kernel [2] strides [0] dilations [1] : tensor<4x8xf32> -> tensor<4x7x2xf32>
+  return
+}
+
+// -----
+
+func.func @window_result(%x: tensor<4x8xf32>) {
+  // expected-error@+1 {{has windows of type 'tensor<4x4x3xf32>', but those of 'tensor<4x8xf32>' are 'tensor<4x3x3xf32>'}}
+  %0 = graph.window %x kernel [3] strides [2] dilations [1] : tensor<4x8xf32> -> tensor<4x4x3xf32>
+  return
+}
+
+// -----
+
+func.func @overlap_add_lists(%x: tensor<4x3x3xf32>) {
+  // expected-error@+1 {{needs sizes, strides and dilations for each spatial dimension of its windows 'tensor<4x3x3xf32>', but has 2, 1 and 1 and result 'tensor<4x8xf32>'}}
+  %0 = graph.overlap_add %x to [8, 8] strides [2] dilations [1] : tensor<4x3x3xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @overlap_add_sizes(%x: tensor<4x3x3xf32>) {
+  // expected-error@+1 {{has result 'tensor<4x7xf32>', which has other sizes than it asks for}}
+  %0 = graph.overlap_add %x to [8] strides [2] dilations [1] : tensor<4x3x3xf32> -> tensor<4x7xf32>
+  return
+}
+
+// -----
+
+func.func @overlap_add_windows(%x: tensor<4x4x3xf32>) {
+  // expected-error@+1 {{has windows of type 'tensor<4x4x3xf32>', but those of 'tensor<4x8xf32>' are 'tensor<4x3x3xf32>'}}
+  %0 = graph.overlap_add %x to [8] strides [2] dilations [1] : tensor<4x4x3xf32> -> tensor<4x8xf32>
+  return
+}

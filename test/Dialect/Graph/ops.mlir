@@ -72,3 +72,12 @@ func.func @contraction_and_rows(%a: tensor<?x4x8xf32>, %b: tensor<16x8xf32>, %g:
   %3 = graph.norm rms %a scale %g axis 2 epsilon 1.0E-6 : (tensor<?x4x8xf32>, tensor<8xf32>) -> tensor<?x4x8xf32>
   return
 }
+
+// CHECK-LABEL: func.func @windows
+func.func @windows(%x: tensor<?x8x9xf32>, %n: index) {
+  // CHECK: graph.window %{{.*}} kernel [3, 2] strides [2, 1] dilations [1, 4]
+  %0 = graph.window %x kernel [3, 2] strides [2, 1] dilations [1, 4] : tensor<?x8x9xf32> -> tensor<?x3x5x3x2xf32>
+  // CHECK: graph.overlap_add %{{.*}} to [8, %{{.*}}] strides [2, 1] dilations [1, 4]
+  %1 = graph.overlap_add %0 to [8, %n] strides [2, 1] dilations [1, 4] : tensor<?x3x5x3x2xf32> -> tensor<?x8x?xf32>
+  return
+}

@@ -229,4 +229,51 @@ func.func @main(%x: tensor<?x9xf32>, %a: index) -> tensor<f32> {
   });
 }
 
+// As max pooling: windows of two elements, one apart, read where they lie; an
+// operand without use says how large they are.
+TEST(LoopsTest, ReducesWindows) {
+  for (int64_t stride : {1, 2}) {
+    std::string text = R"(
+#out = affine_map<(m, n, k) -> (m, n)>
+func.func @main(%x: tensor<3x?xf32>, %n: index) -> tensor<3x?xf32> {
+  %0 = kernel.region "r" inputs(%x : tensor<3x?xf32>) indices(%n) sizes(%n) -> tensor<3x?xf32> {
+  ^bb0(%t: tensor<3x?xf32>, %d: index):
+    %low = arith.constant -1000.0 : f32
+    %half = arith.constant 0.5 : f32
+    %e = tensor.empty(%d) : tensor<3x?xf32>
+    %k = tensor.empty() : tensor<2xi8>
+    %i = linalg.fill ins(%low : f32) outs(%e : tensor<3x?xf32>) -> tensor<3x?xf32>
+    %r = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, n * STRIDE + k * 3)>, affine_map<(m, n, k) -> (k)>, #out], iterator_types = ["parallel", "parallel", "reduction"]} ins(%t, %k : tensor<3x?xf32>, tensor<2xi8>) outs(%i : tensor<3x?xf32>) {
+    ^bb0(%p: f32, %q: i8, %o: f32):
+      %1 = arith.maximumf %p, %o : f32
+      linalg.yield %1 : f32
+    } -> tensor<3x?xf32>
+    %h = linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>, affine_map<(m, n) -> (m, n)>], iterator_types = ["parallel", "parallel"]} ins(%r : tensor<3x?xf32>) outs(%e : tensor<3x?xf32>) {
+    ^bb0(%p: f32, %o: f32):
+      %1 = arith.mulf %p, %half : f32
+      linalg.yield %1 : f32
+    } -> tensor<3x?xf32>
+    kernel.yield %h : tensor<3x?xf32>
+  }
+  return %0 : tensor<3x?xf32>
+}
+)";
+    text.replace(text.find("STRIDE"), 6, std::to_string(stride));
+    onEachTarget(text.c_str(), [&](JitRegion &region) {
+      for (int64_t n : {0, 1, 7, 16, 33}) {
+        int64_t width = n * stride + 3;
+        std::vector<float> x = ramp(3 * width), y(3 * n + 1, -7);
+        region.run({{x.data(), {3, width}}, {y.data(), {3, n}}}, {n}, 2, {n});
+        for (int64_t m = 0; m < 3; ++m)
+          for (int64_t i = 0; i < n; ++i) {
+            const float *window = &x[m * width + i * stride];
+            ASSERT_EQ(y[m * n + i], std::max(window[0], window[3]) * 0.5f)
+                << stride << ", " << n << ", " << m << ", " << i;
+          }
+        EXPECT_EQ(y.back(), -7);
+      }
+    });
+  }
+}
+
 } // namespace

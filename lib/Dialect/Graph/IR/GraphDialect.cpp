@@ -28,6 +28,10 @@ void GraphDialect::initialize() {
 #define GET_OP_LIST
 #include "tenon/Dialect/Graph/IR/GraphShapeOps.cpp.inc"
       >();
+  addOperations<
+#define GET_OP_LIST
+#include "tenon/Dialect/Graph/IR/GraphWindowOps.cpp.inc"
+      >();
 }
 
 Operation *GraphDialect::materializeConstant(OpBuilder &builder,

@@ -1,4 +1,5 @@
 // Verifiers and folders of ops on sizes and ops that move elements.
+#include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "llvm/Support/InterleavedRange.h"
@@ -58,11 +59,68 @@ LogicalResult ReshapeOp::verify() {
   return verifySizes(*this, getStaticSizes(), tensorType(getOutput()));
 }
 
-OpFoldResult ReshapeOp::fold(FoldAdaptor) {
-  if (getInput().getType() == getOutput().getType() &&
-      tensorType(getInput()).hasStaticShape())
+/// Whether two tensors of this type with one number of elements have the same
+/// sizes.
+static bool isDeterminedByCount(RankedTensorType type) {
+  return type.getNumDynamicDims() == 0 ||
+         (type.getNumDynamicDims() == 1 &&
+          !llvm::is_contained(type.getShape(), 0));
+}
+
+OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
+  RankedTensorType type = tensorType(getOutput());
+  if (getInput().getType() == type && isDeterminedByCount(type))
     return getInput();
+  if (auto elements =
+          dyn_cast_if_present<DenseElementsAttr>(adaptor.getInput());
+      elements && type.hasStaticShape() &&
+      type.getNumElements() == elements.getNumElements())
+    return elements.reshape(type);
   return {};
+}
+
+namespace {
+
+/// reshape(weight)  ->  weight
+struct FoldReshapeOfWeight : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ReshapeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto weight = op.getInput().getDefiningOp<WeightOp>();
+    RankedTensorType type = tensorType(op.getOutput());
+    if (!weight || !type.hasStaticShape() ||
+        type.getNumElements() != tensorType(weight).getNumElements())
+      return rewriter.notifyMatchFailure(op, "is of no weight");
+    rewriter.replaceOpWithNewOp<WeightOp>(op, type, weight.getNameAttr(),
+                                          weight.getFileAttr(),
+                                          weight.getOffsetAttr());
+    return success();
+  }
+};
+
+/// reshape(reshape(x))  ->  x
+struct FoldReshapeBack : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ReshapeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto first = op.getInput().getDefiningOp<ReshapeOp>();
+    RankedTensorType type = tensorType(op.getOutput());
+    // Others stay: recognisers know attention by the shapes in between.
+    if (!first || first.getInput().getType() != type ||
+        !isDeterminedByCount(type))
+      return rewriter.notifyMatchFailure(op, "does not undo a reshape");
+    rewriter.replaceOp(op, first.getInput());
+    return success();
+  }
+};
+
+} // namespace
+
+void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                            MLIRContext *context) {
+  patterns.add<FoldReshapeBack, FoldReshapeOfWeight>(context);
 }
 
 LogicalResult BroadcastOp::verify() {

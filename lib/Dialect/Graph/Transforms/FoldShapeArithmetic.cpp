@@ -129,6 +129,9 @@ private:
     const SymbolicSizes *sizes = shapes.getSizes(op.getOutput());
     if (!sizes || foldIdentity(op, op.getInput()))
       return;
+    auto first = op.getInput().getDefiningOp<ReshapeOp>();
+    if (first && foldIdentity(op, first.getInput()))
+      return;
     auto [dynamic, fixed] = split(*sizes);
     op.getSizesMutable().assign(dynamic);
     op.setStaticSizes(fixed);

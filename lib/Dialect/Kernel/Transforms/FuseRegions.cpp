@@ -168,15 +168,15 @@ static void dropUnused(RegionOp region) {
   }
 }
 
-/// The two generics of a merged body become one. The first has identity as the
-/// map of its result and parallel loops only, so upstream always can.
+/// The first two generics of a merged body become one. The first has identity
+/// as the map of its result and parallel loops only, so upstream always can.
 static void fuseGenerics(RewriterBase &rewriter, RegionOp region) {
   SmallVector<linalg::GenericOp> generics(
       region.getBody().front().getOps<linalg::GenericOp>());
-  for (OpOperand *operand : generics.back().getDpsInputOperands()) {
+  for (OpOperand *operand : generics[1].getDpsInputOperands()) {
     if (operand->get() != generics.front().getResult(0))
       continue;
-    rewriter.setInsertionPoint(generics.back());
+    rewriter.setInsertionPoint(generics[1]);
     FailureOr<linalg::ElementwiseOpFusionResult> fused =
         linalg::fuseElementwiseOps(rewriter, operand);
     assert(succeeded(fused) && "elementwise generics fuse");
@@ -185,7 +185,7 @@ static void fuseGenerics(RewriterBase &rewriter, RegionOp region) {
         return use.getOwner() != fused->fusedOp &&
                use.getOwner() != generics.front();
       });
-    rewriter.eraseOp(generics.back());
+    rewriter.eraseOp(generics[1]);
     dropUnused(region);
     return;
   }
@@ -252,10 +252,107 @@ static bool fuseElementwise(RewriterBase &rewriter, RegionOp producer,
       getOnlyRead(getArgument(consumer, producer.getResult(0)), second);
   if (!read)
     return false;
-  // Through any other map an element is computed once for each repetition.
-  if (!second.getMatchingIndexingMap(read).isPermutation() && !isCheap(first))
+  // Through any other map an element is computed once for each repetition, and
+  // where it is one of a window has no coordinates of its own.
+  AffineMap map = second.getMatchingIndexingMap(read);
+  if (!map.isPermutation() &&
+      (!isCheap(first) ||
+       (first.hasIndexSemantics() && !map.isProjectedPermutation(
+                                         /*allowZeroInResults=*/true))))
     return false;
   fuseGenerics(rewriter, merge(rewriter, producer, consumer));
+  return true;
+}
+
+/// The generic of a region that reduces, which elementwise ones may follow;
+/// else null.
+static linalg::GenericOp getReduction(RegionOp region) {
+  if (region.getSchedule() || region.getNumResults() != 1)
+    return nullptr;
+  linalg::GenericOp first;
+  for (Operation &op : region.getBody().front().without_terminator()) {
+    if (!isa<linalg::GenericOp, linalg::FillOp, tensor::EmptyOp,
+             arith::ConstantOp>(op))
+      return nullptr;
+    if (!first)
+      first = dyn_cast<linalg::GenericOp>(op);
+  }
+  return first && first.getNumReductionLoops() != 0 ? first : nullptr;
+}
+
+/// The loops of `consumer` whose sizes no operand would say any more if it read
+/// what `producer` reads.
+static SmallVector<unsigned> getUnsizedLoops(linalg::GenericOp producer,
+                                             linalg::GenericOp consumer,
+                                             OpOperand *read) {
+  llvm::SmallBitVector sized(consumer.getNumLoops());
+  auto add = [&](AffineMap map) {
+    for (AffineExpr expr : map.getResults())
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        sized.set(dim.getPosition());
+  };
+  for (OpOperand &operand : consumer->getOpOperands())
+    if (&operand != read)
+      add(consumer.getMatchingIndexingMap(&operand));
+  for (OpOperand *operand : producer.getDpsInputOperands())
+    add(producer.getMatchingIndexingMap(operand).compose(
+        consumer.getMatchingIndexingMap(read)));
+  SmallVector<unsigned> unsized;
+  for (unsigned loop = 0; loop < sized.size(); ++loop)
+    if (!sized.test(loop))
+      unsized.push_back(loop);
+  return unsized;
+}
+
+/// An operand that nothing reads says the sizes of these loops.
+static void addSizes(RewriterBase &rewriter, linalg::GenericOp generic,
+                     ArrayRef<unsigned> loops, ArrayRef<int64_t> sizes) {
+  rewriter.setInsertionPoint(generic);
+  Location loc = generic.getLoc();
+  Value empty =
+      tensor::EmptyOp::create(rewriter, loc, sizes, rewriter.getF32Type());
+  SmallVector<AffineExpr> exprs;
+  for (unsigned loop : loops)
+    exprs.push_back(rewriter.getAffineDimExpr(loop));
+  SmallVector<Value> inputs(generic.getDpsInputs());
+  inputs.push_back(empty);
+  SmallVector<AffineMap> maps = generic.getIndexingMapsArray();
+  maps.insert(maps.end() - 1, AffineMap::get(generic.getNumLoops(), 0, exprs,
+                                             rewriter.getContext()));
+  auto sized = linalg::GenericOp::create(
+      rewriter, loc, generic.getResultTypes(), inputs, generic.getDpsInits(),
+      maps, generic.getIteratorTypesArray());
+  sized.getRegion().takeBody(generic.getRegion());
+  sized.getBody()->insertArgument(inputs.size() - 1, rewriter.getF32Type(),
+                                  loc);
+  rewriter.replaceOp(generic, sized);
+}
+
+/// elementwise, reduction of its result  ->  one reduction
+/// Windows are reduced where they lie, and never stored.
+static bool fuseIntoReduction(RewriterBase &rewriter, RegionOp producer,
+                              RegionOp consumer) {
+  linalg::GenericOp first = getElementwise(producer);
+  linalg::GenericOp second = getReduction(consumer);
+  // What takes long runs on vectors, which a reduction may not.
+  if (!first || !second || !isCheap(first))
+    return false;
+  OpOperand *read =
+      getOnlyRead(getArgument(consumer, producer.getResult(0)), second);
+  if (!read || !second.getMatchingIndexingMap(read).isPermutation())
+    return false;
+  SmallVector<unsigned> unsized = getUnsizedLoops(first, second, read);
+  SmallVector<int64_t> ranges = second.getStaticLoopRanges(), sizes;
+  for (unsigned loop : unsized)
+    sizes.push_back(ranges[loop]);
+  if (ShapedType::isDynamicShape(sizes))
+    return false;
+  RegionOp merged = merge(rewriter, producer, consumer);
+  if (!unsized.empty())
+    addSizes(rewriter,
+             *std::next(merged.getBody().getOps<linalg::GenericOp>().begin()),
+             unsized, sizes);
+  fuseGenerics(rewriter, merged);
   return true;
 }
 
@@ -385,6 +482,10 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
     repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
       return isOnlyReader(producer) &&
              fuseElementwise(rewriter, producer, consumer);
+    });
+    repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
+      return isOnlyReader(producer) &&
+             fuseIntoReduction(rewriter, producer, consumer);
     });
   }
 };

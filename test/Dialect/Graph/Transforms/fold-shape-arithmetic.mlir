@@ -140,3 +140,15 @@ func.func @logic_on_sizes(%x: tensor<1x8xf32>) -> tensor<?x8xf32> {
   %y = graph.broadcast %x to [%0, 8] : tensor<1x8xf32> -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// Two unknown sizes that are the input's again.
+// CHECK-LABEL: func @back
+// CHECK-NOT:     graph.reshape
+// CHECK:         return %arg0
+func.func @back(%x: tensor<?x8x?xf32> {tenon.dims = ["batch", 8, "places"]}) -> tensor<?x8x?xf32> {
+  %batch = graph.symbol "batch" range 0 to 64
+  %places = graph.symbol "places" range 0 to 64
+  %0 = graph.reshape %x to [%batch, 4, 2, %places] {allow_zero} : tensor<?x8x?xf32> -> tensor<?x4x2x?xf32>
+  %1 = graph.reshape %0 to [%batch, 8, -1] : tensor<?x4x2x?xf32> -> tensor<?x8x?xf32>
+  return %1 : tensor<?x8x?xf32>
+}

@@ -83,11 +83,30 @@ func.func @constant_in_branches(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
 
 // -----
 
-func.func @reads_at_a_sum(%x: tensor<32xf32>, %y: tensor<4x8xf32>) -> tensor<4x8xf32> {
+// Windows are read where they lie, here by vectors.
+// CHECK-LABEL: func @reads_at_a_sum
+// CHECK: schedule <"loops"
+// CHECK: vector.load %{{.*}} : memref<40xf32>, vector<8xf32>
+func.func @reads_at_a_sum(%x: tensor<40xf32>) -> tensor<4x8xf32> {
+  %0 = kernel.region "sum" inputs(%x : tensor<40xf32>) indices() sizes() -> tensor<4x8xf32> {
+  ^bb0(%a: tensor<40xf32>):
+    %e = tensor.empty() : tensor<4x8xf32>
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0 * 8 + d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<40xf32>) outs(%e : tensor<4x8xf32>) {
+    ^bb0(%b: f32, %o: f32):
+      linalg.yield %b : f32
+    } -> tensor<4x8xf32>
+    kernel.yield %1 : tensor<4x8xf32>
+  }
+  return %0 : tensor<4x8xf32>
+}
+
+// -----
+
+func.func @reads_at_a_quotient(%x: tensor<8xf32>, %y: tensor<4x8xf32>) -> tensor<4x8xf32> {
   // expected-error@+1 {{is taken by none of the kernel families}}
-  %0 = kernel.region "sum" inputs(%x, %y : tensor<32xf32>, tensor<4x8xf32>) indices() sizes() -> tensor<4x8xf32> {
-  ^bb0(%a: tensor<32xf32>, %e: tensor<4x8xf32>):
-    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0 * 8 + d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<32xf32>) outs(%e : tensor<4x8xf32>) {
+  %0 = kernel.region "quotient" inputs(%x, %y : tensor<8xf32>, tensor<4x8xf32>) indices() sizes() -> tensor<4x8xf32> {
+  ^bb0(%a: tensor<8xf32>, %e: tensor<4x8xf32>):
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0 floordiv 8 + d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<8xf32>) outs(%e : tensor<4x8xf32>) {
     ^bb0(%b: f32, %o: f32):
       linalg.yield %b : f32
     } -> tensor<4x8xf32>

@@ -27,12 +27,19 @@
 #include "tenon/Dialect/Graph/IR/GraphReductionOps.h.inc"
 #define GET_OP_CLASSES
 #include "tenon/Dialect/Graph/IR/GraphShapeOps.h.inc"
+#define GET_OP_CLASSES
+#include "tenon/Dialect/Graph/IR/GraphWindowOps.h.inc"
 
 namespace tenon::graph {
 /// The sizes of lhs and rhs broadcast as numpy does; kDynamic where unknown.
 /// Fails where two known sizes differ and neither is 1.
 mlir::FailureOr<llvm::SmallVector<int64_t>>
 broadcastSizes(llvm::ArrayRef<int64_t> lhs, llvm::ArrayRef<int64_t> rhs);
+
+/// How many windows graph.window finds along a dimension; kDynamic where its
+/// size is.
+int64_t countWindows(int64_t size, int64_t kernel, int64_t stride,
+                     int64_t dilation);
 } // namespace tenon::graph
 
 #endif // TENON_DIALECT_GRAPH_IR_GRAPHOPS_H

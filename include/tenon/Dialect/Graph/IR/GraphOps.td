@@ -7,5 +7,6 @@ include "tenon/Dialect/Graph/IR/GraphDataOps.td"
 include "tenon/Dialect/Graph/IR/GraphElementwiseOps.td"
 include "tenon/Dialect/Graph/IR/GraphReductionOps.td"
 include "tenon/Dialect/Graph/IR/GraphShapeOps.td"
+include "tenon/Dialect/Graph/IR/GraphWindowOps.td"
 
 #endif // TENON_DIALECT_GRAPH_IR_GRAPHOPS_TD

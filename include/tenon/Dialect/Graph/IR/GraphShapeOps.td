@@ -125,6 +125,7 @@ def Graph_ReshapeOp : Graph_SizedOp<"reshape"> {
   let assemblyFormat = [{
     $input `to` custom<DynamicIndexList>($sizes, $static_sizes) attr-dict `:` type($input) `->` type($output)
   }];
+  let hasCanonicalizer = 1;
   let hasVerifier = 1;
   let hasFolder = 1;
 }

@@ -360,6 +360,39 @@ def ShareEqualOpsPass : Pass<"graph-share-equal-ops", "::mlir::func::FuncOp"> {
   }];
 }
 
+def SwapTransposedProductPass : Pass<"graph-swap-transposed-product", "::mlir::func::FuncOp"> {
+  let summary = "Multiply by a weight from the right where the product is transposed";
+  let description = [{
+    A convolution is the product of its weights with windows of its input.
+    Transformers read its result transposed: each place of an image or a sound is
+    a row. Then the windows are the rows and the weights, on the right, lie in
+    panels. Elementwise ops between product and transpose, whose other operands
+    are scalars or one number for each row, go along.
+
+    Before:
+
+    ```mlir
+    %w = graph.weight "w" from "model.onnx.data" at 0 : tensor<768x588xf32>
+    %0 = graph.transpose %windows [0, 1, 4, 5, 2, 3] : tensor<?x3x16x16x14x14xf32> -> tensor<?x3x14x14x16x16xf32>
+    %1 = graph.reshape %0 to [%n, 588, 256] {allow_zero} : tensor<?x3x14x14x16x16xf32> -> tensor<?x588x256xf32>
+    %2 = graph.matmul %w, %1 : tensor<768x588xf32>, tensor<?x588x256xf32> -> tensor<?x768x256xf32>
+    %3 = graph.add %2, %bias : tensor<?x768x256xf32>, tensor<768x1xf32> -> tensor<?x768x256xf32>
+    %4 = graph.transpose %3 [0, 2, 1] : tensor<?x768x256xf32> -> tensor<?x256x768xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %w = graph.weight "w" from "model.onnx.data" at 0 : tensor<768x588xf32>
+    %0 = graph.transpose %windows [0, 2, 3, 1, 4, 5] : tensor<?x3x16x16x14x14xf32> -> tensor<?x16x16x3x14x14xf32>
+    %1 = graph.reshape %0 to [%n, 256, 588] {allow_zero} : tensor<?x16x16x3x14x14xf32> -> tensor<?x256x588xf32>
+    %2 = graph.matmul transpose_rhs %1, %w : tensor<?x256x588xf32>, tensor<768x588xf32> -> tensor<?x256x768xf32>
+    %3 = graph.reshape %bias to [1, 768] {allow_zero} : tensor<768x1xf32> -> tensor<1x768xf32>
+    %4 = graph.add %2, %3 : tensor<?x256x768xf32>, tensor<1x768xf32> -> tensor<?x256x768xf32>
+    ```
+  }];
+}
+
 def UnflattenTransposePass : Pass<"graph-unflatten-transpose", "::mlir::func::FuncOp"> {
   let summary = "Drop reshapes that merge dimensions around a transpose";
   let description = [{

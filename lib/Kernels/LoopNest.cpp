@@ -1,0 +1,141 @@
+// Looks at regions of one linalg.generic.
+#include "LoopNest.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace tenon;
+using namespace tenon::kernel;
+
+bool tenon::isSizes(OpOperand *operand, linalg::GenericOp generic) {
+  auto empty = operand->get().getDefiningOp<tensor::EmptyOp>();
+  return empty && empty.getType().hasStaticShape() &&
+         generic.isDpsInput(operand) &&
+         generic.getMatchingBlockArgument(operand).use_empty();
+}
+
+namespace {
+
+/// A coordinate, a constant, or a sum of multiples of coordinates.
+bool isLinear(AffineExpr expr) {
+  if (auto binary = dyn_cast<AffineBinaryOpExpr>(expr))
+    return (expr.getKind() == AffineExprKind::Add ||
+            expr.getKind() == AffineExprKind::Mul) &&
+           isLinear(binary.getLHS()) && isLinear(binary.getRHS());
+  return isa<AffineDimExpr, AffineConstantExpr>(expr);
+}
+
+/// Does the generic read single elements, at places that its coordinates
+/// determine by sums and products, and write one at its own coordinates or
+/// fixed ones, and is all it reads an input of the region or `reduced`?
+bool isPlain(linalg::GenericOp generic, Value reduced) {
+  for (OpOperand &operand : generic->getOpOperands())
+    for (AffineExpr expr :
+         generic.getMatchingIndexingMap(&operand).getResults())
+      if (generic.isDpsInput(&operand)
+              ? !isLinear(expr)
+              : !isa<AffineDimExpr, AffineConstantExpr>(expr))
+        return false;
+  for (OpOperand *operand : generic.getDpsInputOperands()) {
+    if (isSizes(operand, generic))
+      continue;
+    bool isReduced = reduced && operand->get() == reduced;
+    if (isReduced ? !generic.getMatchingIndexingMap(operand).isIdentity()
+                  : !isa<BlockArgument>(operand->get()))
+      return false;
+  }
+  auto readsOther = [](Operation *op) {
+    return llvm::any_of(op->getOperands(), [](Value operand) {
+      return isa<RankedTensorType>(operand.getType()) &&
+             !isa<BlockArgument>(operand);
+    });
+  };
+  return !generic.getBody()
+              ->walk([&](Operation *op) {
+                return readsOther(op) ? WalkResult::interrupt()
+                                      : WalkResult::advance();
+              })
+              .wasInterrupted();
+}
+
+/// Are all loops parallel, and does the result not depend on what was there?
+bool isElementwise(linalg::GenericOp generic) {
+  return generic.getNumReductionLoops() == 0 &&
+         generic.getRegionOutputArgs()[0].use_empty();
+}
+
+/// Whether a linear function of `dim` grows by one with it.
+bool stepsByOne(AffineExpr expr, unsigned dim) {
+  if (isa<AffineDimExpr>(expr))
+    return true;
+  auto sum = cast<AffineBinaryOpExpr>(expr);
+  if (expr.getKind() != AffineExprKind::Add)
+    return false;
+  bool left = sum.getLHS().isFunctionOfDim(dim);
+  return left != sum.getRHS().isFunctionOfDim(dim) &&
+         stepsByOne(left ? sum.getLHS() : sum.getRHS(), dim);
+}
+
+} // namespace
+
+std::optional<LoopNest> tenon::getLoopNest(RegionOp region) {
+  if (region->getNumResults() != 1)
+    return std::nullopt;
+  LoopNest nest;
+  Block &body = region.getBody().front();
+  for (Operation &op : body.without_terminator()) {
+    if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+      if (generic->getNumResults() != 1 || nest.post)
+        return std::nullopt;
+      (nest.main ? nest.post : nest.main) = generic;
+    } else if (!isa<linalg::FillOp, tensor::EmptyOp, arith::ConstantOp>(op)) {
+      return std::nullopt;
+    }
+  }
+  if (!nest.main || !isPlain(nest.main, nullptr))
+    return std::nullopt;
+  linalg::GenericOp last = nest.post ? nest.post : nest.main;
+  if (body.getTerminator()->getOperand(0) != last.getResult(0))
+    return std::nullopt;
+  if (nest.main.getNumReductionLoops() == 0)
+    return isElementwise(nest.main) && !nest.post ? std::optional(nest)
+                                                  : std::nullopt;
+  auto fill = nest.main.getOutputs()[0].getDefiningOp<linalg::FillOp>();
+  if (!fill || !fill.getInputs()[0].getDefiningOp<arith::ConstantOp>())
+    return std::nullopt;
+  nest.initial = fill.getInputs()[0];
+  if (nest.post && (!isPlain(nest.post, nest.main.getResult(0)) ||
+                    !isElementwise(nest.post) ||
+                    !nest.post.getIndexingMapsArray().back().isIdentity()))
+    return std::nullopt;
+  return nest;
+}
+
+bool tenon::canVectorize(linalg::GenericOp generic, unsigned dim) {
+  for (OpOperand &operand : generic->getOpOperands()) {
+    if (isSizes(&operand, generic))
+      continue;
+    if (!isa<Float32Type, Float16Type, BFloat16Type>(
+            getElementTypeOrSelf(operand.get().getType())))
+      return false;
+    AffineMap map = generic.getMatchingIndexingMap(&operand);
+    for (auto [position, expr] : llvm::enumerate(map.getResults()))
+      if (expr.isFunctionOfDim(dim) &&
+          (position + 1 != map.getNumResults() || !stepsByOne(expr, dim)))
+        return false;
+  }
+  Block *body = generic.getBody();
+  auto isLocal = [&](Value value) {
+    return value.getParentBlock() == body ||
+           value.getDefiningOp<arith::ConstantOp>();
+  };
+  return llvm::all_of(*body, [&](Operation &op) {
+    if (!llvm::all_of(op.getOperands(), isLocal))
+      return false;
+    if (auto index = dyn_cast<linalg::IndexOp>(op))
+      return index.getDim() != dim;
+    return isa<linalg::YieldOp, arith::ConstantOp>(op) ||
+           (OpTrait::hasElementwiseMappableTraits(&op) &&
+            op.getNumResults() == 1 && op.getNumRegions() == 0);
+  });
+}

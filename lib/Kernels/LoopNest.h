@@ -1,0 +1,32 @@
+// What the family of loops takes: regions of one linalg.generic, and where
+// vectors can run it.
+#ifndef TENON_LIB_KERNELS_LOOPNEST_H
+#define TENON_LIB_KERNELS_LOOPNEST_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
+#include <optional>
+
+namespace tenon {
+
+/// The parts of a body that this family takes.
+struct LoopNest {
+  mlir::linalg::GenericOp main;           ///< parallel, or with reductions
+  mlir::linalg::GenericOp post = nullptr; ///< elementwise, on main's result
+  mlir::Value initial = nullptr;          ///< what a reduction starts from
+};
+
+/// The parts of a region's body, if the family takes it.
+std::optional<LoopNest> getLoopNest(kernel::RegionOp region);
+
+/// An operand that nothing reads: it says the sizes of loops.
+bool isSizes(mlir::OpOperand *operand, mlir::linalg::GenericOp generic);
+
+/// Are all operands f32 or a float of 16 bits, contiguous or constant along
+/// `dim`, and is all of the body elementwise and the same for all of a row's
+/// coordinates?
+bool canVectorize(mlir::linalg::GenericOp generic, unsigned dim);
+
+} // namespace tenon
+
+#endif // TENON_LIB_KERNELS_LOOPNEST_H
