@@ -121,7 +121,10 @@ void SymbolicShapes::visit(Operation &op) {
     assumeSizes(op, *inferred);
     sizes[op.getResult(0)] = *inferred;
   }
-  if (!type.getElementType().isInteger())
+  // Sizes are of these types; expressions know no sign and no overflow.
+  Type element = type.getElementType();
+  if (!element.isSignlessInteger() ||
+      !llvm::is_contained({1u, 32u, 64u}, element.getIntOrFloatBitWidth()))
     return;
   if (std::optional<SymbolicSizes> elements = inferContents(op))
     contents[op.getResult(0)] = *elements;

@@ -140,3 +140,15 @@ func.func @logic_on_sizes(%x: tensor<1x8xf32>) -> tensor<?x8xf32> {
   %y = graph.broadcast %x to [%0, 8] : tensor<1x8xf32> -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// What is unsigned or narrow is no size, and its arithmetic is its own.
+// CHECK-LABEL: func @unsigned_bytes
+// CHECK:         %[[LARGE:.*]] = graph.constant dense<200> : tensor<1xui8>
+// CHECK:         %[[SUM:.*]] = graph.add %[[LARGE]], %[[LARGE]]
+// CHECK:         graph.cast %[[SUM]] : tensor<1xui8> -> tensor<1xi64>
+func.func @unsigned_bytes() -> tensor<1xi64> {
+  %c = graph.constant dense<200> : tensor<1xui8>
+  %0 = graph.add %c, %c : tensor<1xui8>, tensor<1xui8> -> tensor<1xui8>
+  %1 = graph.cast %0 : tensor<1xui8> -> tensor<1xi64>
+  return %1 : tensor<1xi64>
+}
