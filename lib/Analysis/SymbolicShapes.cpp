@@ -429,8 +429,9 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
   };
   return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
       .Case<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, SinOp, CosOp,
-            TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, NotOp, IsNaNOp,
-            CastOp, GeluOp, CumulativeSumOp, SoftmaxOp, NormOp>(
+            TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, RoundOp, NotOp,
+            IsNaNOp, CastOp, BitcastOp, GeluOp, CumulativeSumOp,
+            CumulativeProductOp, SoftmaxOp, NormOp>(
           [&](auto) { return same(op.getOperand(0)); })
       .Case<AddOp, SubOp, MulOp, DivOp, ModOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
             XorOp, ShiftLeftOp, ShiftRightOp, EqualOp, LessOp, LessEqualOp,
