@@ -14,8 +14,6 @@ using namespace mlir;
 
 namespace tenon {
 
-/// The oldest opset that is imported.
-static constexpr int64_t oldestOpset = 7;
 /// Functions may call functions; none may call itself.
 static constexpr unsigned deepestCall = 16;
 
@@ -33,8 +31,8 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
     : builder(context), model(model), loc(loc), initializers(folder, problems) {
   for (ArrayRef<OpHandler> family :
        {activationHandlers(), attentionHandlers(), contractionHandlers(),
-        dataHandlers(), elementwiseHandlers(), reductionHandlers(),
-        shapeHandlers()})
+        dataHandlers(), elementwiseHandlers(), gridHandlers(),
+        reductionHandlers(), shapeHandlers(), trigonometryHandlers()})
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
   for (const OpHandler &handler : microsoftHandlers())
@@ -282,7 +280,7 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
       handlers.lookup(operatorKey(domain, node.op_type()));
   for (const std::string &output : node.output())
     scope.values[output] = Value();
-  if (!handler || (domain.empty() && opset < oldestOpset)) {
+  if (!handler || (domain.empty() && opset < handler->since)) {
     problems.unsupported = true;
     emitError(nodeLoc) << "node '" << name << "' (" << node.op_type() << ", "
                        << (domain.empty() ? "ai.onnx" : domain) << ", opset "
