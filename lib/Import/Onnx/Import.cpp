@@ -31,7 +31,7 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
     : builder(context), model(model), loc(loc), initializers(folder, problems) {
   for (ArrayRef<OpHandler> family :
        {activationHandlers(), attentionHandlers(), contractionHandlers(),
-        dataHandlers(), elementwiseHandlers(), gridHandlers(),
+        dataHandlers(), elementwiseHandlers(), gridHandlers(), lossHandlers(),
         reductionHandlers(), shapeHandlers(), trigonometryHandlers()})
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;

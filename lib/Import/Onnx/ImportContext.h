@@ -223,6 +223,7 @@ llvm::ArrayRef<OpHandler> contractionHandlers();
 llvm::ArrayRef<OpHandler> dataHandlers();
 llvm::ArrayRef<OpHandler> elementwiseHandlers();
 llvm::ArrayRef<OpHandler> gridHandlers();
+llvm::ArrayRef<OpHandler> lossHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
