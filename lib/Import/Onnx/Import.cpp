@@ -32,7 +32,8 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
   for (ArrayRef<OpHandler> family :
        {activationHandlers(), attentionHandlers(), contractionHandlers(),
         dataHandlers(), elementwiseHandlers(), gridHandlers(), lossHandlers(),
-        reductionHandlers(), shapeHandlers(), trigonometryHandlers()})
+        quantizationHandlers(), reductionHandlers(), shapeHandlers(),
+        trigonometryHandlers()})
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
   for (const OpHandler &handler : microsoftHandlers())

@@ -225,6 +225,7 @@ llvm::ArrayRef<OpHandler> elementwiseHandlers();
 llvm::ArrayRef<OpHandler> gridHandlers();
 llvm::ArrayRef<OpHandler> lossHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();
+llvm::ArrayRef<OpHandler> quantizationHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
 llvm::ArrayRef<OpHandler> trigonometryHandlers();
