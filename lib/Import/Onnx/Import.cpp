@@ -31,8 +31,9 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
     : builder(context), model(model), loc(loc), initializers(folder, problems) {
   for (ArrayRef<OpHandler> family :
        {activationHandlers(), attentionHandlers(), contractionHandlers(),
-        dataHandlers(), elementwiseHandlers(), gridHandlers(), lossHandlers(),
-        quantizationHandlers(), reductionHandlers(), shapeHandlers(),
+        dataHandlers(), elementwiseHandlers(), gridHandlers(),
+        linearAttentionHandlers(), lossHandlers(), quantizationHandlers(),
+        recurrentHandlers(), reductionHandlers(), shapeHandlers(),
         trigonometryHandlers()})
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
