@@ -43,6 +43,12 @@ typedef enum tn_type {
   TN_F8E4M3FNUZ = 18,
   TN_F8E5M2 = 19,
   TN_F8E5M2FNUZ = 20,
+  /* In the low bits of one byte each: */
+  TN_U4 = 21,
+  TN_I4 = 22,
+  TN_F4E2M1 = 23,
+  TN_U2 = 25,
+  TN_I2 = 26,
 } tn_type;
 
 /* Dimensions that a tensor may have at most. */

@@ -121,7 +121,10 @@ void SymbolicShapes::visit(Operation &op) {
     assumeSizes(op, *inferred);
     sizes[op.getResult(0)] = *inferred;
   }
-  if (!type.getElementType().isInteger())
+  // Sizes are of these types; expressions know no sign and no overflow.
+  Type element = type.getElementType();
+  if (!element.isSignlessInteger() ||
+      !llvm::is_contained({1u, 32u, 64u}, element.getIntOrFloatBitWidth()))
     return;
   if (std::optional<SymbolicSizes> elements = inferContents(op))
     contents[op.getResult(0)] = *elements;
@@ -435,8 +438,9 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
   };
   return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
       .Case<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, SinOp, CosOp,
-            TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, NotOp, IsNaNOp,
-            CastOp, GeluOp, CumulativeSumOp, SoftmaxOp, NormOp>(
+            TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, RoundOp, NotOp,
+            IsNaNOp, CastOp, BitcastOp, GeluOp, CumulativeSumOp,
+            CumulativeProductOp, SoftmaxOp, NormOp>(
           [&](auto) { return same(op.getOperand(0)); })
       .Case<AddOp, SubOp, MulOp, DivOp, ModOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
             XorOp, ShiftLeftOp, ShiftRightOp, EqualOp, LessOp, LessEqualOp,

@@ -1,6 +1,5 @@
 // Runs the phases in order, from a model or from what an earlier phase wrote.
 #include "tenon/Compiler/Compiler.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Parser/Parser.h"
@@ -74,15 +73,28 @@ OwningOpRef<ModuleOp> readModule(MLIRContext *context, StringRef path) {
   return module;
 }
 
-/// Does the op only convert elements, give them another place, or combine them
-/// one by one along lines?
-bool takesAnyElements(Operation *op) {
-  return isa<graph::CastOp, graph::ConstantOp, graph::WeightOp,
-             graph::ReshapeOp, graph::TransposeOp, graph::BroadcastOp,
-             graph::SliceOp, graph::ConcatOp, graph::PadOp, graph::GatherOp,
-             graph::GatherElementsOp, graph::GatherNDOp, graph::WhereOp,
-             graph::ScatterElementsOp, graph::ScatterNDOp,
-             graph::CumulativeSumOp, scf::IfOp, scf::WhileOp>(op);
+/// Does the op only convert elements or give them another place?
+bool onlyMoves(Operation *op) {
+  return isa<graph::BitcastOp, graph::BroadcastOp, graph::CastOp,
+             graph::ConcatOp, graph::ConstantOp, graph::GatherElementsOp,
+             graph::GatherNDOp, graph::GatherOp, graph::PadOp, graph::ReshapeOp,
+             graph::SliceOp, graph::TransposeOp, graph::WeightOp,
+             graph::WhereOp>(op);
+}
+
+/// Types that only casts understand: floats of up to 8 bits, integers of fewer.
+bool isNarrow(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  if (!isa<RankedTensorType>(type) || element.isInteger(1))
+    return false;
+  return element.isIntOrFloat() && element.getIntOrFloatBitWidth() <= 8 &&
+         !element.isInteger(8);
+}
+
+/// Whether the op is computed by what exists for f32 alone.
+bool needsSinglePrecision(Operation *op) {
+  return isa<graph::AttentionOp, graph::CosOp, graph::ErfOp, graph::GeluOp,
+             graph::NormOp, graph::SinOp, graph::SoftmaxOp, graph::TanhOp>(op);
 }
 
 /// Reports each op that computes in a type which has no kernels. True if there
@@ -90,6 +102,16 @@ bool takesAnyElements(Operation *op) {
 bool hasOnlySupportedTypes(ModuleOp module, const Target &target) {
   bool supported = true;
   module.walk([&](Operation *op) {
+    SmallVector<Type> types(op->getOperandTypes());
+    llvm::append_range(types, op->getResultTypes());
+    auto *narrow = llvm::find_if(types, isNarrow);
+    if (narrow != types.end() && isa<graph::GraphDialect>(op->getDialect()) &&
+        !onlyMoves(op)) {
+      op->emitError("computes in ") << getElementTypeOrSelf(*narrow)
+                                    << ", which can only be cast and moved";
+      supported = false;
+      return;
+    }
     for (Type type : op->getResultTypes()) {
       auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
       if (!element || !isa<RankedTensorType>(type))
@@ -98,8 +120,9 @@ bool hasOnlySupportedTypes(ModuleOp module, const Target &target) {
         op->emitError("computes in ") << element << ", which target "
                                       << target.name() << " has no kernels for";
         supported = false;
-      } else if (element.isF64() && !takesAnyElements(op)) {
-        op->emitError("computes in f64, which can only be cast and moved");
+      } else if (element.isF64() && needsSinglePrecision(op)) {
+        op->emitError("computes '")
+            << op->getName() << "' in f64, for which there is no kernel";
         supported = false;
       }
     }

@@ -30,6 +30,11 @@ static constexpr Entry table[] = {
     {TN_F8E4M3FNUZ, "f8E4M3FNUZ", "f8E4M3FNUZ", 1},
     {TN_F8E5M2, "f8E5M2", "f8E5M2", 1},
     {TN_F8E5M2FNUZ, "f8E5M2FNUZ", "f8E5M2FNUZ", 1},
+    {TN_U4, "u4", "ui4", 1},
+    {TN_I4, "i4", "si4", 1},
+    {TN_F4E2M1, "f4E2M1FN", "f4E2M1FN", 1},
+    {TN_U2, "u2", "ui2", 1},
+    {TN_I2, "i2", "si2", 1},
 };
 
 std::optional<tn_type>

@@ -14,7 +14,8 @@ _NUMPY = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8",
           9: "?", 10: "f2", 11: "f8", 12: "u4", 13: "u8"}
 _BFLOAT16 = 16
 _ML_DTYPES = {_BFLOAT16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz",
-              19: "float8_e5m2", 20: "float8_e5m2fnuz"}
+              19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4",
+              23: "float4_e2m1fn", 25: "uint2", 26: "int2"}
 
 
 def _dtype(number):

@@ -16,10 +16,10 @@ module attributes {tenon.phase = "none"} {
 }
 
 //--- double.mlir
-// DOUBLE: error: {{.*}}double.mlir:4: computes in f64, which can only be cast and moved
+// DOUBLE: error: {{.*}}double.mlir:4: computes 'graph.tanh' in f64, for which there is no kernel
 module attributes {tenon.phase = "import"} {
   func.func @main(%x: tensor<4xf64> {tenon.name = "x", tenon.dims = [4]}) -> (tensor<4xf64> {tenon.name = "y"}) {
-    %0 = graph.neg %x : tensor<4xf64> -> tensor<4xf64>
+    %0 = graph.tanh %x : tensor<4xf64> -> tensor<4xf64>
     return %0 : tensor<4xf64>
   }
 }

@@ -288,14 +288,6 @@ def test_nvidia_has_no_kernels_of_16_bits(tmp_path):
     assert "minus" in result.stderr and "computes in 'f16', which target nvidia has no kernels for" in result.stderr
 
 
-def test_double_is_only_cast_and_moved(tmp_path):
-    model = save(tmp_path, [helper.make_node("Exp", ["x"], ["y"], name="power")], [info("x", F64, ["n"])],
-                 [info("y", F64, ["n"])])
-    result = tenon("compile", model, "-o", tmp_path / "model.so")
-    assert result.returncode == 3
-    assert "power" in result.stderr and "computes in f64, which can only be cast and moved" in result.stderr
-
-
 @pytest.mark.parametrize("name", ["bert-dynamo18-fp16", "bert-dynamo23-bf16", "llama-past-dynamo18-fp16"])
 def test_tiny_models_without_avx512(name, tmp_path):
     import json

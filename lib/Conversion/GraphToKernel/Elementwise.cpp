@@ -1,5 +1,6 @@
 // Elementwise ops: one linalg.generic each, broadcast by its indexing maps.
 #include "GraphToKernel.h"
+#include "NarrowTypes.h"
 #include "Signless.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -124,6 +125,7 @@ struct ScalarBuilder {
   /// From and to integers that are unsigned as `isUnsigned` and `toUnsigned`
   /// say; anything to a boolean is != 0.
   Value cast(Value x, Type to, bool toUnsigned = false);
+  Value convert(graph::CastOp op, Value x);
   Value divide(Value x, Value y);
   Value remainder(Value x, Value y, bool truncated);
   Value shift(Value x, Value y, bool left);
@@ -198,6 +200,26 @@ Value ScalarBuilder::cast(Value x, Type to, bool toUnsigned) {
   return arith::ExtSIOp::create(b, loc, to, x);
 }
 
+/// By f32, or an integer of 8 bits, from and to what is stored as bytes.
+Value ScalarBuilder::convert(graph::CastOp op, Value x) {
+  Type from = getReadAsBytes(op), to = getWrittenAsBytes(op);
+  ScalarBuilder of = *this;
+  if (from) {
+    x = decodeByte(b, loc, x, from);
+    of.isUnsigned = from.isUnsignedInteger();
+  }
+  if (!to)
+    return of.cast(x,
+                   mlir::cast<RankedTensorType>(op.getType()).getElementType(),
+                   makesUnsigned(op));
+  if (isa<IntegerType>(to))
+    return encodeByte(b, loc, of.cast(x, b.getI8Type(), to.isUnsignedInteger()),
+                      to);
+  // Rounded once.
+  x = x.getType().isF64() ? roundToOdd(x) : of.cast(x, b.getF32Type());
+  return encodeByte(b, loc, x, to);
+}
+
 /// x / y, and 0 by the integer 0. A processor traps at that and at the quotient
 /// of the smallest number and -1, so neither may reach it.
 Value ScalarBuilder::divide(Value x, Value y) {
@@ -221,15 +243,27 @@ Value ScalarBuilder::remainder(Value x, Value y, bool truncated) {
   Type type = x.getType();
   using P = arith::CmpIPredicate;
   if (isa<FloatType>(type)) {
-    // In f64 the product is exact up to quotients of 2²⁹.
+    // What is left of a whole quotient is exact, as it is a number of f64.
     Type wide = b.getF64Type();
     Value left = cast(x, wide), right = cast(y, wide), zero = number(wide, 0);
+    auto isNegative = [&](Value value) {
+      return compare(arith::CmpFPredicate::OLT, P::slt, value, zero);
+    };
+    Value differs = make<arith::XOrIOp>(isNegative(left), isNegative(right));
     Value quotient = make<arith::DivFOp>(left, right);
-    Value whole = make<math::FloorOp>(quotient);
+    Value whole = truncated ? make<math::TruncOp>(quotient)
+                            : make<math::FloorOp>(quotient);
+    Value rest =
+        math::FmaOp::create(b, loc, make<arith::NegFOp>(whole), right, left);
+    // Where rounding took the quotient up to a whole number, once too often.
+    Value isAbove = make<arith::XOrIOp>(isNegative(rest),
+                                        isNegative(truncated ? left : right));
+    Value isSome = compare(arith::CmpFPredicate::ONE, P::ne, rest, zero);
+    Value step = right;
     if (truncated)
-      whole = select(compare(arith::CmpFPredicate::OLT, P::slt, quotient, zero),
-                     make<math::CeilOp>(quotient), whole);
-    Value rest = make<arith::SubFOp>(left, make<arith::MulFOp>(whole, right));
+      step = select(differs, make<arith::NegFOp>(right), right);
+    rest = select(make<arith::AndIOp>(isSome, isAbove),
+                  make<arith::AddFOp>(rest, step), rest);
     // A finite number by infinity is itself, or the infinity of its own sign.
     Value infinity = number(wide, std::numeric_limits<double>::infinity());
     Value isInfinite = compare(arith::CmpFPredicate::OEQ, P::eq,
@@ -238,9 +272,9 @@ Value ScalarBuilder::remainder(Value x, Value y, bool truncated) {
                              make<math::AbsFOp>(left), infinity);
     Value limit = left;
     if (!truncated) {
-      Value differs = compare(arith::CmpFPredicate::OLT, P::slt,
-                              make<arith::MulFOp>(left, right), zero);
+      Value isZero = compare(arith::CmpFPredicate::OEQ, P::eq, left, zero);
       limit = select(differs, right, left);
+      limit = select(isZero, left, limit);
     }
     rest = select(make<arith::AndIOp>(isInfinite, isFinite), limit, rest);
     return cast(rest, type);
@@ -351,16 +385,22 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
       .Case([&](graph::CeilOp) -> R {
         return isFloat ? make<math::CeilOp>(x[0]) : x[0];
       })
+      .Case([&](graph::RoundOp) -> R {
+        return isFloat ? make<math::RoundEvenOp>(x[0]) : x[0];
+      })
       .Case([&](graph::NotOp) {
         return make<arith::XOrIOp>(x[0],
                                    number(type, type.isInteger(1) ? 1 : -1));
       })
       .Case(
           [&](graph::IsNaNOp) { return compare(FP::UNO, IP::ne, x[0], x[0]); })
-      .Case([&](graph::CastOp cast) {
-        return this->cast(
-            x[0], mlir::cast<RankedTensorType>(cast.getType()).getElementType(),
-            makesUnsigned(cast));
+      .Case([&](graph::CastOp cast) { return convert(cast, x[0]); })
+      .Case([&](graph::BitcastOp bitcast) -> R {
+        Type to =
+            mlir::cast<RankedTensorType>(bitcast.getType()).getElementType();
+        return type == to
+                   ? x[0]
+                   : arith::BitcastOp::create(b, loc, to, x[0]).getResult();
       })
       .Case([&](graph::GeluOp gelu) {
         return this->gelu(x[0], gelu.getTanhApproximation());
@@ -423,8 +463,9 @@ static bool isElementwise(Operation *op) {
   return isa<graph::AbsOp, graph::NegOp, graph::ExpOp, graph::LogOp,
              graph::SqrtOp, graph::SinOp, graph::CosOp, graph::TanhOp,
              graph::ErfOp, graph::ReciprocalOp, graph::SigmoidOp, graph::ReluOp,
-             graph::FloorOp, graph::CeilOp, graph::NotOp, graph::IsNaNOp,
-             graph::CastOp, graph::GeluOp>(op) ||
+             graph::FloorOp, graph::CeilOp, graph::RoundOp, graph::NotOp,
+             graph::IsNaNOp, graph::CastOp, graph::BitcastOp, graph::GeluOp>(
+             op) ||
          isa<graph::AddOp, graph::SubOp, graph::MulOp, graph::DivOp,
              graph::MaxOp, graph::MinOp, graph::PowOp, graph::EqualOp,
              graph::LessOp, graph::LessEqualOp, graph::GreaterOp,
@@ -454,6 +495,7 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
         broadcastMap(cast<RankedTensorType>(operand.getType()), type));
   }
   StringRef name = op->getName().stripDialect();
+  bool isAsStored = isa<graph::CastOp, graph::BitcastOp>(op);
   Value result = createGeneric(
       op, name, type, sizesOf(op->getResult(0)), elements, maps, {}, {},
       [&](OpBuilder &b, Scalars scalars) {
@@ -466,11 +508,10 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
                                   .getResult()
                             : scalars.elements[position[i]];
           // What the model casts is rounded where it says so.
-          x.push_back(isa<graph::CastOp>(op) ? value
-                                             : widen(b, op->getLoc(), value));
+          x.push_back(isAsStored ? value : widen(b, op->getLoc(), value));
         }
         Value value = scalar.build(op, x);
-        return isa<graph::CastOp>(op)
+        return isAsStored
                    ? value
                    : narrow(b, op->getLoc(), value, type.getElementType());
       });

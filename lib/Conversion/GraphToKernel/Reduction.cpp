@@ -148,14 +148,17 @@ static Value convertReduce(GraphToKernel &state, graph::ReduceOp op) {
       });
 }
 
-static Value convertCumulativeSum(GraphToKernel &state,
-                                  graph::CumulativeSumOp op) {
+/// A sum or product of the elements up to each, in their order.
+template <typename OpTy>
+static Value convertCumulative(GraphToKernel &state, OpTy op,
+                               graph::ReductionKind kind) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput());
   const SymbolicSizes &sizes = state.sizesOf(op.getInput());
   int64_t axis = op.getAxis();
   return state.createLines(
-      op, "cumulative_sum", type, sizes, axis, input, state.index(sizes[axis]),
+      op, op->getName().stripDialect(), type, sizes, axis, input,
+      state.index(sizes[axis]),
       [&](OpBuilder &b, GraphToKernel::Scalars scalars,
           SmallVector<Value> place, Value line) -> Value {
         Location loc = op.getLoc();
@@ -164,8 +167,8 @@ static Value convertCumulativeSum(GraphToKernel &state,
               one = arith::ConstantIndexOp::create(b, loc, 1);
         Value nothing = arith::ConstantOp::create(
             b, loc,
-            neutral(b, graph::ReductionKind::Sum,
-                    computeType(type.getElementType()), /*isUnsigned=*/false));
+            neutral(b, kind, computeType(type.getElementType()),
+                    /*isUnsigned=*/false));
         auto loop = scf::ForOp::create(
             b, loc, first, size, one, ValueRange{line, nothing},
             [&](OpBuilder &inner, Location, Value number, ValueRange carried) {
@@ -177,9 +180,8 @@ static Value convertCumulativeSum(GraphToKernel &state,
               place[axis] = at;
               Value element = tensor::ExtractOp::create(
                   inner, loc, scalars.tensors[0], place);
-              Value sum = combine(inner, loc, graph::ReductionKind::Sum,
-                                  /*isUnsigned=*/false, carried[1],
-                                  widen(inner, loc, element));
+              Value sum = combine(inner, loc, kind, /*isUnsigned=*/false,
+                                  carried[1], widen(inner, loc, element));
               Value written =
                   narrow(inner, loc, op.getExclusive() ? carried[1] : sum,
                          type.getElementType());
@@ -446,7 +448,9 @@ FailureOr<bool> GraphToKernel::convertReduction(Operation *op) {
   if (auto reduce = dyn_cast<graph::ReduceOp>(op))
     result = convertReduce(*this, reduce);
   else if (auto sum = dyn_cast<graph::CumulativeSumOp>(op))
-    result = convertCumulativeSum(*this, sum);
+    result = convertCumulative(*this, sum, graph::ReductionKind::Sum);
+  else if (auto product = dyn_cast<graph::CumulativeProductOp>(op))
+    result = convertCumulative(*this, product, graph::ReductionKind::Prod);
   else if (auto topK = dyn_cast<graph::TopKOp>(op))
     result = convertTopK(*this, topK);
   else if (auto softmax = dyn_cast<graph::SoftmaxOp>(op))

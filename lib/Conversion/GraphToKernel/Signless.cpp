@@ -1,5 +1,6 @@
-// Unsigned integers as kernels see them.
+// Types as kernels see them.
 #include "Signless.h"
+#include "NarrowTypes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
@@ -8,35 +9,68 @@ using namespace mlir;
 
 static constexpr StringRef unsignedAttr = "tenon.unsigned";
 static constexpr StringRef toUnsignedAttr = "tenon.to_unsigned";
+static constexpr StringRef fromAttr = "tenon.from";
+static constexpr StringRef toAttr = "tenon.to";
+static constexpr StringRef elementAttr = "tenon.element";
 
-/// The signless form of a tensor of unsigned integers; null for other types.
+static bool isUnsigned(Type type) {
+  return isa<RankedTensorType>(type) &&
+         getElementTypeOrSelf(type).isUnsignedInteger();
+}
+
+/// The element type if it is stored as bytes; else null.
+static TypeAttr storedAsBytes(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  return isa<RankedTensorType>(type) && tenon::isStoredAsByte(element)
+             ? TypeAttr::get(element)
+             : TypeAttr();
+}
+
+/// The form of a tensor in kernels; null if that is its own type.
 static RankedTensorType signlessForm(Type type) {
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  if (!tensor || !tensor.getElementType().isUnsignedInteger())
-    return nullptr;
-  return tensor.clone(
-      IntegerType::get(type.getContext(), tensor.getElementTypeBitWidth()));
+  unsigned width = storedAsBytes(type) ? 8
+                   : isUnsigned(type)
+                       ? getElementTypeOrSelf(type).getIntOrFloatBitWidth()
+                       : 0;
+  return width ? cast<RankedTensorType>(type).clone(
+                     IntegerType::get(type.getContext(), width))
+               : nullptr;
+}
+
+/// The elements of a constant in `type`, that form of its type.
+static ElementsAttr convertElements(ElementsAttr value, RankedTensorType type) {
+  auto dense = dyn_cast<DenseElementsAttr>(value);
+  if (!dense)
+    return DenseResourceElementsAttr::get(
+        type, cast<DenseResourceElementsAttr>(value).getRawHandle());
+  unsigned width = type.getElementTypeBitWidth();
+  if (dense.getElementType().getIntOrFloatBitWidth() == width)
+    return dense.bitcast(type.getElementType());
+  if (auto floats = dyn_cast<DenseFPElementsAttr>(dense))
+    return floats.mapValues(type.getElementType(), [&](const APFloat &number) {
+      return number.bitcastToAPInt().zext(width);
+    });
+  return cast<DenseIntElementsAttr>(dense).mapValues(
+      type.getElementType(),
+      [&](const APInt &number) { return number.zext(width); });
 }
 
 static void makeSignless(Operation *op) {
   auto unit = UnitAttr::get(op->getContext());
   // The last operand: the first of a where is its condition.
-  if (op->getNumOperands() && signlessForm(op->getOperands().back().getType()))
+  if (op->getNumOperands() && isUnsigned(op->getOperands().back().getType()))
     op->setAttr(unsignedAttr, unit);
-  if (isa<tenon::graph::CastOp>(op) && signlessForm(op->getResult(0).getType()))
-    op->setAttr(toUnsignedAttr, unit);
-  auto constant = dyn_cast<tenon::graph::ConstantOp>(op);
-  if (!constant)
-    return;
-  RankedTensorType type = signlessForm(constant.getType());
-  if (!type)
-    return;
-  if (auto dense = dyn_cast<DenseElementsAttr>(constant.getValue()))
-    constant.setValueAttr(dense.bitcast(type.getElementType()));
-  else if (auto resource =
-               dyn_cast<DenseResourceElementsAttr>(constant.getValue()))
-    constant.setValueAttr(
-        DenseResourceElementsAttr::get(type, resource.getRawHandle()));
+  if (isa<tenon::graph::CastOp>(op)) {
+    if (isUnsigned(op->getResult(0).getType()))
+      op->setAttr(toUnsignedAttr, unit);
+    if (TypeAttr from = storedAsBytes(op->getOperand(0).getType()))
+      op->setAttr(fromAttr, from);
+    if (TypeAttr to = storedAsBytes(op->getResult(0).getType()))
+      op->setAttr(toAttr, to);
+  }
+  if (auto constant = dyn_cast<tenon::graph::ConstantOp>(op))
+    if (RankedTensorType type = signlessForm(constant.getType()))
+      constant.setValueAttr(convertElements(constant.getValue(), type));
 }
 
 void tenon::makeSignless(func::FuncOp function) {
@@ -52,19 +86,25 @@ void tenon::makeSignless(func::FuncOp function) {
       for (Block &block : region)
         llvm::for_each(block.getArguments(), change);
   });
-  auto unit = UnitAttr::get(function.getContext());
   FunctionType type = function.getFunctionType();
   SmallVector<Type> inputs(type.getInputs()), results(type.getResults());
-  for (auto [i, input] : llvm::enumerate(inputs))
-    if (RankedTensorType form = signlessForm(input)) {
-      input = form;
-      function.setArgAttr(i, unsignedAttr, unit);
+  auto changeEach = [](SmallVectorImpl<Type> &types, auto setAttr) {
+    for (auto [i, type] : llvm::enumerate(types)) {
+      RankedTensorType form = signlessForm(type);
+      if (TypeAttr element = storedAsBytes(type))
+        setAttr(i, elementAttr, element);
+      else if (form)
+        setAttr(i, unsignedAttr, UnitAttr::get(type.getContext()));
+      if (form)
+        type = form;
     }
-  for (auto [i, result] : llvm::enumerate(results))
-    if (RankedTensorType form = signlessForm(result)) {
-      result = form;
-      function.setResultAttr(i, unsignedAttr, unit);
-    }
+  };
+  changeEach(inputs, [&](unsigned i, StringRef name, Attribute value) {
+    function.setArgAttr(i, name, value);
+  });
+  changeEach(results, [&](unsigned i, StringRef name, Attribute value) {
+    function.setResultAttr(i, name, value);
+  });
   function.setFunctionType(
       FunctionType::get(type.getContext(), inputs, results));
 }
@@ -77,3 +117,11 @@ bool tenon::hasUnsignedOperands(Operation *op) {
 }
 
 bool tenon::makesUnsigned(Operation *op) { return op->hasAttr(toUnsignedAttr); }
+
+static Type getType(Operation *op, StringRef name) {
+  auto type = op->getAttrOfType<TypeAttr>(name);
+  return type ? type.getValue() : Type();
+}
+
+Type tenon::getReadAsBytes(Operation *cast) { return getType(cast, fromAttr); }
+Type tenon::getWrittenAsBytes(Operation *cast) { return getType(cast, toAttr); }

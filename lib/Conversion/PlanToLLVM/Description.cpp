@@ -67,10 +67,11 @@ private:
     auto type = cast<MemRefType>(argument.getType());
     auto name = main.getArgAttrOfType<StringAttr>(number, "tenon.name");
     bool isOutput = bool(main.getArgAttr(number, "tenon.output"));
+    auto element = main.getArgAttrOfType<TypeAttr>(number, "tenon.element");
     os << (isOutput ? "output " : "input ")
        << (name ? encode(name.getValue()) : std::to_string(number)) << " "
        << (main.getArgAttr(number, "tenon.unsigned") ? "u" : "")
-       << type.getElementType();
+       << (element ? element.getValue() : type.getElementType());
     if (isOutput)
       os << " " << type.getRank();
     if (isOutput) {

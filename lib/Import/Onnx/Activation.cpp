@@ -1,61 +1,11 @@
 // ONNX activation functions, as formulas of elementwise ops.
-#include "ImportContext.h"
+#include "Formula.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 
 namespace tenon {
 namespace {
-
-/// Writes a formula over the node's first operand.
-class Formula {
-public:
-  explicit Formula(ImportContext &ctx)
-      : ctx(ctx), x(ctx.getOperand(0)), type(typeOf(x)) {}
-
-  Value number(double value) {
-    return ctx.makeScalar(value, type.getElementType());
-  }
-  /// An attribute of the node.
-  Value number(StringRef attribute, float otherwise) {
-    return number(ctx.getFloat(attribute, otherwise));
-  }
-  template <typename OpTy> Value map(Value value) {
-    return OpTy::create(ctx.builder, ctx.loc, value.getType(), value);
-  }
-  template <typename OpTy> Value join(Value lhs, Value rhs) {
-    return ctx.binary<OpTy>(lhs, rhs);
-  }
-  Value add(Value lhs, Value rhs) { return join<graph::AddOp>(lhs, rhs); }
-  Value sub(Value lhs, Value rhs) { return join<graph::SubOp>(lhs, rhs); }
-  Value mul(Value lhs, Value rhs) { return join<graph::MulOp>(lhs, rhs); }
-  Value div(Value lhs, Value rhs) { return join<graph::DivOp>(lhs, rhs); }
-  Value min(Value lhs, Value rhs) { return join<graph::MinOp>(lhs, rhs); }
-  Value max(Value lhs, Value rhs) { return join<graph::MaxOp>(lhs, rhs); }
-  Value exp(Value value) { return map<graph::ExpOp>(value); }
-  Value less(Value lhs, Value rhs) {
-    return ctx.binary<graph::LessOp>(lhs, rhs, ctx.builder.getI1Type());
-  }
-  Value select(Value condition, Value onTrue, Value onFalse) {
-    return graph::WhereOp::create(ctx.builder, ctx.loc, type, condition, onTrue,
-                                  onFalse);
-  }
-  /// alpha * (exp(x) - 1)
-  Value exponential(Value value, Value alpha) {
-    return mul(alpha, sub(exp(value), number(1)));
-  }
-  /// max(0, min(1, value))
-  Value clamp(Value value) { return max(number(0), min(number(1), value)); }
-  /// log(1 + exp(x)), written so that exp cannot overflow.
-  Value softplus() {
-    Value power = exp(map<graph::NegOp>(map<graph::AbsOp>(x)));
-    return add(max(x, number(0)), map<graph::LogOp>(add(number(1), power)));
-  }
-
-  ImportContext &ctx;
-  Value x;
-  RankedTensorType type;
-};
 
 /// Imports a node as what `formula` makes of its operand.
 template <Value (*formula)(Formula &)>
@@ -123,6 +73,18 @@ Value swish(Formula &f) {
   return f.mul(f.x, f.map<graph::SigmoidOp>(scaled));
 }
 
+/// SwiGLU(a, b)  ->  mul (a * sigmoid(alpha * a)), b
+LogicalResult importSwiGlu(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Formula f(ctx);
+  Value linear = ctx.getOperand(1);
+  if (failed(verifyCompatibleShape(linear.getType(), f.type)))
+    return ctx.invalid() << "needs operands of one shape, but has " << f.type
+                         << " and " << linear.getType();
+  return ctx.setResult(f.mul(swish(f), linear));
+}
+
 Value thresholdedRelu(Formula &f) {
   return f.select(f.less(f.number("alpha", 1), f.x), f.x, f.number(0));
 }
@@ -166,6 +128,7 @@ const OpHandler handlers[] = {
     {"Shrink", importFormula<shrink>},
     {"Softplus", importFormula<softplus>},
     {"Softsign", importFormula<softsign>},
+    {"SwiGLU", importSwiGlu},
     {"Swish", importFormula<swish>},
     {"ThresholdedRelu", importFormula<thresholdedRelu>},
 };

@@ -6,32 +6,11 @@ using namespace mlir;
 namespace tenon {
 namespace {
 
-/// A vector is a matrix of one row on the left, of one column on the right:
-/// MatMul(v, m)  ->  reshape (matmul (reshape v), m)
 LogicalResult importMatMul(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  Value lhs = ctx.getOperand(0), rhs = ctx.getOperand(1);
-  bool row = typeOf(lhs).getRank() == 1, column = typeOf(rhs).getRank() == 1;
-  if (typeOf(lhs).getRank() == 0 || typeOf(rhs).getRank() == 0)
-    return ctx.invalid() << "multiplies " << lhs.getType() << " and "
-                         << rhs.getType() << ", of which one is a scalar";
-  if (row)
-    lhs = ctx.reshape(lhs, {ctx.makeSize(1), ctx.getSize(lhs, 0)});
-  if (column)
-    rhs = ctx.reshape(rhs, {ctx.getSize(rhs, 0), ctx.makeSize(1)});
-  Value result = ctx.matmul(lhs, rhs);
-  if (!result)
-    return failure();
-  if (row || column) {
-    Sizes sizes = ctx.getSizes(result);
-    if (row)
-      sizes.erase(sizes.end() - 2);
-    if (column)
-      sizes.pop_back();
-    result = ctx.reshape(result, sizes);
-  }
-  return ctx.setResult(result);
+  Value result = ctx.numpyMatmul(ctx.getOperand(0), ctx.getOperand(1));
+  return result ? ctx.setResult(result) : failure();
 }
 
 /// Gemm(a, b, c)  ->  add (mul (matmul a, b), alpha), (mul c, beta)

@@ -1,7 +1,9 @@
 // ONNX operators that make tensors of constants, or look values up or write
 // them by index.
 #include "ImportContext.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/StringSwitch.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -48,6 +50,10 @@ LogicalResult importConstantOfShape(ImportContext &ctx) {
       return ctx.invalid() << "value must have 1 element, but has "
                            << typeOf(*tensor).getNumElements();
     scalar = *tensor;
+    if (!scalar.getDefiningOp<graph::ConstantOp>())
+      return ctx.unsupported()
+             << "a value of element type " << typeOf(scalar).getElementType()
+             << " is unsupported";
   } else {
     scalar = ctx.makeScalar(0, ctx.builder.getF32Type());
   }
@@ -222,9 +228,152 @@ LogicalResult importOneHot(ImportContext &ctx) {
       value(1), value(0)));
 }
 
+/// EyeLike(x)  ->  cast (iota columns = iota rows + k)
+LogicalResult importEyeLike(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  RankedTensorType type = typeOf(input);
+  if (type.getRank() != 2)
+    return ctx.invalid() << "needs a rank of 2, but has " << type;
+  auto to = static_cast<onnx::TensorProto::DataType>(ctx.getInt("dtype", 0));
+  Type element = to ? ctx.getElementType(to) : type.getElementType();
+  if (!element)
+    return ctx.unsupported()
+           << "gives element type " << onnx::TensorProto_DataType_Name(to)
+           << ", which is unsupported";
+  Sizes sizes = ctx.getSizes(input);
+  Value rows = ctx.reshape(ctx.iota(ctx.makeSize(ctx.getInt("k", 0)), sizes[0]),
+                           {sizes[0], ctx.makeSize(1)});
+  Value isOne = ctx.binary<graph::EqualOp>(ctx.iota(ctx.makeSize(0), sizes[1]),
+                                           rows, ctx.builder.getI1Type());
+  return ctx.setResult(ctx.cast(isOne, element));
+}
+
+/// Integers of any type as i64, one for each index of dimension `dim` of
+/// `rank`.
+Value alongDim(ImportContext &ctx, Value vector, int64_t dim, int64_t rank) {
+  Sizes sizes(rank, ctx.makeSize(1));
+  sizes[dim] = ctx.getSize(vector, 0);
+  return ctx.reshape(ctx.cast(vector, ctx.builder.getI64Type()), sizes);
+}
+
+/// ReverseSequence(x, n)  ->
+///   gather_elements x, where iota < n, n - 1 - iota, iota
+LogicalResult importReverseSequence(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value input = ctx.getOperand(0), lengths = ctx.getOperand(1);
+  RankedTensorType type = typeOf(input);
+  int64_t time = ctx.getInt("time_axis", 0),
+          batch = ctx.getInt("batch_axis", 1);
+  if (type.getRank() < 2 || time < 0 || time > 1 || batch != 1 - time)
+    return ctx.invalid() << "has time_axis " << time << " and batch_axis "
+                         << batch << " for " << type
+                         << ", but they must be 0 and 1 or 1 and 0";
+  if (typeOf(lengths).getRank() != 1)
+    return ctx.invalid() << "needs a length for each sequence, but has "
+                         << lengths.getType();
+  Type index = ctx.builder.getI64Type();
+  lengths = alongDim(ctx, lengths, batch, type.getRank());
+  Value positions =
+      alongDim(ctx, ctx.iota(ctx.makeSize(0), ctx.getSize(input, time)), time,
+               type.getRank());
+  Value isReversed =
+      ctx.binary<graph::LessOp>(positions, lengths, ctx.builder.getI1Type());
+  Value last = ctx.binary<graph::SubOp>(lengths, ctx.makeScalar(1, index));
+  Value mirrored = ctx.binary<graph::SubOp>(last, positions);
+  Value from = graph::WhereOp::create(ctx.builder, ctx.loc, mirrored.getType(),
+                                      isReversed, mirrored, positions);
+  return ctx.setResult(graph::GatherElementsOp::create(
+      ctx.builder, ctx.loc, type, input,
+      ctx.broadcast(from, ctx.getSizes(input)), time));
+}
+
+/// TensorScatter(x, u, w)  ->  scatter_elements replace x, iota + w, u
+/// With `circular` positions are taken modulo the size of x.
+LogicalResult importTensorScatter(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value cache = ctx.getOperand(0), update = ctx.getOperand(1);
+  RankedTensorType type = typeOf(cache);
+  int64_t rank = type.getRank();
+  FailureOr<int64_t> axis = ctx.getAxis(-2, rank);
+  if (failed(axis))
+    return failure();
+  StringRef mode = ctx.getString("mode", "linear");
+  if (mode != "linear" && mode != "circular")
+    return ctx.invalid() << "mode must be linear or circular, but is " << mode;
+  if (*axis == 0 || typeOf(update).getRank() != rank)
+    return ctx.invalid() << "needs an update of the rank of " << type
+                         << " and an axis behind the batch, but has "
+                         << update.getType() << " and axis " << *axis;
+  Value positions = alongDim(
+      ctx, ctx.iota(ctx.makeSize(0), ctx.getSize(update, *axis)), *axis, rank);
+  if (Value starts = ctx.getOperand(2)) {
+    if (typeOf(starts).getRank() != 1)
+      return ctx.invalid() << "needs one write index for each batch, but has "
+                           << starts.getType();
+    positions =
+        ctx.binary<graph::AddOp>(positions, alongDim(ctx, starts, 0, rank));
+  }
+  if (mode == "circular") {
+    Type index = ctx.builder.getI64Type();
+    Value size = graph::FromIndicesOp::create(
+        ctx.builder, ctx.loc, RankedTensorType::get({}, index),
+        ctx.materialize(ctx.getSize(cache, *axis)));
+    positions = graph::ModOp::create(ctx.builder, ctx.loc, positions.getType(),
+                                     positions, size, /*truncated=*/false);
+  }
+  return ctx.setResult(graph::ScatterElementsOp::create(
+      ctx.builder, ctx.loc, type, graph::ScatterKind::Replace, cache,
+      ctx.broadcast(positions, ctx.getSizes(update)), update, *axis));
+}
+
 LogicalResult importNonZero(ImportContext &ctx) {
   return ctx.unsupported()
          << "the size of the result depends on data, which is unsupported";
+}
+
+/// Of floats, computed in f32 or f64:
+/// Range(start, limit, delta)  ->  start + iota · delta
+/// with as many elements as ceil((limit - start) / delta) says.
+LogicalResult importFloatRange(ImportContext &ctx) {
+  Type element = typeOf(ctx.getOperand(0)).getElementType(),
+       index = ctx.builder.getI64Type();
+  Type wide = element.isF64() ? element : Type(ctx.builder.getF32Type());
+  SmallVector<Value> bounds; // start, limit, delta
+  SmallVector<double> known;
+  for (unsigned i = 0; i < 3; ++i) {
+    Value bound = ctx.getOperand(i);
+    if (typeOf(bound) != RankedTensorType::get({}, element))
+      return ctx.invalid() << "operand " << i << " must be a scalar of "
+                           << element << ", but has type " << bound.getType();
+    bounds.push_back(ctx.cast(bound, wide));
+    DenseFPElementsAttr value;
+    if (matchPattern(bound, m_Constant(&value)))
+      known.push_back(value.getSplatValue<APFloat>().convertToDouble());
+  }
+  OpFoldResult size;
+  if (known.size() == 3) {
+    double count = std::ceil((known[1] - known[0]) / known[2]);
+    if (!(count < INT32_MAX))
+      return ctx.invalid() << "goes from " << known[0] << " to " << known[1]
+                           << " in steps of " << known[2];
+    size = ctx.makeSize(static_cast<int64_t>(std::max(count, 0.0)));
+  } else {
+    Value count = ctx.binary<graph::DivOp>(
+        ctx.binary<graph::SubOp>(bounds[1], bounds[0]), bounds[2]);
+    count = graph::CeilOp::create(ctx.builder, ctx.loc, count.getType(), count);
+    FailureOr<Sizes> sizes = ctx.extractAll(ctx.cast(count, index), INT64_MIN);
+    if (failed(sizes))
+      return failure();
+    size = sizes->front();
+  }
+  Value steps = ctx.cast(ctx.iota(ctx.makeSize(0), size), wide);
+  Value offsets = ctx.binary<graph::MulOp>(steps, bounds[2]);
+  return ctx.setResult(
+      ctx.cast(ctx.binary<graph::AddOp>(offsets, bounds[0]), element));
 }
 
 /// Range(start, limit, step)  ->  iota start step size ceildiv(limit - start)
@@ -232,9 +381,8 @@ LogicalResult importRange(ImportContext &ctx) {
   if (failed(ctx.requireOperands(3)))
     return failure();
   Type element = typeOf(ctx.getOperand(0)).getElementType();
-  if (!isa<IntegerType>(element))
-    return ctx.unsupported()
-           << "a range of " << element << " is unsupported, only integers are";
+  if (isa<FloatType>(element))
+    return importFloatRange(ctx);
   std::optional<SmallVector<int64_t>> step =
       ctx.getConstantInts(ctx.getOperand(2));
   if (!step || step->size() != 1)
@@ -264,15 +412,18 @@ LogicalResult importRange(ImportContext &ctx) {
 const OpHandler handlers[] = {
     {"Constant", importConstant},
     {"ConstantOfShape", importConstantOfShape},
+    {"EyeLike", importEyeLike},
     {"Gather", importGather},
     {"GatherElements", importGatherElements},
     {"GatherND", importGatherND},
     {"NonZero", importNonZero},
     {"OneHot", importOneHot},
     {"Range", importRange},
+    {"ReverseSequence", importReverseSequence},
     {"Scatter", importScatterElements},
     {"ScatterElements", importScatterElements},
     {"ScatterND", importScatterND},
+    {"TensorScatter", importTensorScatter},
 };
 
 } // namespace

@@ -84,28 +84,57 @@ LogicalResult importWhere(ImportContext &ctx) {
                                               condition, onTrue, onFalse));
 }
 
+/// By default, what is too large for a narrow float is its largest number.
+Value castAsNode(ImportContext &ctx, Type type) {
+  Value input = ctx.getOperand(0);
+  // Of a float without a mantissa only, which is unsupported.
+  (void)ctx.getString("round_mode", "up");
+  return ctx.getInt("saturate", 1) && isNarrowFloat(type)
+             ? ctx.castSaturated(input, cast<FloatType>(type))
+             : ctx.cast(input, type);
+}
+
 LogicalResult importCast(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
   auto to = static_cast<onnx::TensorProto::DataType>(ctx.getInt("to", 0));
-  // Of floats of 8 bits only, which are unsupported.
-  (void)ctx.getInt("saturate", 1);
-  (void)ctx.getString("round_mode", "up");
   Type type = ctx.getElementType(to);
   if (!type)
     return ctx.unsupported()
            << "casts to element type " << onnx::TensorProto_DataType_Name(to)
            << ", which is unsupported";
-  return ctx.setResult(ctx.cast(ctx.getOperand(0), type));
+  return ctx.setResult(castAsNode(ctx, type));
+}
+
+/// A bool is a byte of 0 or 1:
+/// BitCast(b)  ->  cast b
+LogicalResult importBitCast(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  auto to = static_cast<onnx::TensorProto::DataType>(ctx.getInt("to", 0));
+  Type from = typeOf(input).getElementType(), type = ctx.getElementType(to);
+  if (!type)
+    return ctx.unsupported()
+           << "takes bits as element type "
+           << onnx::TensorProto_DataType_Name(to) << ", which is unsupported";
+  auto width = [](Type element) {
+    return element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
+  };
+  if (width(from) != width(type))
+    return ctx.invalid() << "takes the bits of " << from << " as " << type
+                         << ", but their widths differ";
+  if (from.isInteger(1) || type.isInteger(1))
+    return ctx.setResult(ctx.cast(input, type));
+  return ctx.setResult(graph::BitcastOp::create(
+      ctx.builder, ctx.loc, typeOf(input).clone(type), input));
 }
 
 LogicalResult importCastLike(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  (void)ctx.getInt("saturate", 1);
-  (void)ctx.getString("round_mode", "up");
   return ctx.setResult(
-      ctx.cast(ctx.getOperand(0), typeOf(ctx.getOperand(1)).getElementType()));
+      castAsNode(ctx, typeOf(ctx.getOperand(1)).getElementType()));
 }
 
 /// Clip(x, low, high)  ->  min(max(x, low), high)
@@ -170,37 +199,6 @@ LogicalResult importSign(ImportContext &ctx) {
       ctx.binary<graph::GreaterOp>(input, number(0), flag), number(1), result));
 }
 
-/// Round(x): halves go to the even neighbour.
-/// f = floor x, d = x - f  ->
-///   where d < 1/2, f, where d > 1/2 or f/2 is no integer, f + 1, f
-LogicalResult importRound(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(1)))
-    return failure();
-  Value input = ctx.getOperand(0);
-  RankedTensorType type = typeOf(input);
-  Type flag = ctx.builder.getI1Type();
-  auto number = [&](double value) {
-    return ctx.makeScalar(value, type.getElementType());
-  };
-  auto floor = [&](Value value) -> Value {
-    return graph::FloorOp::create(ctx.builder, ctx.loc, type, value);
-  };
-  auto select = [&](Value condition, Value onTrue, Value onFalse) -> Value {
-    return graph::WhereOp::create(ctx.builder, ctx.loc, type, condition, onTrue,
-                                  onFalse);
-  };
-  Value below = floor(input);
-  Value rest = ctx.binary<graph::SubOp>(input, below);
-  Value above = ctx.binary<graph::AddOp>(below, number(1));
-  Value half = ctx.binary<graph::MulOp>(below, number(0.5));
-  Value isEven = ctx.binary<graph::EqualOp>(half, floor(half), flag);
-  Value even = select(isEven, below, above);
-  Value nearest = select(ctx.binary<graph::GreaterOp>(rest, number(0.5), flag),
-                         above, even);
-  return ctx.setResult(select(
-      ctx.binary<graph::LessOp>(rest, number(0.5), flag), below, nearest));
-}
-
 /// Mean(a, b, c)  ->  (a + b + c) / 3
 LogicalResult importMean(ImportContext &ctx) {
   if (failed(importVariadic<graph::AddOp>(ctx)))
@@ -239,6 +237,7 @@ const OpHandler handlers[] = {
     {"Abs", importUnary<graph::AbsOp>},
     {"Add", importBinary<graph::AddOp>},
     {"And", importBinary<graph::AndOp>},
+    {"BitCast", importBitCast},
     {"BitShift", importBitShift},
     {"BitwiseAnd", importBinary<graph::AndOp>},
     {"BitwiseNot", importUnary<graph::NotOp>},
@@ -267,12 +266,12 @@ const OpHandler handlers[] = {
     {"Mod", importMod},
     {"Mul", importBinary<graph::MulOp>},
     {"Neg", importUnary<graph::NegOp>},
-    {"Not", importUnary<graph::NotOp>},
+    {"Not", importUnary<graph::NotOp>, /*since=*/1},
     {"Or", importBinary<graph::OrOp>},
     {"Pow", importPow},
     {"Reciprocal", importUnary<graph::ReciprocalOp>},
     {"Relu", importUnary<graph::ReluOp>},
-    {"Round", importRound},
+    {"Round", importUnary<graph::RoundOp>},
     {"Sigmoid", importUnary<graph::SigmoidOp>},
     {"Sign", importSign},
     {"Sin", importUnary<graph::SinOp>},

@@ -14,8 +14,6 @@ using namespace mlir;
 
 namespace tenon {
 
-/// The oldest opset that is imported.
-static constexpr int64_t oldestOpset = 7;
 /// Functions may call functions; none may call itself.
 static constexpr unsigned deepestCall = 16;
 
@@ -33,10 +31,17 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
     : builder(context), model(model), loc(loc), initializers(folder, problems) {
   for (ArrayRef<OpHandler> family :
        {activationHandlers(), attentionHandlers(), contractionHandlers(),
+<<<<<<< HEAD
         convolutionHandlers(), dataHandlers(), einsumHandlers(),
         elementwiseHandlers(), gridSampleHandlers(), poolingHandlers(),
         reductionHandlers(), resizeHandlers(), shapeHandlers(),
         spatialHandlers()})
+=======
+        dataHandlers(), elementwiseHandlers(), gridHandlers(),
+        linearAttentionHandlers(), lossHandlers(), quantizationHandlers(),
+        recurrentHandlers(), reductionHandlers(), shapeHandlers(),
+        trigonometryHandlers()})
+>>>>>>> width
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
   for (const OpHandler &handler : microsoftHandlers())
@@ -284,7 +289,7 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
       handlers.lookup(operatorKey(domain, node.op_type()));
   for (const std::string &output : node.output())
     scope.values[output] = Value();
-  if (!handler || (domain.empty() && opset < oldestOpset)) {
+  if (!handler || (domain.empty() && opset < handler->since)) {
     problems.unsupported = true;
     emitError(nodeLoc) << "node '" << name << "' (" << node.op_type() << ", "
                        << (domain.empty() ? "ai.onnx" : domain) << ", opset "

@@ -346,6 +346,19 @@ Value ImportContext::cast(Value input, Type elementType) {
   return graph::CastOp::create(builder, loc, type.clone(elementType), input);
 }
 
+Value ImportContext::castSaturated(Value input, FloatType elementType) {
+  Type from = typeOf(input).getElementType();
+  if (!isa<FloatType>(from) || isNarrowFloat(from)) {
+    from = builder.getF32Type();
+    input = cast(input, from);
+  }
+  double largest =
+      APFloat::getLargest(elementType.getFloatSemantics()).convertToDouble();
+  input = binary<graph::MaxOp>(input, makeScalar(-largest, from));
+  input = binary<graph::MinOp>(input, makeScalar(largest, from));
+  return cast(input, elementType);
+}
+
 FailureOr<Value> ImportContext::splitHeads(Value input, StringRef name) {
   RankedTensorType type = typeOf(input);
   int64_t heads = getInt(name, 0);
@@ -430,6 +443,28 @@ Value ImportContext::pad(Value input, Value value, ArrayRef<OpFoldResult> lows,
   return graph::PadOp::create(builder, loc, type.clone(sizes),
                               graph::PadKind::Constant, input, value, lowValues,
                               knownLows, highValues, knownHighs);
+}
+
+Value ImportContext::numpyMatmul(Value lhs, Value rhs) {
+  bool row = typeOf(lhs).getRank() == 1, column = typeOf(rhs).getRank() == 1;
+  if (typeOf(lhs).getRank() == 0 || typeOf(rhs).getRank() == 0) {
+    invalid() << "multiplies " << lhs.getType() << " and " << rhs.getType()
+              << ", of which one is a scalar";
+    return {};
+  }
+  if (row)
+    lhs = reshape(lhs, {makeSize(1), getSize(lhs, 0)});
+  if (column)
+    rhs = reshape(rhs, {getSize(rhs, 0), makeSize(1)});
+  Value result = matmul(lhs, rhs);
+  if (!result || (!row && !column))
+    return result;
+  Sizes sizes = getSizes(result);
+  if (row)
+    sizes.erase(sizes.end() - 2);
+  if (column)
+    sizes.pop_back();
+  return reshape(result, sizes);
 }
 
 Value ImportContext::iota(OpFoldResult start, OpFoldResult size) {

@@ -151,6 +151,9 @@ public:
                     mlir::OpFoldResult end);
   mlir::Value gather(mlir::Value input, mlir::Value indices, int64_t axis);
   mlir::Value cast(mlir::Value input, mlir::Type elementType);
+  /// What is too large becomes the largest number:
+  /// cast (min (max x, -largest), largest)
+  mlir::Value castSaturated(mlir::Value input, mlir::FloatType elementType);
   /// Matrices of at least rank 2, stacked in their leading dimensions. Null,
   /// after an error, if these do not broadcast.
   mlir::Value matmul(mlir::Value lhs, mlir::Value rhs,
@@ -162,6 +165,10 @@ public:
   mlir::Value pad(mlir::Value input, mlir::Value value,
                   llvm::ArrayRef<mlir::OpFoldResult> lows,
                   llvm::ArrayRef<mlir::OpFoldResult> highs);
+  /// A vector is a matrix of one row on the left, of one column on the right:
+  /// v · m  ->  reshape (matmul (reshape v), m)
+  /// Null after an error.
+  mlir::Value numpyMatmul(mlir::Value lhs, mlir::Value rhs);
   /// start, start + 1, … as i64
   mlir::Value iota(mlir::OpFoldResult start, mlir::OpFoldResult size);
   /// To exactly these sizes.
@@ -202,15 +209,24 @@ private:
 inline mlir::RankedTensorType typeOf(mlir::Value value) {
   return llvm::cast<mlir::RankedTensorType>(value.getType());
 }
+/// Whether a type is a float of 8 bits or fewer.
+inline bool isNarrowFloat(mlir::Type type) {
+  return llvm::isa<mlir::FloatType>(type) && type.getIntOrFloatBitWidth() <= 8;
+}
 /// The size if it is known, else kDynamic.
 int64_t staticSize(mlir::OpFoldResult size);
 llvm::SmallVector<int64_t>
 staticSizes(llvm::ArrayRef<mlir::OpFoldResult> sizes);
 
-/// One line of a family's table. `import` sets the results of the node.
+/// The oldest opset of the default domain that is imported.
+inline constexpr int64_t oldestOpset = 7;
+
+/// One line of a family's table. `import` sets the results of the node, which
+/// may be of any opset from `since` on.
 struct OpHandler {
   llvm::StringLiteral opType;
   mlir::LogicalResult (*import)(ImportContext &);
+  int64_t since = oldestOpset;
 };
 llvm::ArrayRef<OpHandler> activationHandlers();
 llvm::ArrayRef<OpHandler> attentionHandlers();
@@ -219,13 +235,19 @@ llvm::ArrayRef<OpHandler> convolutionHandlers();
 llvm::ArrayRef<OpHandler> dataHandlers();
 llvm::ArrayRef<OpHandler> einsumHandlers();
 llvm::ArrayRef<OpHandler> elementwiseHandlers();
+llvm::ArrayRef<OpHandler> gridHandlers();
 llvm::ArrayRef<OpHandler> gridSampleHandlers();
+llvm::ArrayRef<OpHandler> linearAttentionHandlers();
+llvm::ArrayRef<OpHandler> lossHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();
 llvm::ArrayRef<OpHandler> poolingHandlers();
+llvm::ArrayRef<OpHandler> quantizationHandlers();
+llvm::ArrayRef<OpHandler> recurrentHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();
 llvm::ArrayRef<OpHandler> resizeHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
 llvm::ArrayRef<OpHandler> spatialHandlers();
+llvm::ArrayRef<OpHandler> trigonometryHandlers();
 
 } // namespace tenon
 

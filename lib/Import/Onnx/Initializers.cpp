@@ -1,6 +1,7 @@
 // Small tensors become graph.constant, large ones graph.weight: the bytes stay
 // in their file.
 #include "Initializers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -43,6 +44,24 @@ Type Initializers::elementType(MLIRContext *context, int32_t dataType) {
     return unsignedType(32);
   case TensorProto::UINT64:
     return unsignedType(64);
+  case TensorProto::FLOAT8E4M3FN:
+    return builder.getType<Float8E4M3FNType>();
+  case TensorProto::FLOAT8E4M3FNUZ:
+    return builder.getType<Float8E4M3FNUZType>();
+  case TensorProto::FLOAT8E5M2:
+    return builder.getType<Float8E5M2Type>();
+  case TensorProto::FLOAT8E5M2FNUZ:
+    return builder.getType<Float8E5M2FNUZType>();
+  case TensorProto::FLOAT4E2M1:
+    return builder.getType<Float4E2M1FNType>();
+  case TensorProto::INT4:
+    return builder.getIntegerType(4);
+  case TensorProto::UINT4:
+    return unsignedType(4);
+  case TensorProto::INT2:
+    return builder.getIntegerType(2);
+  case TensorProto::UINT2:
+    return unsignedType(2);
   default:
     return {};
   }
@@ -147,6 +166,47 @@ static std::string typedBytes(const TensorProto &tensor, unsigned width) {
   return bytes;
 }
 
+/// Elements below 8 bits, which lie in bytes from the lowest bits up: those of
+/// a byte next to each other, without what is left over, in tensor `type`.
+static Value unpack(OpBuilder &builder, Location loc, Value bytes,
+                    RankedTensorType type) {
+  Type byte = getElementTypeOrSelf(bytes.getType());
+  int64_t width = type.getElementTypeBitWidth(), parts = 8 / width;
+  int64_t count = cast<RankedTensorType>(bytes.getType()).getNumElements();
+  auto reshape = [&](Value value, ArrayRef<int64_t> shape) -> Value {
+    auto result =
+        RankedTensorType::get(shape, getElementTypeOrSelf(value.getType()));
+    return graph::ReshapeOp::create(builder, loc, result, value, ValueRange(),
+                                    shape, /*allow_zero=*/true);
+  };
+  Value column = reshape(bytes, {count, 1});
+  SmallVector<Value> columns;
+  auto scalar = RankedTensorType::get({}, byte);
+  for (int64_t part = 0; part < parts; ++part) {
+    auto shift = DenseElementsAttr::get(
+        scalar, builder.getIntegerAttr(byte, part * width));
+    Value amount = graph::ConstantOp::create(builder, loc, scalar, shift);
+    columns.push_back(graph::ShiftRightOp::create(
+        builder, loc, column.getType(), column, amount));
+  }
+  Value all = graph::ConcatOp::create(
+      builder, loc, RankedTensorType::get({count, parts}, byte), columns, 1);
+  all = reshape(all, {count * parts});
+  int64_t wanted = type.getNumElements();
+  all = graph::SliceOp::create(builder, loc,
+                               RankedTensorType::get(wanted, byte), all,
+                               ValueRange(), ArrayRef<int64_t>{0}, ValueRange(),
+                               ArrayRef<int64_t>{wanted}, ArrayRef<int64_t>{1});
+  all = reshape(all, type.getShape());
+  // The cast takes the lowest bits.
+  auto bits =
+      IntegerType::get(builder.getContext(), width, IntegerType::Unsigned);
+  Value result = graph::CastOp::create(builder, loc, type.clone(bits), all);
+  return type.getElementType() == bits
+             ? result
+             : graph::BitcastOp::create(builder, loc, type, result).getResult();
+}
+
 FailureOr<Value> Initializers::emit(OpBuilder &builder, Location loc,
                                     const TensorProto &tensor) {
   Type element = elementType(builder.getContext(), tensor.data_type());
@@ -159,7 +219,8 @@ FailureOr<Value> Initializers::emit(OpBuilder &builder, Location loc,
                               tensor.data_type()));
     return failure();
   }
-  unsigned width = std::max(1u, element.getIntOrFloatBitWidth() / 8);
+  unsigned bits = element.getIntOrFloatBitWidth();
+  unsigned width = std::max(1u, bits / 8);
   uint64_t bytes = width;
   for (int64_t size : tensor.dims()) {
     bool overflow = false;
@@ -172,8 +233,27 @@ FailureOr<Value> Initializers::emit(OpBuilder &builder, Location loc,
   auto type = RankedTensorType::get(
       SmallVector<int64_t>(tensor.dims().begin(), tensor.dims().end()),
       element);
-  uint64_t limit =
-      isa<IntegerType>(element) ? integerConstantLimit : constantLimit;
+  if (bits > 1 && bits < 8) {
+    bytes = llvm::divideCeil(bytes, 8 / bits);
+    auto byte =
+        IntegerType::get(builder.getContext(), 8, IntegerType::Unsigned);
+    FailureOr<Value> packed = emitStored(
+        builder, loc, tensor,
+        RankedTensorType::get(static_cast<int64_t>(bytes), byte), 1, bytes);
+    if (failed(packed))
+      return failure();
+    return unpack(builder, loc, *packed, type);
+  }
+  return emitStored(builder, loc, tensor, type, width, bytes);
+}
+
+FailureOr<Value> Initializers::emitStored(OpBuilder &builder, Location loc,
+                                          const TensorProto &tensor,
+                                          RankedTensorType type, unsigned width,
+                                          uint64_t bytes) {
+  uint64_t limit = isa<IntegerType>(type.getElementType())
+                       ? integerConstantLimit
+                       : constantLimit;
 
   std::string text;
   if (tensor.data_location() == TensorProto::EXTERNAL) {

@@ -34,6 +34,12 @@ private:
   mlir::FailureOr<Place> findExternal(mlir::Location loc,
                                       const onnx::TensorProto &tensor,
                                       uint64_t bytes);
+  /// `bytes` of elements of `width` bytes each.
+  mlir::FailureOr<mlir::Value> emitStored(mlir::OpBuilder &builder,
+                                          mlir::Location loc,
+                                          const onnx::TensorProto &tensor,
+                                          mlir::RankedTensorType type,
+                                          unsigned width, uint64_t bytes);
   mlir::InFlightDiagnostic invalid(mlir::Location loc,
                                    const onnx::TensorProto &tensor);
 

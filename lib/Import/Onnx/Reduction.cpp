@@ -1,18 +1,18 @@
 // ONNX operators that combine or order elements along dimensions: reductions,
 // softmax, norms, and rotary embedding, which works on rows too.
-#include "ImportContext.h"
+#include "Reduction.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 
 namespace tenon {
-namespace {
 
-/// Along `axes`, which are left with size 1.
 Value makeReduce(ImportContext &ctx, graph::ReductionKind kind, Value input,
                  ArrayRef<int64_t> axes) {
   return ctx.reduce(kind, input, axes);
 }
+
+namespace {
 
 Value makeSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
   return makeReduce(ctx, graph::ReductionKind::Sum, input, axes);
@@ -94,10 +94,13 @@ LogicalResult importReduce(ImportContext &ctx) {
   return ctx.setResult(result);
 }
 
-/// LogSoftmax(x)  ->  x - log(sum(exp(x)))
+} // namespace
+
 Value makeLogSoftmax(ImportContext &ctx, Value input, int64_t axis) {
   return ctx.binary<graph::SubOp>(input, makeLogSumExp(ctx, input, {axis}));
 }
+
+namespace {
 
 Value makeSoftmax(ImportContext &ctx, Value input, int64_t axis) {
   return graph::SoftmaxOp::create(ctx.builder, ctx.loc, input.getType(), input,
@@ -127,7 +130,7 @@ Value makeHardmax(ImportContext &ctx, Value input, int64_t axis) {
 /// Without a constant axis:
 /// CumSum(x, axis)  ->  where axis = 1, cumulative_sum axis 1,
 ///                                      cumulative_sum axis 0
-LogicalResult importCumSum(ImportContext &ctx) {
+template <typename OpTy> LogicalResult importCumulative(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
   Value input = ctx.getOperand(0), axis = ctx.getOperand(1);
@@ -135,20 +138,20 @@ LogicalResult importCumSum(ImportContext &ctx) {
   if (!typeOf(axis).hasStaticShape() || typeOf(axis).getNumElements() != 1)
     return ctx.invalid() << "axis must have 1 element, but has type "
                          << axis.getType();
-  auto sum = [&](int64_t along) -> Value {
-    return graph::CumulativeSumOp::create(
-        ctx.builder, ctx.loc, input.getType(), input, along,
-        ctx.getInt("exclusive", 0) != 0, ctx.getInt("reverse", 0) != 0);
+  auto combine = [&](int64_t along) -> Value {
+    return OpTy::create(ctx.builder, ctx.loc, input.getType(), input, along,
+                        ctx.getInt("exclusive", 0) != 0,
+                        ctx.getInt("reverse", 0) != 0);
   };
   if (std::optional<SmallVector<int64_t>> known = ctx.getConstantInts(axis)) {
     FailureOr<int64_t> along = ctx.normalizeAxis(known->front(), rank);
-    return failed(along) ? failure() : ctx.setResult(sum(*along));
+    return failed(along) ? failure() : ctx.setResult(combine(*along));
   }
   if (rank == 0)
     return ctx.invalid() << "needs a rank of 1 or more, but has "
                          << input.getType();
   axis = ctx.reshape(axis, {});
-  Value result = sum(0);
+  Value result = combine(0);
   for (int64_t along = 1; along < rank; ++along) {
     auto isAxis = [&](int64_t number) {
       Value wanted = ctx.makeScalar(number, typeOf(axis).getElementType());
@@ -156,7 +159,7 @@ LogicalResult importCumSum(ImportContext &ctx) {
     };
     Value either = ctx.binary<graph::OrOp>(isAxis(along), isAxis(along - rank));
     result = graph::WhereOp::create(ctx.builder, ctx.loc, input.getType(),
-                                    either, sum(along), result);
+                                    either, combine(along), result);
   }
   return ctx.setResult(result);
 }
@@ -501,7 +504,8 @@ const OpHandler handlers[] = {
     {"ArgMax", importArg</*smallest=*/false>},
     {"ArgMin", importArg</*smallest=*/true>},
     {"BatchNormalization", importBatchNorm},
-    {"CumSum", importCumSum},
+    {"CumProd", importCumulative<graph::CumulativeProductOp>},
+    {"CumSum", importCumulative<graph::CumulativeSumOp>},
     {"GroupNormalization", importGroupNorm},
     {"Hardmax", importSoftmax<makeHardmax>},
     {"InstanceNormalization", importInstanceNorm},

@@ -502,8 +502,6 @@ LogicalResult importTrilu(ImportContext &ctx) {
 LogicalResult importIdentity(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  if (ctx.isResultUsed(1))
-    return ctx.unsupported() << "the mask is unsupported";
   // Of training only.
   (void)ctx.getFloat("ratio", 0.5f);
   (void)ctx.getInt("seed", 0);
@@ -512,7 +510,15 @@ LogicalResult importIdentity(ImportContext &ctx) {
     if (!mode || llvm::any_of(*mode, [](int64_t bit) { return bit != 0; }))
       return ctx.unsupported() << "training is unsupported";
   }
-  return ctx.setResult(ctx.getOperand(0));
+  Value input = ctx.getOperand(0);
+  if (ctx.isResultUsed(1)) {
+    // The mask keeps all; a type of its own it has since opset 10.
+    Type element = ctx.opset < 10 ? typeOf(input).getElementType()
+                                  : ctx.builder.getI1Type();
+    Value kept = ctx.makeScalar(1, element);
+    (void)ctx.setResult(ctx.broadcast(kept, ctx.getSizes(input)), 1);
+  }
+  return ctx.setResult(input);
 }
 
 const OpHandler handlers[] = {

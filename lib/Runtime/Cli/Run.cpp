@@ -71,6 +71,16 @@ static double element(int32_t type, const char *at) {
     return decodeFloat(byte, 5, 2, 15, true);
   case TN_F8E5M2FNUZ:
     return byte == 0x80 ? NAN : decodeFloat(byte, 5, 2, 16, false);
+  case TN_F4E2M1:
+    return decodeFloat(byte & 15, 2, 1, 1, false);
+  case TN_U4:
+    return byte & 15;
+  case TN_U2:
+    return byte & 3;
+  case TN_I4:
+    return (byte & 15) - (byte & 8 ? 16 : 0);
+  case TN_I2:
+    return (byte & 3) - (byte & 2 ? 4 : 0);
   }
   return NAN;
 }

@@ -13,7 +13,8 @@ public:
   ArrayRef<TargetFacts> facts() const override { return knownTargets(); }
   ArrayRef<KernelFamily> families() const override { return cpuFamilies(); }
   bool takes(FloatType element) const override {
-    return isa<Float64Type, Float32Type, Float16Type, BFloat16Type>(element);
+    return isa<Float64Type, Float32Type, Float16Type, BFloat16Type>(element) ||
+           element.getWidth() <= 8;
   }
   void buildLoweringPipeline(OpPassManager &pm) const override {
     buildCpuLoweringPipeline(pm);

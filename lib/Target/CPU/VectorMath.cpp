@@ -1,4 +1,5 @@
-// Expands math ops on f32, scalars and vectors, into polynomials.
+// Expands math ops, on scalars and vectors of f32 and some on f64, into
+// polynomials.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
@@ -12,19 +13,23 @@ using namespace mlir;
 
 namespace {
 
-/// Arithmetic on values of one type, f32 or a vector of it.
+/// Arithmetic on values of one type, a float or a vector of it.
 class Arithmetic {
 public:
   Arithmetic(OpBuilder &builder, Location loc, Type type)
       : b(loc, builder), type(type) {
-    Type i32 = b.getI32Type();
+    intElement =
+        b.getIntegerType(getElementTypeOrSelf(type).getIntOrFloatBitWidth());
     auto vector = dyn_cast<VectorType>(type);
-    intType = vector ? Type(vector.clone(i32)) : i32;
+    intType = vector ? Type(vector.clone(intElement)) : intElement;
   }
 
-  Value constant(float value) { return splat(type, b.getF32FloatAttr(value)); }
-  Value integer(int32_t value) {
-    return splat(intType, b.getI32IntegerAttr(value));
+protected:
+  Value constant(double value) {
+    return splat(type, b.getFloatAttr(getElementTypeOrSelf(type), value));
+  }
+  Value integer(int64_t value) {
+    return splat(intType, b.getIntegerAttr(intElement, value));
   }
   Value add(Value x, Value y) { return arith::AddFOp::create(b, x, y); }
   Value sub(Value x, Value y) { return arith::SubFOp::create(b, x, y); }
@@ -46,28 +51,63 @@ public:
   Value copySign(Value x, Value sign) {
     return math::CopySignOp::create(b, x, sign);
   }
+  Value asInteger(Value x) { return arith::BitcastOp::create(b, intType, x); }
+  Value asFloat(Value bits) { return arith::BitcastOp::create(b, type, bits); }
+  Value addInt(Value x, Value y) { return arith::AddIOp::create(b, x, y); }
+  Value subInt(Value x, Value y) { return arith::SubIOp::create(b, x, y); }
+  Value shiftLeft(Value x, int64_t bits) {
+    return arith::ShLIOp::create(b, x, integer(bits));
+  }
+  Value shiftRight(Value x, int64_t bits) {
+    return arith::ShRSIOp::create(b, x, integer(bits));
+  }
   /// A NaN stays one.
-  Value clamp(Value x, float low, float high) {
+  Value clamp(Value x, double low, double high) {
     x = select(less(x, constant(low)), constant(low), x);
     return select(less(constant(high), x), constant(high), x);
   }
   /// Coefficients from the highest power down.
-  Value polynomial(Value x, ArrayRef<float> coefficients) {
+  Value polynomial(Value x, ArrayRef<double> coefficients) {
     Value result = constant(coefficients[0]);
-    for (float c : coefficients.drop_front())
+    for (double c : coefficients.drop_front())
       result = fma(result, x, constant(c));
     return result;
   }
-
-  /// y · 2^n where `magic` is n + 1.5·2^23. In two steps, as 2^n itself may be
-  /// too large or too small to be a number.
-  Value scale(Value y, Value magic) {
-    Value n = arith::SubIOp::create(
-        b, arith::BitcastOp::create(b, intType, magic), integer(0x4b400000));
-    Value half = arith::ShRSIOp::create(b, n, integer(1));
-    Value rest = arith::SubIOp::create(b, n, half);
-    return mul(mul(y, power(half)), power(rest));
+  /// y · 2^n. In two steps, as 2^n itself may be too large or too small to be a
+  /// number. A float has `mantissa` bits behind the point and 2^0 the exponent
+  /// `bias`.
+  Value scale(Value y, Value n, int64_t mantissa, int64_t bias) {
+    auto power = [&](Value exponent) {
+      return asFloat(shiftLeft(addInt(exponent, integer(bias)), mantissa));
+    };
+    Value half = shiftRight(n, 1);
+    return mul(mul(y, power(half)), power(subInt(n, half)));
   }
+  /// Of what has no logarithm, or none that is a number, that is the result.
+  Value finishLog(Value x, Value result) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    result = select(less(x, constant(infinity)), result, x);
+    result = select(equal(x, constant(0)), constant(-infinity), result);
+    return select(less(x, constant(0)),
+                  constant(std::numeric_limits<double>::quiet_NaN()), result);
+  }
+
+  ImplicitLocOpBuilder b;
+  Type type, intElement, intType;
+
+private:
+  Value splat(Type type, TypedAttr value) {
+    if (auto vector = dyn_cast<VectorType>(type))
+      value = DenseElementsAttr::get(vector, Attribute(value));
+    return arith::ConstantOp::create(b, value);
+  }
+};
+
+/// On f32.
+class SingleMath : public Arithmetic {
+public:
+  using Arithmetic::Arithmetic;
+  static bool takes(Type element) { return element.isF32(); }
 
   Value exp(Value x) {
     x = clamp(x, -104.0f, 89.0f);
@@ -114,18 +154,12 @@ public:
   }
 
   Value log(Value x) {
-    constexpr float infinity = std::numeric_limits<float>::infinity();
     // A denormal number is brought up to the normal ones first.
     Value small = less(x, constant(0x1p-126f));
-    Value scaled = select(small, mul(x, constant(0x1p23f)), x);
-    Value bits = arith::BitcastOp::create(b, intType, scaled);
+    Value bits = asInteger(select(small, mul(x, constant(0x1p23f)), x));
     // x = 2^n · m with m between √½ and √2.
-    Value n = arith::ShRSIOp::create(
-        b, arith::SubIOp::create(b, bits, integer(0x3f3504f3)), integer(23));
-    Value m = arith::BitcastOp::create(
-        b, type,
-        arith::SubIOp::create(b, bits,
-                              arith::ShLIOp::create(b, n, integer(23))));
+    Value n = shiftRight(subInt(bits, integer(0x3f3504f3)), 23);
+    Value m = asFloat(subInt(bits, shiftLeft(n, 23)));
     Value power = add(arith::SIToFPOp::create(b, type, n),
                       select(small, constant(-23.0f), constant(0.0f)));
     Value r = sub(m, constant(1.0f)), s = mul(r, r);
@@ -136,12 +170,7 @@ public:
     Value y = mul(mul(r, s), p);
     y = fma(power, constant(-2.12194440e-4f), y);
     y = fma(s, constant(-0.5f), y);
-    Value result = fma(power, constant(0.693359375f), add(r, y));
-    // Zero, infinity, NaN, and what is negative, which has no logarithm.
-    result = select(less(x, constant(infinity)), result, x);
-    result = select(equal(x, constant(0.0f)), constant(-infinity), result);
-    return select(less(x, constant(0.0f)),
-                  constant(std::numeric_limits<float>::quiet_NaN()), result);
+    return finishLog(x, fma(power, constant(0.693359375f), add(r, y)));
   }
 
   Value sin(Value x) { return sine(x, 0); }
@@ -165,27 +194,19 @@ private:
     Value even =
         polynomial(s, {2.44677067e-5f, -1.38877297e-3f, 4.16666567e-2f, -0.5f});
     even = fma(even, s, constant(1.0f));
-    Value quadrant = arith::AddIOp::create(
-        b, arith::BitcastOp::create(b, intType, magic), integer(quarters));
+    Value quadrant = addInt(asInteger(magic), integer(quarters));
     auto bit = [&](int32_t mask) {
       return arith::AndIOp::create(b, quadrant, integer(mask));
     };
     Value swap =
         arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bit(1), integer(0));
-    Value bits = arith::BitcastOp::create(b, intType, select(swap, even, odd));
-    Value sign = arith::ShLIOp::create(b, bit(2), integer(30));
-    return arith::BitcastOp::create(b, type,
-                                    arith::XOrIOp::create(b, bits, sign));
+    Value bits = asInteger(select(swap, even, odd));
+    return asFloat(arith::XOrIOp::create(b, bits, shiftLeft(bit(2), 30)));
   }
-  Value splat(Type type, TypedAttr value) {
-    if (auto vector = dyn_cast<VectorType>(type))
-      value = DenseElementsAttr::get(vector, Attribute(value));
-    return arith::ConstantOp::create(b, value);
-  }
-  Value power(Value n) {
-    Value bits = arith::ShLIOp::create(
-        b, arith::AddIOp::create(b, n, integer(127)), integer(23));
-    return arith::BitcastOp::create(b, type, bits);
+  /// y · 2^n where `magic` is n + 1.5·2^23.
+  Value scale(Value y, Value magic) {
+    return Arithmetic::scale(y, subInt(asInteger(magic), integer(0x4b400000)),
+                             23, 127);
   }
   Value expNearZero(Value r) {
     Value p =
@@ -193,20 +214,69 @@ private:
                        4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f});
     return add(fma(mul(r, r), p, r), constant(1.0f));
   }
-
-  ImplicitLocOpBuilder b;
-  Type type, intType;
 };
 
-template <typename Op, Value (Arithmetic::*expand)(Value)>
+/// On f64: within 2^-51 of the result.
+class DoubleMath : public Arithmetic {
+public:
+  using Arithmetic::Arithmetic;
+  static bool takes(Type element) { return element.isF64(); }
+
+  /// 2^n · exp(r), where exp(r) = 1 + 2·rP(r²) / (Q(r²) - rP(r²)) (Cephes).
+  Value exp(Value x) {
+    x = clamp(x, -746, 710);
+    Value magic = fma(x, constant(1.4426950408889634), constant(0x1.8p52));
+    Value n = sub(magic, constant(0x1.8p52));
+    Value r = fma(n, constant(-6.93145751953125e-1), x);
+    r = fma(n, constant(-1.42860682030941723212e-6), r);
+    Value square = mul(r, r);
+    Value p = mul(r, polynomial(square, {1.26177193074810590878e-4,
+                                         3.02994407707441961300e-2, 1}));
+    Value q = polynomial(square,
+                         {3.00198505138664455042e-6, 2.52448340349684104192e-3,
+                          2.27265548208155028766e-1, 2});
+    Value ratio = div(p, sub(q, p));
+    Value y = fma(constant(2), ratio, constant(1));
+    return scale(y, subInt(asInteger(magic), integer(0x4338000000000000)), 52,
+                 1023);
+  }
+
+  /// n·log(2) + log(1 + f), where log(1 + f) = f - s·(f - R(s²)) with
+  /// s = f / (2 + f) (fdlibm).
+  Value log(Value x) {
+    // A denormal number is brought up to the normal ones first.
+    Value small = less(x, constant(0x1p-1022));
+    Value bits = asInteger(select(small, mul(x, constant(0x1p54)), x));
+    // x = 2^n · m with m between √½ and √2.
+    Value n = shiftRight(subInt(bits, integer(0x3fe6a09e667f3bcd)), 52);
+    Value m = asFloat(subInt(bits, shiftLeft(n, 52)));
+    Value power = add(arith::SIToFPOp::create(b, type, n),
+                      select(small, constant(-54), constant(0)));
+    Value f = sub(m, constant(1));
+    Value s = div(f, add(f, constant(2))), z = mul(s, s);
+    Value r =
+        mul(z, polynomial(z, {1.479819860511658591e-1, 1.531383769920937332e-1,
+                              1.818357216161805012e-1, 2.222219843214978396e-1,
+                              2.857142874366239149e-1, 3.999999999940941908e-1,
+                              6.666666666666735130e-1}));
+    Value half = mul(mul(f, f), constant(0.5));
+    Value rest =
+        fma(power, constant(1.90821492927058770002e-10), mul(s, add(half, r)));
+    Value y = fma(power, constant(6.93147180369123816490e-1),
+                  sub(f, sub(half, rest)));
+    return finishLog(x, y);
+  }
+};
+
+template <typename Op, typename Math, Value (Math::*expand)(Value)>
 struct Expand : OpRewritePattern<Op> {
   Expand(MLIRContext *context)
       : OpRewritePattern<Op>(context, /*benefit=*/10) {}
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
-    if (!getElementTypeOrSelf(op.getType()).isF32())
-      return rewriter.notifyMatchFailure(op, "is not on f32");
-    Arithmetic arithmetic(rewriter, op.getLoc(), op.getType());
+    if (!Math::takes(getElementTypeOrSelf(op.getType())))
+      return rewriter.notifyMatchFailure(op, "is on another type");
+    Math arithmetic(rewriter, op.getLoc(), op.getType());
     rewriter.replaceOp(op, (arithmetic.*expand)(op.getOperand()));
     return success();
   }
@@ -215,12 +285,15 @@ struct Expand : OpRewritePattern<Op> {
 } // namespace
 
 void tenon::populateVectorMathPatterns(RewritePatternSet &patterns) {
-  patterns.add<Expand<math::ExpOp, &Arithmetic::exp>,
-               Expand<math::Exp2Op, &Arithmetic::exp2>,
-               Expand<math::ErfOp, &Arithmetic::erf>,
-               Expand<math::TanhOp, &Arithmetic::tanh>,
-               Expand<math::LogOp, &Arithmetic::log>,
-               Expand<math::SinOp, &Arithmetic::sin>,
-               Expand<math::CosOp, &Arithmetic::cos>>(patterns.getContext());
+  patterns.add<Expand<math::ExpOp, SingleMath, &SingleMath::exp>,
+               Expand<math::Exp2Op, SingleMath, &SingleMath::exp2>,
+               Expand<math::ErfOp, SingleMath, &SingleMath::erf>,
+               Expand<math::TanhOp, SingleMath, &SingleMath::tanh>,
+               Expand<math::LogOp, SingleMath, &SingleMath::log>,
+               Expand<math::SinOp, SingleMath, &SingleMath::sin>,
+               Expand<math::CosOp, SingleMath, &SingleMath::cos>,
+               Expand<math::ExpOp, DoubleMath, &DoubleMath::exp>,
+               Expand<math::LogOp, DoubleMath, &DoubleMath::log>>(
+      patterns.getContext());
   math::populateExpansionPatterns(patterns, {"powf", "rsqrt"});
 }

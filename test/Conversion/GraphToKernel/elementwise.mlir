@@ -55,3 +55,37 @@ func.func @known_by_the_result(%x: tensor<?xf32> {tenon.dims = ["n"]}, %y: tenso
   %0 = graph.add %x, %y : tensor<?xf32>, tensor<8xf32> -> tensor<8xf32>
   return %0 : tensor<8xf32>
 }
+
+// -----
+
+// Narrow types are bytes, which a cast turns into numbers; what only moves them
+// does not see what they are.
+// CHECK-LABEL: func @narrow
+// CHECK-SAME: %[[X:.*]]: tensor<2xi8> {tenon.element = i4}
+// CHECK-SAME: -> (tensor<2xi8> {tenon.element = f8E5M2}, tensor<2xi8> {tenon.element = ui4})
+// CHECK: kernel.constant dense<[15, 7]> : tensor<2xi8>
+// CHECK: kernel.region "cast" inputs(%[[X]]
+// A sign is in the highest of the low bits.
+// CHECK: %[[RAISED:.*]] = arith.shli %{{.*}}, %{{.*}} : i8
+// CHECK: %[[NUMBER:.*]] = arith.shrsi %[[RAISED]]
+// CHECK: arith.sitofp %[[NUMBER]] : i8 to f32
+// What is no number, here above all codes.
+// CHECK: arith.cmpf uno
+// CHECK: arith.trunci %{{.*}} : i32 to i8
+func.func @narrow(%x: tensor<2xi4>) -> (tensor<2xf8E5M2>, tensor<2xui4>) {
+  %c = graph.constant dense<[15, 7]> : tensor<2xui4>
+  %0 = graph.cast %x : tensor<2xi4> -> tensor<2xf8E5M2>
+  return %0, %c : tensor<2xf8E5M2>, tensor<2xui4>
+}
+
+// -----
+
+// Bits of one width need no conversion but that of the type.
+// CHECK-LABEL: func @bits
+// CHECK: arith.bitcast %{{.*}} : f32 to i32
+// CHECK: math.roundeven
+func.func @bits(%x: tensor<2xf32>) -> (tensor<2xui32>, tensor<2xf32>) {
+  %0 = graph.bitcast %x : tensor<2xf32> -> tensor<2xui32>
+  %1 = graph.round %x : tensor<2xf32> -> tensor<2xf32>
+  return %0, %1 : tensor<2xui32>, tensor<2xf32>
+}

@@ -368,6 +368,22 @@ func.func @scatter_nd_result(%x: tensor<4x8xf32>, %i: tensor<5x1xi64>, %u: tenso
 
 // -----
 
+func.func @cumulative_product_axis(%x: tensor<4xf32>) {
+  // expected-error@+1 {{has axis -1 for a tensor of rank 1}}
+  %0 = graph.cumulative_product %x axis -1 : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @bits_of_another_width(%x: tensor<4xf32>) {
+  // expected-error@+1 {{takes the bits of 'f32' as 'i64', which has another width}}
+  %0 = graph.bitcast %x : tensor<4xf32> -> tensor<4xi64>
+  return
+}
+
+// -----
+
 func.func @cumulative_sum_axis(%x: tensor<4xf32>) {
   // expected-error@+1 {{has axis 1 for a tensor of rank 1}}
   %0 = graph.cumulative_sum %x axis 1 : tensor<4xf32> -> tensor<4xf32>

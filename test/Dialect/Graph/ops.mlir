@@ -23,6 +23,10 @@ func.func @sizes(%x: tensor<?x8xf32>, %shape: tensor<2xi64>) {
 func.func @elementwise(%x: tensor<?x8xf32>, %y: tensor<8xf32>, %c: tensor<i1>) {
   // CHECK: graph.gelu tanh_approximation
   %0 = graph.gelu tanh_approximation %x : tensor<?x8xf32> -> tensor<?x8xf32>
+  // CHECK: graph.round
+  %r = graph.round %x : tensor<?x8xf32> -> tensor<?x8xf32>
+  // CHECK: graph.bitcast %{{.*}} : tensor<?x8xf32> -> tensor<?x8xui32>
+  %b = graph.bitcast %x : tensor<?x8xf32> -> tensor<?x8xui32>
   // CHECK: graph.add
   %1 = graph.add %x, %y : tensor<?x8xf32>, tensor<8xf32> -> tensor<?x8xf32>
   // CHECK: graph.less
@@ -53,6 +57,8 @@ func.func @indexing(%x: tensor<?x8xf32>, %i: tensor<?x2xi64>, %u: tensor<?xf32>,
   %2 = graph.scatter_nd mul %x, %i, %u : tensor<?x8xf32>, tensor<?x2xi64>, tensor<?xf32> -> tensor<?x8xf32>
   // CHECK: graph.cumulative_sum exclusive %{{.*}} axis 1
   %3 = graph.cumulative_sum exclusive %x axis 1 : tensor<?x8xf32> -> tensor<?x8xf32>
+  // CHECK: graph.cumulative_product reverse %{{.*}} axis 0
+  %p = graph.cumulative_product reverse %x axis 0 : tensor<?x8xf32> -> tensor<?x8xf32>
   // CHECK: graph.top_k smallest %{{.*}} k %{{.*}} axis 1
   %4 = graph.top_k smallest %x k %k axis 1 : tensor<?x8xf32> -> tensor<?x?xi64>
   // CHECK: graph.pad constant %{{.*}} value %{{.*}} low [0, %{{.*}}] high [1, -1]

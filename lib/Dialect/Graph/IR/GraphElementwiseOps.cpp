@@ -82,10 +82,21 @@ VERIFY_UNARY(SigmoidOp)
 VERIFY_UNARY(ReluOp)
 VERIFY_UNARY(FloorOp)
 VERIFY_UNARY(CeilOp)
+VERIFY_UNARY(RoundOp)
 VERIFY_UNARY(GeluOp)
 #undef VERIFY_UNARY
 
 LogicalResult CastOp::verify() { return verifyBroadcast(*this); }
+
+LogicalResult BitcastOp::verify() {
+  if (failed(verifyBroadcast(*this)))
+    return failure();
+  Type from = elementType(getInput()), to = elementType(getOutput());
+  if (from.getIntOrFloatBitWidth() != to.getIntOrFloatBitWidth())
+    return emitOpError("takes the bits of ")
+           << from << " as " << to << ", which has another width";
+  return success();
+}
 
 LogicalResult IsNaNOp::verify() {
   if (failed(verifyBroadcast(*this)))

@@ -42,12 +42,16 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
-LogicalResult CumulativeSumOp::verify() {
-  if (failed(verifySameShape(*this, getInput(), getOutput())))
+/// Of an op that keeps the sizes of its input and works along one axis.
+template <typename OpTy> static LogicalResult verifyAlongAxis(OpTy op) {
+  if (failed(verifySameShape(op, op.getInput(), op.getOutput())))
     return failure();
-  return verifyAxis(*this, getAxis(),
-                    cast<RankedTensorType>(getInput().getType()).getRank());
+  return verifyAxis(op, op.getAxis(),
+                    cast<RankedTensorType>(op.getInput().getType()).getRank());
 }
+
+LogicalResult CumulativeSumOp::verify() { return verifyAlongAxis(*this); }
+LogicalResult CumulativeProductOp::verify() { return verifyAlongAxis(*this); }
 
 LogicalResult TopKOp::verify() {
   auto input = cast<RankedTensorType>(getInput().getType());
@@ -70,19 +74,9 @@ LogicalResult TopKOp::verify() {
   return success();
 }
 
-LogicalResult SoftmaxOp::verify() {
-  if (failed(verifySameShape(*this, getInput(), getOutput())))
-    return failure();
-  return verifyAxis(*this, getAxis(),
-                    cast<RankedTensorType>(getInput().getType()).getRank());
-}
+LogicalResult SoftmaxOp::verify() { return verifyAlongAxis(*this); }
 
-LogicalResult NormOp::verify() {
-  if (failed(verifySameShape(*this, getInput(), getOutput())))
-    return failure();
-  return verifyAxis(*this, getAxis(),
-                    cast<RankedTensorType>(getInput().getType()).getRank());
-}
+LogicalResult NormOp::verify() { return verifyAlongAxis(*this); }
 
 LogicalResult RotaryOp::verify() {
   if (failed(verifySameShape(*this, getInput(), getOutput())))

@@ -26,8 +26,11 @@ std::optional<double> getScalar(Value value) {
   if (!elements || !elements.isSplat())
     return std::nullopt;
   APInt integer = elements.getSplatValue<APInt>();
-  bool isBool = elements.getElementType().isInteger(1);
-  int64_t exact = isBool ? integer.getZExtValue() : integer.getSExtValue();
+  Type type = elements.getElementType();
+  bool isUnsigned = type.isInteger(1) || type.isUnsignedInteger();
+  if (isUnsigned && integer.getActiveBits() > 53)
+    return std::nullopt;
+  int64_t exact = isUnsigned ? integer.getZExtValue() : integer.getSExtValue();
   if (std::abs(exact) >= int64_t(1) << 53)
     return std::nullopt;
   return static_cast<double>(exact);

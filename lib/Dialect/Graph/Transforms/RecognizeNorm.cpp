@@ -1,6 +1,7 @@
 // Recognises layer norm and RMS norm written out. See Passes.td.
 #include "Matching.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
 
@@ -101,6 +102,9 @@ template <typename OpTy> struct RecognizeNormalized : OpRewritePattern<OpTy> {
     if (!found)
       return rewriter.notifyMatchFailure(op, "is no normalised value");
     Value input = found->input;
+    // Written out, it is computed in f64; a norm is not.
+    if (getElementTypeOrSelf(input.getType()).isF64())
+      return rewriter.notifyMatchFailure(op, "is of f64");
     bool rms = true;
     if (auto sub = input.getDefiningOp<SubOp>();
         sub && getMeanOperand(sub.getRhs()) == sub.getLhs()) {

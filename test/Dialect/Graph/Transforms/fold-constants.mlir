@@ -98,3 +98,12 @@ func.func @half_scale(%x: tensor<4xf16>) -> tensor<4xf16> {
   %0 = graph.mul %x, %s : tensor<4xf16>, tensor<f16> -> tensor<4xf16>
   return %0 : tensor<4xf16>
 }
+
+// An unsigned constant has no sign.
+// CHECK-LABEL: func @unsigned
+// CHECK:         graph.constant dense<2.000000e+02> : tensor<f32>
+func.func @unsigned() -> tensor<f32> {
+  %c = graph.constant dense<200> : tensor<ui8>
+  %0 = graph.cast %c : tensor<ui8> -> tensor<f32>
+  return %0 : tensor<f32>
+}

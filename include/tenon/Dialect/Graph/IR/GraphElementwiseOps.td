@@ -43,6 +43,7 @@ def Graph_SigmoidOp : Graph_UnaryOp<"sigmoid", "1 / (1 + exp(-x))">;
 def Graph_ReluOp : Graph_UnaryOp<"relu", "Maximum with zero">;
 def Graph_FloorOp : Graph_UnaryOp<"floor", "Largest integer not above the element">;
 def Graph_CeilOp : Graph_UnaryOp<"ceil", "Smallest integer not below the element">;
+def Graph_RoundOp : Graph_UnaryOp<"round", "Nearest integer; of two, the even one">;
 def Graph_NotOp : Graph_UnaryOp<"not", "Negation of each bit of an integer"> {
   let description = [{
     Of `i1`, the logical negation.
@@ -72,6 +73,18 @@ def Graph_CastOp : Graph_UnaryOp<"cast", "Conversion to another element type"> {
 
     ```mlir
     %y = graph.cast %x : tensor<4xi64> -> tensor<4xf32>
+    ```
+  }];
+}
+
+def Graph_BitcastOp : Graph_UnaryOp<"bitcast", "The bits of the element as another type of the same width"> {
+  let description = [{
+    As ONNX BitCast-26.
+
+    Example:
+
+    ```mlir
+    %y = graph.bitcast %x : tensor<4xf32> -> tensor<4xi32>
     ```
   }];
 }
@@ -172,7 +185,7 @@ def Graph_ModOp : Graph_Op<"mod", [Pure]> {
   let description = [{
     As ONNX Mod-28: `lhs - floor(lhs / rhs) · rhs`, or with `truncated`
     `lhs - trunc(lhs / rhs) · rhs`, which is C's fmod. By the integer zero the
-    remainder is 0. Of floats it is exact where the quotient is below 2²⁹.
+    remainder is 0. Of floats it is exact where the quotient is below 2⁵³.
 
     Example:
 

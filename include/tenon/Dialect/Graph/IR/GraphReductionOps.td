@@ -29,20 +29,11 @@ def Graph_ReduceOp : Graph_Op<"reduce", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Graph_CumulativeSumOp : Graph_Op<"cumulative_sum", [Pure]> {
-  let summary = "Sums of the elements along one dimension up to each (ONNX CumSum)";
-  let description = [{
-    Each element becomes the sum of those before it and, unless `exclusive`,
-    itself, added in their order; with `reverse` it is those behind it, from the
-    last on.
-
-    Example:
-
-    ```mlir
-    %0 = graph.cumulative_sum %x axis 1 : tensor<?x?xi64> -> tensor<?x?xi64>
-    %1 = graph.cumulative_sum exclusive reverse %x axis 1 : tensor<?x?xi64> -> tensor<?x?xi64>
-    ```
-  }];
+class Graph_CumulativeOp<string mnemonic, string what>
+    : Graph_Op<mnemonic, [Pure]> {
+  let summary = what # " of the elements along one dimension up to each";
+  let description = "Each element is combined with those before it, in their order: from the first\nelement on, with `reverse` from the last. With `exclusive` an element itself does not\ncount.\n\nExample:\n\n```mlir\n%0 = graph."
+      # mnemonic # " exclusive reverse %x axis 1 : tensor<?x?xi64> -> tensor<?x?xi64>\n```\n";
   let arguments = (ins AnyRankedTensor:$input, Graph_I64Attr:$axis, UnitAttr:$exclusive, UnitAttr:$reverse);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
@@ -50,6 +41,10 @@ def Graph_CumulativeSumOp : Graph_Op<"cumulative_sum", [Pure]> {
   }];
   let hasVerifier = 1;
 }
+
+/// ONNX CumSum and CumProd.
+def Graph_CumulativeSumOp : Graph_CumulativeOp<"cumulative_sum", "Sums">;
+def Graph_CumulativeProductOp : Graph_CumulativeOp<"cumulative_product", "Products">;
 
 def Graph_TopKOp : Graph_Op<"top_k", [Pure]> {
   let summary = "Where the largest elements along one dimension are (ONNX TopK, ArgMax)";

@@ -1,0 +1,18 @@
+// What other families make of reductions.
+#ifndef TENON_LIB_IMPORT_ONNX_REDUCTION_H
+#define TENON_LIB_IMPORT_ONNX_REDUCTION_H
+
+#include "ImportContext.h"
+
+namespace tenon {
+
+/// Along `axes`, which are left with size 1; the input itself if there are
+/// none.
+mlir::Value makeReduce(ImportContext &ctx, graph::ReductionKind kind,
+                       mlir::Value input, llvm::ArrayRef<int64_t> axes);
+/// x - log(sum(exp(x))) along `axis`.
+mlir::Value makeLogSoftmax(ImportContext &ctx, mlir::Value input, int64_t axis);
+
+} // namespace tenon
+
+#endif // TENON_LIB_IMPORT_ONNX_REDUCTION_H
