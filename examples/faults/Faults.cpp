@@ -33,6 +33,30 @@ struct SwapDifferencePass
   }
 };
 
+/// The same of a difference that is fused with something else.
+struct SwapFusedDifferencePass
+    : PassWrapper<SwapFusedDifferencePass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SwapFusedDifferencePass)
+  StringRef getArgument() const override {
+    return "fault-swap-fused-difference";
+  }
+  StringRef getDescription() const override {
+    return "Makes the first difference wrong that is not computed alone";
+  }
+
+  void runOnOperation() override {
+    getOperation().walk([](arith::SubFOp op) {
+      // Alone it has only the terminator beside it.
+      if (op->getBlock()->getOperations().size() <= 2)
+        return WalkResult::advance();
+      Value lhs = op.getLhs();
+      op->setOperand(0, op.getRhs());
+      op->setOperand(1, lhs);
+      return WalkResult::interrupt();
+    });
+  }
+};
+
 struct CrashPass : PassWrapper<CrashPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(CrashPass)
   StringRef getArgument() const override { return "fault-crash"; }
@@ -57,6 +81,7 @@ struct FailPass : PassWrapper<FailPass, OperationPass<ModuleOp>> {
 extern "C" PassPluginLibraryInfo mlirGetPassPluginInfo() {
   return {MLIR_PLUGIN_API_VERSION, "faults", "1", [] {
             PassRegistration<SwapDifferencePass>();
+            PassRegistration<SwapFusedDifferencePass>();
             PassRegistration<CrashPass>();
             PassRegistration<FailPass>();
           }};

@@ -54,6 +54,19 @@ static void setVariable(const char *name, const llvm::Twine &value) {
   setenv(name, value.str().c_str(), /*overwrite=*/1);
 }
 
+/// Says what is missing before the package, which needs it, says so its way.
+static constexpr llvm::StringLiteral bisectProgram = R"(
+import sys
+try:
+    import numpy
+except ImportError as error:
+    print("error: check --bisect needs the Python package numpy "
+          f"({error}); --python names a Python that has it", file=sys.stderr)
+    sys.exit(2)
+from tenon.bisect import main
+sys.exit(main(sys.argv[1:]))
+)";
+
 /// The comparison is a program in Python, as the reference evaluator is.
 static int runBisect(llvm::ArrayRef<llvm::StringRef> compileOptions) {
   llvm::ErrorOr<std::string> program = llvm::sys::findProgramByName(python);
@@ -76,8 +89,8 @@ static int runBisect(llvm::ArrayRef<llvm::StringRef> compileOptions) {
   std::string atol, rtol;
   llvm::raw_string_ostream(atol) << absolute.getValue();
   llvm::raw_string_ostream(rtol) << relative.getValue();
-  std::vector<llvm::StringRef> arguments{python,   "-m", "tenon.bisect", input,
-                                         "--atol", atol, "--rtol",       rtol};
+  std::vector<llvm::StringRef> arguments{python,   "-c", bisectProgram, input,
+                                         "--atol", atol, "--rtol",      rtol};
   if (!dataSet.empty())
     arguments.insert(arguments.end(), {"--data-set", dataSet});
   arguments.push_back("--");
