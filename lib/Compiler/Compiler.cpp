@@ -6,9 +6,11 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "mlir/Remark/RemarkStreamer.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Support/Timing.h"
 #include "tenon/Analysis/SymbolicShapes.h"
+#include "tenon/Compiler/Schedules.h"
 #include "tenon/Compiler/SymbolSizes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
@@ -352,6 +354,14 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     return CompileStatus::Error;
   if (!options.reproducer.empty())
     llvm::sys::fs::remove(options.reproducer); // of an earlier compilation
+  if (!options.remarks.empty() &&
+      failed(remark::enableOptimizationRemarksWithLLVMStreamer(
+          *context, options.remarks, llvm::remarks::Format::YAML,
+          std::make_unique<remark::RemarkEmittingPolicyAll>(),
+          {".*", ".*", ".*", ".*", ".*"}))) {
+    emitError(UnknownLoc::get(context)) << "cannot write " << options.remarks;
+    return CompileStatus::Error;
+  }
   StringRef done = "import";
   if (inputPath.ends_with(".mlir")) {
     module = readModule(context, inputPath);
@@ -377,6 +387,9 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       reached = phase.name == done;
       continue;
     }
+    if (phase.name == "schedule" && !options.schedules.empty() &&
+        failed(wantSchedules(*module, options.schedules)))
+      return CompileStatus::Error;
     if (phase.name == "compress" && failed(prepareCompress(outputPath)))
       return CompileStatus::Error;
     CompileStatus status =

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/Remarks.h"
 #include "tenon/Kernels/Family.h"
 
 using namespace mlir;
@@ -190,7 +191,14 @@ private:
   }
 
   void buildRow(unsigned dim, Value first, Value last) {
-    if (canVectorize(dim)) {
+    if (StringRef obstacle = findObstacle(dim); !obstacle.empty()) {
+      auto id = region.op->getAttrOfType<StringAttr>("tenon.id");
+      remark::missed(region.op.getLoc(),
+                     remark::RemarkOpts::name("NotVectorized")
+                         .category("schedule")
+                         .function(id ? id.getValue() : ""))
+          << remark::metric("Region", region.op.getName()) << obstacle;
+    } else {
       Value whole = t.sub(last, t.rem(t.sub(last, first), t.index(lanes)));
       t.forEach(first, whole, lanes, [&](Value at) {
         coordinates[dim] = at;
@@ -204,37 +212,42 @@ private:
     });
   }
 
-  /// Are all operands f32 or a float of 16 bits, contiguous or constant along
-  /// `dim`, and is all of the body elementwise and the same for all of a row's
-  /// coordinates?
-  bool canVectorize(unsigned dim) {
+  /// Why rows along `dim` are not computed in vectors: all operands must be f32
+  /// or a float of 16 bits, contiguous or constant along it, and all of the
+  /// body elementwise and the same for all of a row's coordinates. Empty if
+  /// they are.
+  StringRef findObstacle(unsigned dim) {
     if (!reduced.empty())
-      return false;
+      return "it reduces";
     for (OpOperand &operand : nest.main->getOpOperands()) {
       if (!isa<Float32Type, Float16Type, BFloat16Type>(
               getElementTypeOrSelf(operand.get().getType())))
-        return false;
+        return "an operand or the result is not of f32, f16 or bf16";
       AffineMap map = nest.main.getMatchingIndexingMap(&operand);
       for (auto [position, expr] : llvm::enumerate(map.getResults()))
         if (expr.isFunctionOfDim(dim) && position + 1 != map.getNumResults())
-          return false;
+          return "an operand is neither contiguous nor constant along a row";
     }
     if (!outputMap().getResults().back().isFunctionOfDim(dim))
-      return false;
+      return "the result is not contiguous along a row";
     Block *body = nest.main.getBody();
     auto isLocal = [&](Value value) {
       return value.getParentBlock() == body ||
              value.getDefiningOp<arith::ConstantOp>();
     };
-    return llvm::all_of(*body, [&](Operation &op) {
+    for (Operation &op : *body) {
       if (!llvm::all_of(op.getOperands(), isLocal))
-        return false;
-      if (auto index = dyn_cast<linalg::IndexOp>(op))
-        return index.getDim() != dim;
-      return isa<linalg::YieldOp, arith::ConstantOp>(op) ||
-             (OpTrait::hasElementwiseMappableTraits(&op) &&
-              op.getNumResults() == 1 && op.getNumRegions() == 0);
-    });
+        return "its body reads a size or other elements";
+      if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+        if (index.getDim() == dim)
+          return "its body depends on the place in a row";
+      } else if (!isa<linalg::YieldOp, arith::ConstantOp>(op) &&
+                 (!OpTrait::hasElementwiseMappableTraits(&op) ||
+                  op.getNumResults() != 1 || op.getNumRegions() != 0)) {
+        return "an op of its body has no form on vectors";
+      }
+    }
+    return "";
   }
 
   AffineMap outputMap() {
@@ -257,7 +270,7 @@ private:
         inputs.push_back(t.broadcast(
             memref::LoadOp::create(t.b, t.loc, buffer, access(map)), lanes));
     }
-    // canVectorize lets a body see its arguments, constants and coordinates.
+    // findObstacle lets a body see its arguments, constants and coordinates.
     auto coordinate = [&](Value value) -> Value {
       return coordinates[value.getDefiningOp<linalg::IndexOp>().getDim()];
     };

@@ -84,6 +84,16 @@ static cl::opt<std::string>
                cl::desc("Where the module and the passes go if a pass fails or "
                         "crashes (OUTPUT.reproducer.mlir); empty for nowhere"),
                cl::sub(command));
+static cl::opt<std::string>
+    schedules("schedules", cl::value_desc("FILE.json"),
+              cl::desc("How to schedule single nodes: {\"NODE\": "
+                       "{\"family\": \"contract\", \"tile\": [32, 2]}}"),
+              cl::sub(command));
+static cl::opt<std::string>
+    remarks("remarks", cl::value_desc("FILE.yaml"),
+            cl::desc("Write what was fused and vectorised, what was not, and "
+                     "why"),
+            cl::sub(command));
 static cl::opt<bool> timing("mlir-timing",
                             cl::desc("Print the time of each pass"),
                             cl::sub(command));
@@ -290,6 +300,8 @@ int runCompile(int argc, char **argv) {
   options.dumpFolder = dumpPhases;
   options.emit = emitKind;
   options.programRuntime = findProgramRuntime();
+  options.schedules = schedules;
+  options.remarks = remarks;
   options.reproducer = reproducer;
   if (!reproducer.getNumOccurrences() && output != "-")
     options.reproducer = output + ".reproducer.mlir";
