@@ -49,6 +49,7 @@ class Interpreter:
                        for i, a in enumerate(arguments[:count])]
         self.outputs = [a.get("tenon.name", str(i)) for i, a in enumerate(named)]
         self.dims = [a.get("tenon.dims", []) for a in arguments[:count]]
+        self.elements = [a.get("tenon.elements", []) for a in arguments[:count]]
         self.input_types = [ShapedType(kind) for kind in kinds[:count]]
         self.output_types = [ShapedType(kind) for kind in results or kinds[count:]]
 
@@ -58,8 +59,8 @@ class Interpreter:
         that a launch was given."""
         values = {}
         block = self.main.regions[0][0]
-        for name, dims, kind, argument in zip(self.inputs, self.dims,
-                                              self.input_types, block.arguments):
+        for name, dims, elements, kind, argument in zip(
+                self.inputs, self.dims, self.elements, self.input_types, block.arguments):
             if name not in inputs:
                 raise Error(f"input {name!r} is not set")
             array = np.asarray(inputs[name])
@@ -71,6 +72,8 @@ class Interpreter:
             for dim, size in zip(dims, array.shape):
                 if isinstance(dim, str):
                     self.symbols[dim] = size
+            for symbol, element in zip(elements, array.reshape(-1)):
+                self.symbols[symbol] = int(element)
         with np.errstate(all="ignore"):
             if self.is_plan:
                 return self.run_plan(block, values, seen)

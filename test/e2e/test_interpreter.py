@@ -173,3 +173,18 @@ def test_an_input_of_another_type_is_refused(tmp_path):
         module.run({})
     with pytest.raises(Error, match="input 'x' must be f32 with 1 dimensions, is float64 with 1"):
         module.run({"x": np.zeros(3)})
+
+
+def test_a_size_that_an_input_holds(tmp_path):
+    x, shape = np.arange(24, dtype=np.float32).reshape(4, 6), np.array([3, -1], np.int64)
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "n"], ["r"]), helper.make_node("Exp", ["r"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["a", 6]),
+         helper.make_tensor_value_info("n", TensorProto.INT64, [2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9),
+              tmp_path / "model.onnx")
+    dump(tmp_path / "model.onnx", tmp_path)
+    for phase in PHASES:
+        found = Interpreter(tmp_path / f"{phase}.mlir").run({"x": x, "n": shape})["y"]
+        np.testing.assert_allclose(found, np.exp(x).reshape(3, 8), rtol=1e-6, err_msg=phase)
