@@ -4,8 +4,12 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Remark/RemarkStreamer.h"
 #include "mlir/Support/FileUtilities.h"
+#include "mlir/Support/Timing.h"
 #include "tenon/Analysis/SymbolicShapes.h"
+#include "tenon/Compiler/Schedules.h"
 #include "tenon/Compiler/SymbolSizes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
@@ -187,7 +191,9 @@ public:
 
 private:
   CompileStatus import(MLIRContext *context, StringRef path);
+  LogicalResult checkPassesBefore(MLIRContext *context);
   CompileStatus runPhase(const Phase &phase);
+  LogicalResult runPasses(StringRef phase, PassManager &manager);
   LogicalResult prepareCompress(StringRef outputPath);
   LogicalResult writeUsedRecipe(StringRef outputPath);
   /// Dumps the module if asked to. True if this phase was to be the last.
@@ -214,13 +220,80 @@ CompileStatus Compilation::import(MLIRContext *context, StringRef path) {
              : CompileStatus::Success;
 }
 
+/// Adds the passes that the user wants before `phase`.
+LogicalResult addPassesBefore(StringRef phase, const CompilerOptions &options,
+                              OpPassManager &manager, llvm::raw_ostream &os) {
+  for (const PassesBefore &before : options.passesBefore)
+    if (before.phase == phase &&
+        failed(parsePassPipeline(before.pipeline, manager, os)))
+      return failure();
+  return success();
+}
+
+/// Says what is wrong with the user's passes before any work is done.
+LogicalResult Compilation::checkPassesBefore(MLIRContext *context) {
+  for (const PassesBefore &before : options.passesBefore) {
+    auto isMeant = [&](const Phase &phase) {
+      return phase.name == before.phase;
+    };
+    if (llvm::none_of(getPhases(), isMeant))
+      return emitError(UnknownLoc::get(context))
+             << "--before " << before.phase << "=" << before.pipeline
+             << ": there is no such phase";
+  }
+  std::string message;
+  llvm::raw_string_ostream os(message);
+  for (const Phase &phase : getPhases()) {
+    OpPassManager manager(ModuleOp::getOperationName());
+    if (failed(addPassesBefore(phase.name, options, manager, os)))
+      return emitError(UnknownLoc::get(context))
+             << "--before " << phase.name << ": " << StringRef(message).trim();
+  }
+  return success();
+}
+
 CompileStatus Compilation::runPhase(const Phase &phase) {
   PassManager manager(module->getContext());
+  if (failed(addPassesBefore(phase.name, options, manager, llvm::nulls())))
+    llvm_unreachable("was parsed before");
   PhaseOptions phaseOptions;
   phaseOptions.target = options.target;
   buildPhase(manager, phase, phaseOptions);
-  return failed(manager.run(*module)) ? CompileStatus::Error
-                                      : CompileStatus::Success;
+  return failed(runPasses(phase.name, manager)) ? CompileStatus::Error
+                                                : CompileStatus::Success;
+}
+
+/// Runs what `manager` holds. A crash is a failure like any other.
+LogicalResult Compilation::runPasses(StringRef phase, PassManager &manager) {
+  MLIRContext *context = module->getContext();
+  TimingScope timing;
+  if (options.timing)
+    timing = options.timing->nest(phase);
+  // MLIR says in its own words that a pipeline failed; we do below, in ours. A
+  // pass that crashes leaves no other message.
+  bool hasReason = false;
+  ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
+    std::string text = diagnostic.str();
+    bool isSummary = StringRef(text).starts_with("Failures have been detected");
+    hasReason |=
+        !isSummary && diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    return success(isSummary);
+  });
+  if (!options.reproducer.empty())
+    manager.enableCrashReproducerGeneration(options.reproducer);
+  if (options.timing)
+    manager.enableTiming(timing);
+  LogicalResult result = manager.run(*module);
+  if (succeeded(result) || options.reproducer.empty())
+    return result;
+  auto place = UnknownLoc::get(context);
+  if (!hasReason)
+    emitError(place) << "a pass of phase '" << phase
+                     << "' crashed, or failed without a message";
+  emitRemark(place) << "tenon-opt --run-reproducer " << options.reproducer
+                    << " runs the passes of phase '" << phase
+                    << "' again on the same module";
+  return failure();
 }
 
 /// Puts the recipe's choices on the nodes, which have their last form now, and
@@ -300,6 +373,18 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     emitError(UnknownLoc::get(context)) << llvm::toString(choice.takeError());
     return CompileStatus::Error;
   }
+  if (failed(checkPassesBefore(context)))
+    return CompileStatus::Error;
+  if (!options.reproducer.empty())
+    llvm::sys::fs::remove(options.reproducer); // of an earlier compilation
+  if (!options.remarks.empty() &&
+      failed(remark::enableOptimizationRemarksWithLLVMStreamer(
+          *context, options.remarks, llvm::remarks::Format::YAML,
+          std::make_unique<remark::RemarkEmittingPolicyAll>(),
+          {".*", ".*", ".*", ".*", ".*"}))) {
+    emitError(UnknownLoc::get(context)) << "cannot write " << options.remarks;
+    return CompileStatus::Error;
+  }
   StringRef done = "import";
   if (inputPath.ends_with(".mlir")) {
     module = readModule(context, inputPath);
@@ -325,6 +410,9 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       reached = phase.name == done;
       continue;
     }
+    if (phase.name == "schedule" && !options.schedules.empty() &&
+        failed(wantSchedules(*module, options.schedules)))
+      return CompileStatus::Error;
     if (phase.name == "compress" && failed(prepareCompress(outputPath)))
       return CompileStatus::Error;
     CompileStatus status =
@@ -346,6 +434,10 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     module->emitError("was written by phase '") << done << "', which is none";
     return CompileStatus::Error;
   }
+  PassManager last(context);
+  if (failed(addPassesBefore("emit", options, last, llvm::nulls())) ||
+      failed(runPasses("emit", last)))
+    return CompileStatus::Error;
   observer.planned(describePlan(*module));
   auto folder = module.get()->getAttrOfType<StringAttr>(folderAttr);
   CompileStatus status = timed("emit", observer, [&] {
@@ -368,6 +460,13 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
 }
 
 } // namespace
+
+std::optional<PassesBefore> PassesBefore::parse(StringRef text) {
+  auto [phase, pipeline] = text.split('=');
+  if (phase.empty() || pipeline.empty())
+    return std::nullopt;
+  return PassesBefore{phase.str(), pipeline.str()};
+}
 
 CompileStatus compileModel(MLIRContext *context, StringRef inputPath,
                            StringRef outputPath, const CompilerOptions &options,

@@ -167,6 +167,20 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
     int64_t panels = llvm::divideCeil(columns, panelColumns);
     panelGroup = llvm::divideCeil(panels, llvm::divideCeil(panels, panelGroup));
   }
+  auto wanted = region->getAttrOfType<ScheduleAttr>(wantedScheduleAttr);
+  if (wanted && !wanted.getTile().empty()) {
+    ArrayRef<int64_t> tile = wanted.getTile();
+    int64_t step = TileBuilder::tileRows(lanes);
+    // The rows' sums lie on the stack.
+    if (tile.size() != 2 || tile[0] < step || tile[0] % step != 0 ||
+        tile[0] > 512 || tile[1] < 1)
+      return region.emitOpError("is wanted with tile [")
+             << tile
+             << "], but kernel family 'contract' needs rows, a multiple of "
+             << step << " up to 512, and panels, at least 1";
+    rowBlock = tile[0];
+    panelGroup = tile[1];
+  }
 
   Location loc = region.getLoc();
   OpBuilder::InsertionGuard guard(rewriter);

@@ -111,31 +111,35 @@ std::optional<LoopNest> tenon::getLoopNest(RegionOp region) {
   return nest;
 }
 
-bool tenon::canVectorize(linalg::GenericOp generic, unsigned dim) {
+StringRef tenon::findVectorObstacle(linalg::GenericOp generic, unsigned dim) {
   for (OpOperand &operand : generic->getOpOperands()) {
     if (isSizes(&operand, generic))
       continue;
     if (!isa<Float32Type, Float16Type, BFloat16Type>(
             getElementTypeOrSelf(operand.get().getType())))
-      return false;
+      return "an operand or the result is not of f32, f16 or bf16";
     AffineMap map = generic.getMatchingIndexingMap(&operand);
     for (auto [position, expr] : llvm::enumerate(map.getResults()))
       if (expr.isFunctionOfDim(dim) &&
           (position + 1 != map.getNumResults() || !stepsByOne(expr, dim)))
-        return false;
+        return "an operand is neither contiguous nor constant along a row";
   }
   Block *body = generic.getBody();
   auto isLocal = [&](Value value) {
     return value.getParentBlock() == body ||
            value.getDefiningOp<arith::ConstantOp>();
   };
-  return llvm::all_of(*body, [&](Operation &op) {
+  for (Operation &op : *body) {
     if (!llvm::all_of(op.getOperands(), isLocal))
-      return false;
-    if (auto index = dyn_cast<linalg::IndexOp>(op))
-      return index.getDim() != dim;
-    return isa<linalg::YieldOp, arith::ConstantOp>(op) ||
-           (OpTrait::hasElementwiseMappableTraits(&op) &&
-            op.getNumResults() == 1 && op.getNumRegions() == 0);
-  });
+      return "its body reads a size or other elements";
+    if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+      if (index.getDim() == dim)
+        return "its body depends on the place in a row";
+    } else if (!isa<linalg::YieldOp, arith::ConstantOp>(op) &&
+               (!OpTrait::hasElementwiseMappableTraits(&op) ||
+                op.getNumResults() != 1 || op.getNumRegions() != 0)) {
+      return "an op of its body has no form on vectors";
+    }
+  }
+  return "";
 }

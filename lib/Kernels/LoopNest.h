@@ -22,10 +22,12 @@ std::optional<LoopNest> getLoopNest(kernel::RegionOp region);
 /// An operand that nothing reads: it says the sizes of loops.
 bool isSizes(mlir::OpOperand *operand, mlir::linalg::GenericOp generic);
 
-/// Are all operands f32 or a float of 16 bits, contiguous or constant along
-/// `dim`, and is all of the body elementwise and the same for all of a row's
-/// coordinates?
-bool canVectorize(mlir::linalg::GenericOp generic, unsigned dim);
+/// Why elements that follow each other along `dim` are not computed as a
+/// vector: all operands must be f32 or a float of 16 bits, contiguous or
+/// constant along it, and all of the body elementwise and the same for all of a
+/// row's coordinates. Empty if they are.
+llvm::StringRef findVectorObstacle(mlir::linalg::GenericOp generic,
+                                   unsigned dim);
 
 } // namespace tenon
 

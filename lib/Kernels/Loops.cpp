@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/Remarks.h"
 #include "tenon/Kernels/Family.h"
 
 using namespace mlir;
@@ -129,7 +130,14 @@ private:
   }
 
   void buildRow(unsigned dim, Value first, Value last) {
-    if (canVectorize(dim)) {
+    if (StringRef obstacle = findObstacle(dim); !obstacle.empty()) {
+      auto id = region.op->getAttrOfType<StringAttr>("tenon.id");
+      remark::missed(region.op.getLoc(),
+                     remark::RemarkOpts::name("NotVectorized")
+                         .category("schedule")
+                         .function(id ? id.getValue() : ""))
+          << remark::metric("Region", region.op.getName()) << obstacle;
+    } else {
       Value whole = t.sub(last, t.rem(t.sub(last, first), t.index(lanes)));
       t.forEach(first, whole, lanes, [&](Value at) {
         coordinates[dim] = at;
@@ -143,14 +151,17 @@ private:
     });
   }
 
-  /// Can elements that follow each other along `dim` be computed as a vector?
-  bool canVectorize(unsigned dim) {
-    if (!tenon::canVectorize(nest.main, dim) ||
-        !outputMap().getResults().back().isFunctionOfDim(dim))
-      return false;
+  /// Why rows along `dim` are not computed in vectors; empty if they are.
+  StringRef findObstacle(unsigned dim) {
+    StringRef obstacle = findVectorObstacle(nest.main, dim);
+    if (!obstacle.empty())
+      return obstacle;
+    if (!outputMap().getResults().back().isFunctionOfDim(dim))
+      return "the result is not contiguous along a row";
     // What follows a reduction has a loop for each dimension of the result.
-    return !nest.post ||
-           tenon::canVectorize(nest.post, outputMap().getNumResults() - 1);
+    return nest.post
+               ? findVectorObstacle(nest.post, outputMap().getNumResults() - 1)
+               : "";
   }
 
   AffineMap outputMap() {
@@ -206,7 +217,7 @@ private:
     }
     if (accumulator && generic == nest.main)
       inputs.push_back(accumulator);
-    // canVectorize lets a body see its arguments, constants and coordinates.
+    // findObstacle lets a body see its arguments, constants and coordinates.
     auto coordinate = [&](Value value) -> Value {
       return coordinates[value.getDefiningOp<linalg::IndexOp>().getDim()];
     };

@@ -23,6 +23,7 @@ def find_compiler():
     here = pathlib.Path(__file__).resolve().parent
     places = [here / "tenon"]
     places += [here.parents[1] / "build" / p / "bin/tenon" for p in ("release", "dev")]
+    places += [parent / "bin/tenon" for parent in here.parents]  # cmake --install
     found = next((str(p) for p in places if os.access(p, os.X_OK) and p.is_file()),
                  None) or shutil.which("tenon")
     if not found:
@@ -48,6 +49,11 @@ def compile(path, output=None, dims=None, recipe=None):
         command.append(f"--recipe={recipe}")
     _run(command)
     return output
+
+
+def compile_with(path, output, options):
+    """Compiles with these options of `tenon compile`. Raises Error."""
+    _run([find_compiler(), "compile", str(path), "-o", str(output), "--quiet", *options])
 
 
 def info(path, sizes=None):

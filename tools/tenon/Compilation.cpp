@@ -2,7 +2,6 @@
 #include "Compilation.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
-#include "tenon/Pipelines/Pipelines.h"
 #include "tenon/Target/Interface/TargetFacts.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
@@ -56,10 +55,9 @@ static std::string placeOf(Location loc, StringRef text, StringRef model) {
 
 int compileAndCollect(StringRef inputPath, StringRef outputPath,
                       const tenon::CompilerOptions &options,
+                      const DialectRegistry &registry,
                       tenon::CompileObserver &observer,
                       llvm::function_ref<void(const Problem &)> found) {
-  DialectRegistry registry;
-  tenon::registerAllDialects(registry);
   MLIRContext context(registry);
   context.printOpOnDiagnostic(false);
   context.getDiagEngine().registerHandler([&](Diagnostic &diagnostic) {
@@ -77,17 +75,4 @@ int compileAndCollect(StringRef inputPath, StringRef outputPath,
     return 1;
   }
   llvm_unreachable("all statuses are handled");
-}
-
-int compileWithDiagnostics(StringRef inputPath, StringRef outputPath,
-                           const tenon::CompilerOptions &options, bool quiet,
-                           tenon::CompileObserver &observer) {
-  return compileAndCollect(
-      inputPath, outputPath, options, observer, [&](const Problem &problem) {
-        if (quiet && !problem.isError)
-          return;
-        llvm::errs() << (problem.isError ? "error: " : "note: ")
-                     << problem.place << (problem.place.empty() ? "" : ": ")
-                     << problem.message << "\n";
-      });
 }

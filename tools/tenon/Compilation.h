@@ -18,17 +18,12 @@ struct Problem {
   std::string message;
 };
 
-/// Compiles and hands each diagnostic to `found`. Returns the exit status.
+/// Compiles with the dialects of `registry` and hands each diagnostic to
+/// `found`. Returns the exit status.
 int compileAndCollect(llvm::StringRef inputPath, llvm::StringRef outputPath,
                       const tenon::CompilerOptions &options,
+                      const mlir::DialectRegistry &registry,
                       tenon::CompileObserver &observer,
                       llvm::function_ref<void(const Problem &)> found);
-
-/// The same, with each diagnostic on standard error as `error: node 'N': …`; if
-/// `quiet`, nothing but errors.
-int compileWithDiagnostics(llvm::StringRef inputPath,
-                           llvm::StringRef outputPath,
-                           const tenon::CompilerOptions &options, bool quiet,
-                           tenon::CompileObserver &observer);
 
 #endif // TENON_TOOLS_TENON_COMPILATION_H

@@ -1,6 +1,9 @@
 // tenon compile: a model, or what an earlier phase wrote, to an artifact.
 #include "Compilation.h"
 #include "Subcommands.h"
+#include "mlir/Support/Timing.h"
+#include "mlir/Tools/Plugins/DialectPlugin.h"
+#include "mlir/Tools/Plugins/PassPlugin.h"
 #include "tenon/Pipelines/Pipelines.h"
 #include "tenon/Target/Registry.h"
 #include "llvm/ADT/StringExtras.h"
@@ -63,6 +66,37 @@ static cl::opt<std::string>
                cl::desc("Write time and peak memory of each phase, launches, "
                         "kernels, bytes of weights and arena"),
                cl::sub(command));
+static cl::list<std::string> passPlugins("load-pass-plugin",
+                                         cl::value_desc("FILE.so"),
+                                         cl::desc("Load passes, for --before"),
+                                         cl::sub(command));
+static cl::list<std::string>
+    dialectPlugins("load-dialect-plugin", cl::value_desc("FILE.so"),
+                   cl::desc("Load a dialect, for .mlir files and passes"),
+                   cl::sub(command));
+static cl::list<std::string>
+    before("before", cl::value_desc("PHASE=PIPELINE"),
+           cl::desc("Run these passes before those of the phase; written as "
+                    "in tenon-opt's --pass-pipeline"),
+           cl::sub(command));
+static cl::opt<std::string>
+    reproducer("reproducer", cl::value_desc("FILE.mlir"),
+               cl::desc("Where the module and the passes go if a pass fails or "
+                        "crashes (OUTPUT.reproducer.mlir); empty for nowhere"),
+               cl::sub(command));
+static cl::opt<std::string>
+    schedules("schedules", cl::value_desc("FILE.json"),
+              cl::desc("How to schedule single nodes: {\"NODE\": "
+                       "{\"family\": \"contract\", \"tile\": [32, 2]}}"),
+              cl::sub(command));
+static cl::opt<std::string>
+    remarks("remarks", cl::value_desc("FILE.yaml"),
+            cl::desc("Write what was fused and vectorised, what was not, and "
+                     "why"),
+            cl::sub(command));
+static cl::opt<bool> timing("mlir-timing",
+                            cl::desc("Print the time of each pass"),
+                            cl::sub(command));
 static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
                            cl::sub(command));
 
@@ -207,6 +241,42 @@ static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
   return chosen;
 }
 
+/// What --load-dialect-plugin, --load-pass-plugin and --before ask for. False,
+/// when what is wrong has been said.
+static bool readExtensions(mlir::DialectRegistry &registry,
+                           tenon::CompilerOptions &options) {
+  for (const std::string &path : dialectPlugins) {
+    auto plugin = mlir::DialectPlugin::load(path);
+    if (!plugin) {
+      fail("--load-dialect-plugin " + path + ": " +
+           llvm::toString(plugin.takeError()));
+      return false;
+    }
+    plugin->registerDialectRegistryCallbacks(registry);
+  }
+  for (const std::string &path : passPlugins) {
+    auto plugin = mlir::PassPlugin::load(path);
+    if (!plugin) {
+      fail("--load-pass-plugin " + path + ": " +
+           llvm::toString(plugin.takeError()));
+      return false;
+    }
+    plugin->registerPassRegistryCallbacks();
+  }
+  if (!before.empty())
+    tenon::registerAllPasses();
+  for (StringRef text : before) {
+    std::optional<tenon::PassesBefore> passes =
+        tenon::PassesBefore::parse(text);
+    if (!passes) {
+      fail("--before " + text + ": expected PHASE=PIPELINE");
+      return false;
+    }
+    options.passesBefore.push_back(*passes);
+  }
+  return true;
+}
+
 int runCompile(int argc, char **argv) {
   llvm::SmallVector<const char *> arguments{"tenon"};
   arguments.append(argv, argv + argc);
@@ -230,6 +300,15 @@ int runCompile(int argc, char **argv) {
   options.dumpFolder = dumpPhases;
   options.emit = emitKind;
   options.programRuntime = findProgramRuntime();
+  options.schedules = schedules;
+  options.remarks = remarks;
+  options.reproducer = reproducer;
+  if (!reproducer.getNumOccurrences() && output != "-")
+    options.reproducer = output + ".reproducer.mlir";
+  mlir::DialectRegistry registry;
+  tenon::registerAllDialects(registry);
+  if (!readExtensions(registry, options))
+    return 1;
 
   // Now, not after the minutes that a large model may take.
   StringRef folder = llvm::sys::path::parent_path(output);
@@ -237,8 +316,20 @@ int runCompile(int argc, char **argv) {
           folder.empty() ? "." : folder, llvm::sys::fs::AccessMode::Write))
     return fail("-o " + output + ": cannot write there: " + error.message());
 
+  mlir::DefaultTimingManager timer;
+  timer.setEnabled(timing);
+  mlir::TimingScope wholeTime = timer.getRootScope();
+  if (timing)
+    options.timing = &wholeTime;
   Progress progress;
-  int status = compileWithDiagnostics(input, output, options, quiet, progress);
+  int status = compileAndCollect(
+      input, output, options, registry, progress, [](const Problem &problem) {
+        if (quiet && !problem.isError)
+          return;
+        llvm::errs() << (problem.isError ? "error: " : "note: ")
+                     << problem.place << (problem.place.empty() ? "" : ": ")
+                     << problem.message << "\n";
+      });
   if (status == 0 && !reportPath.empty() && !writeReport(progress))
     return 1;
   return status;

@@ -9,7 +9,21 @@
 #include <string>
 #include <vector>
 
+namespace mlir {
+class TimingScope;
+} // namespace mlir
+
 namespace tenon {
+
+/// Passes that the user puts before those of a phase; `emit` has none of its
+/// own and gets them all the same.
+struct PassesBefore {
+  std::string phase;    ///< of getPhases()
+  std::string pipeline; ///< as in tenon-opt's --pass-pipeline, on the module
+
+  /// Reads PHASE=PIPELINE; none if it is something else.
+  static std::optional<PassesBefore> parse(llvm::StringRef text);
+};
 
 /// A size given by the user: fixed (min = max), a range, or only a hint.
 struct SymbolSize {
@@ -30,6 +44,14 @@ struct CompilerOptions {
   std::string emit = "so"; ///< one of the target's emitKinds()
   Recipe recipe;           ///< its nodes; target and sizes are those above
   std::string programRuntime; ///< tenon-program.o, for emit = "exe"
+  std::vector<PassesBefore> passesBefore;
+  /// Gets the module and the passes of a phase in which a pass fails or
+  /// crashes, in a form that tenon-opt --run-reproducer runs; unless empty.
+  std::string reproducer;
+  std::string schedules; ///< a file for wantSchedules, or empty
+  /// Gets what was fused, scheduled or not, and why, as YAML; unless empty.
+  std::string remarks;
+  mlir::TimingScope *timing = nullptr; ///< gets a timer for each pass
 };
 
 /// What one phase took.

@@ -31,17 +31,12 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
     : builder(context), model(model), loc(loc), initializers(folder, problems) {
   for (ArrayRef<OpHandler> family :
        {activationHandlers(), attentionHandlers(), contractionHandlers(),
-<<<<<<< HEAD
         convolutionHandlers(), dataHandlers(), einsumHandlers(),
-        elementwiseHandlers(), gridSampleHandlers(), poolingHandlers(),
-        reductionHandlers(), resizeHandlers(), shapeHandlers(),
-        spatialHandlers()})
-=======
-        dataHandlers(), elementwiseHandlers(), gridHandlers(),
-        linearAttentionHandlers(), lossHandlers(), quantizationHandlers(),
-        recurrentHandlers(), reductionHandlers(), shapeHandlers(),
+        elementwiseHandlers(), gridHandlers(), gridSampleHandlers(),
+        linearAttentionHandlers(), lossHandlers(), poolingHandlers(),
+        quantizationHandlers(), recurrentHandlers(), reductionHandlers(),
+        resizeHandlers(), shapeHandlers(), spatialHandlers(),
         trigonometryHandlers()})
->>>>>>> width
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
   for (const OpHandler &handler : microsoftHandlers())

@@ -233,17 +233,6 @@ OpFoldResult ImportContext::extract(Value tensor, int64_t position) {
       .getResult();
 }
 
-OpFoldResult ImportContext::selectEqual(OpFoldResult size, int64_t number,
-                                        OpFoldResult then,
-                                        OpFoldResult otherwise) {
-  Value isEqual = arith::CmpIOp::create(
-      builder, loc, arith::CmpIPredicate::eq, materialize(size),
-      arith::ConstantIndexOp::create(builder, loc, number));
-  return arith::SelectOp::create(builder, loc, isEqual, materialize(then),
-                                 materialize(otherwise))
-      .getResult();
-}
-
 bool ImportContext::isRunTimeValue(Value tensor, int64_t position) {
   const SymbolicSizes *contents = shapes.getContents(tensor);
   return contents && (*contents)[position].hasValues();

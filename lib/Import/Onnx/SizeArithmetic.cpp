@@ -98,4 +98,15 @@ OpFoldResult ImportContext::product(ArrayRef<OpFoldResult> sizes) {
   return all;
 }
 
+OpFoldResult ImportContext::selectEqual(OpFoldResult size, int64_t number,
+                                        OpFoldResult then,
+                                        OpFoldResult otherwise) {
+  Value isEqual = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::eq, materialize(size),
+      arith::ConstantIndexOp::create(builder, loc, number));
+  return arith::SelectOp::create(builder, loc, isEqual, materialize(then),
+                                 materialize(otherwise))
+      .getResult();
+}
+
 } // namespace tenon

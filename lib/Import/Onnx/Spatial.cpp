@@ -116,7 +116,8 @@ LogicalResult importCol2Im(ImportContext &ctx) {
   Value input = ctx.getOperand(0);
   RankedTensorType type = typeOf(input);
   FailureOr<Sizes> image = ctx.extractAll(ctx.getOperand(1), 0);
-  std::optional<SmallVector<int64_t>> block = constantInts(ctx.getOperand(2));
+  std::optional<SmallVector<int64_t>> block =
+      ctx.getConstantInts(ctx.getOperand(2));
   if (failed(image))
     return failure();
   if (!block)

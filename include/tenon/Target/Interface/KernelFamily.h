@@ -7,6 +7,10 @@
 
 namespace tenon {
 
+/// On a region in its first form: a #kernel.schedule that it must get. An empty
+/// family or tile leaves the choice; the number of lanes says nothing.
+constexpr llvm::StringLiteral wantedScheduleAttr = "tenon.schedule";
+
 struct KernelFamily {
   llvm::StringRef name;
   /// Is this region, in its first form, one of the family's?

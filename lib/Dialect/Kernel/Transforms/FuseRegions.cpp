@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/Remarks.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Kernel/Transforms/Passes.h"
 #include "llvm/ADT/SetVector.h"
@@ -103,6 +104,19 @@ static BlockArgument getArgument(RegionOp region, Value value) {
     if (input == value)
       return region.getBody().getArgument(i);
   return nullptr;
+}
+
+/// The remark on what became of a value between two regions.
+static remark::RemarkOpts describe(StringRef name, RegionOp consumer) {
+  auto id = consumer->getAttrOfType<StringAttr>("tenon.id");
+  return remark::RemarkOpts::name(name).category("fuse").function(
+      id ? id.getValue() : "");
+}
+
+static void reportFused(RegionOp producer, RegionOp consumer, StringRef how) {
+  remark::passed(consumer.getLoc(), describe("Fused", consumer))
+      << remark::metric("Producer", producer.getName())
+      << remark::metric("Consumer", consumer.getName()) << how;
 }
 
 /// One region that computes the producer, then the consumer, in its place.
@@ -233,6 +247,7 @@ static bool fuseEpilogue(RewriterBase &rewriter, RegionOp producer,
   if (!read || !isEpilogue(generic, product))
     return false;
   linalg::GenericOp before = getOnlyGeneric<ContractOp>(producer);
+  reportFused(producer, consumer, "as the epilogue of a product");
   RegionOp merged = merge(rewriter, producer, consumer);
   if (before)
     fuseGenerics(rewriter, merged);
@@ -260,6 +275,7 @@ static bool fuseElementwise(RewriterBase &rewriter, RegionOp producer,
        (first.hasIndexSemantics() && !map.isProjectedPermutation(
                                          /*allowZeroInResults=*/true))))
     return false;
+  reportFused(producer, consumer, "into one loop over elements");
   fuseGenerics(rewriter, merge(rewriter, producer, consumer));
   return true;
 }
@@ -407,6 +423,7 @@ static bool foldOperandTranspose(RegionOp producer, RegionOp consumer,
   } else {
     return false;
   }
+  reportFused(producer, consumer, "as the layout of an operand");
   skipTranspose(consumer, input, producer);
   return true;
 }
@@ -418,6 +435,7 @@ static bool foldResultTranspose(RewriterBase &rewriter, RegionOp producer,
   auto permutation = getTranspose(consumer);
   if (!attention || !permutation)
     return false;
+  reportFused(producer, consumer, "as the layout of the result");
   SmallVector<int64_t> layout;
   for (int64_t dim : attention.getOutputLayout())
     layout.push_back(llvm::find(*permutation, dim) - permutation->begin());
@@ -434,6 +452,43 @@ static bool foldResultTranspose(RewriterBase &rewriter, RegionOp producer,
   rewriter.replaceOp(consumer, moved);
   rewriter.eraseOp(producer);
   return true;
+}
+
+/// Why the producer, whose result is `value` or a view of it, still runs by
+/// itself.
+static StringRef findObstacle(RegionOp producer, RegionOp consumer,
+                              Value value) {
+  if (value.getDefiningOp() != producer)
+    return "it is read with other sizes";
+  if (producer->getBlock() != consumer->getBlock())
+    return "a loop or a branch stands between";
+  if (producer.getNumResults() != 1 || !value.hasOneUse())
+    return "it is read more than once";
+  linalg::GenericOp generic = getElementwise(consumer);
+  if (!generic)
+    return "the consumer is not elementwise";
+  BlockArgument argument = getArgument(consumer, value);
+  if (!getOnlyRead(argument, generic))
+    return "the consumer reads it in more than one way";
+  if (getAnchor<ContractOp>(producer))
+    return "the consumer does not run on vectors of a product";
+  if (!getElementwise(producer))
+    return "the producer takes no epilogue";
+  return "its elements would be computed more than once";
+}
+
+static void reportObstacles(RegionOp consumer) {
+  for (Value input : consumer.getInputs()) {
+    Value source = input;
+    while (auto view = source.getDefiningOp<ViewOp>())
+      source = view.getInput();
+    auto producer = source.getDefiningOp<RegionOp>();
+    if (producer)
+      remark::missed(consumer.getLoc(), describe("NotFused", consumer))
+          << remark::metric("Producer", producer.getName())
+          << remark::metric("Consumer", consumer.getName())
+          << findObstacle(producer, consumer, input);
+  }
 }
 
 namespace {
@@ -487,6 +542,7 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
       return isOnlyReader(producer) &&
              fuseIntoReduction(rewriter, producer, consumer);
     });
+    getOperation()->walk(reportObstacles);
   }
 };
 

@@ -8,9 +8,11 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Kernel/Transforms/Passes.h"
 #include "tenon/Target/Interface/Target.h"
+#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 
@@ -41,6 +43,12 @@ struct ScheduleRegionsPass
     for (RegionOp region : regions)
       if (failed(schedule(region, *choice, rewriter)))
         return signalPassFailure();
+    WalkResult result = getOperation()->walk([&](RegionOp region) {
+      report(region);
+      return WalkResult(checkWanted(region));
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
   }
 
 private:
@@ -55,14 +63,58 @@ private:
                  << element << ", which target " << choice.target->name()
                  << " has no kernels for";
     ArrayRef<KernelFamily> families = choice.target->families();
+    auto wanted = region->getAttrOfType<ScheduleAttr>(wantedScheduleAttr);
+    StringRef wantedFamily = wanted ? wanted.getFamily() : "";
     for (const KernelFamily &family : families)
-      if (family.matches(region))
+      if ((wantedFamily.empty() || family.name == wantedFamily) &&
+          family.matches(region))
         return family.schedule(region, choice.facts, rewriter);
+    if (!wantedFamily.empty())
+      return region.emitOpError("is wanted in kernel family '")
+             << wantedFamily << "', which does not take it";
     InFlightDiagnostic error =
         region.emitOpError("is taken by none of the kernel families ");
     llvm::interleaveComma(families, error,
                           [&](const KernelFamily &f) { error << f.name; });
     return error;
+  }
+
+  /// A family that has no such choice has not done what was wanted.
+  static LogicalResult checkWanted(RegionOp region) {
+    auto wanted = region->getAttrOfType<ScheduleAttr>(wantedScheduleAttr);
+    if (!wanted)
+      return success();
+    region->removeAttr(wantedScheduleAttr);
+    ScheduleAttr schedule = *region.getSchedule();
+    if (wanted.getTile().empty() || wanted.getTile() == schedule.getTile())
+      return success();
+    return region.emitOpError("is wanted with tile [")
+           << wanted.getTile() << "], but kernel family '"
+           << schedule.getFamily() << "' gives it [" << schedule.getTile()
+           << "]";
+  }
+
+  static void report(RegionOp region) {
+    auto id = region->getAttrOfType<StringAttr>("tenon.id");
+    ScheduleAttr schedule = *region.getSchedule();
+    bool hasVectors = region
+                          .walk([](Operation *op) {
+                            return llvm::any_of(op->getResultTypes(),
+                                                llvm::IsaPred<VectorType>)
+                                       ? WalkResult::interrupt()
+                                       : WalkResult::advance();
+                          })
+                          .wasInterrupted();
+    std::string tile;
+    llvm::raw_string_ostream os(tile);
+    os << "[" << llvm::interleaved(schedule.getTile()) << "]";
+    remark::passed(region.getLoc(), remark::RemarkOpts::name("Scheduled")
+                                        .category("schedule")
+                                        .function(id ? id.getValue() : ""))
+        << remark::metric("Region", region.getName())
+        << remark::metric("Family", schedule.getFamily())
+        << remark::metric("Tile", tile)
+        << remark::metric("Lanes", hasVectors ? schedule.getVector() : 1);
   }
 };
 

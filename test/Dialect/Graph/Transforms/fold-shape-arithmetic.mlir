@@ -141,7 +141,6 @@ func.func @logic_on_sizes(%x: tensor<1x8xf32>) -> tensor<?x8xf32> {
   return %y : tensor<?x8xf32>
 }
 
-<<<<<<< HEAD
 // Two unknown sizes that are the input's again.
 // CHECK-LABEL: func @back
 // CHECK-NOT:     graph.reshape
@@ -152,7 +151,8 @@ func.func @back(%x: tensor<?x8x?xf32> {tenon.dims = ["batch", 8, "places"]}) -> 
   %0 = graph.reshape %x to [%batch, 4, 2, %places] {allow_zero} : tensor<?x8x?xf32> -> tensor<?x4x2x?xf32>
   %1 = graph.reshape %0 to [%batch, 8, -1] : tensor<?x4x2x?xf32> -> tensor<?x8x?xf32>
   return %1 : tensor<?x8x?xf32>
-=======
+}
+
 // What is unsigned or narrow is no size, and its arithmetic is its own.
 // CHECK-LABEL: func @unsigned_bytes
 // CHECK:         %[[LARGE:.*]] = graph.constant dense<200> : tensor<1xui8>
@@ -163,5 +163,4 @@ func.func @unsigned_bytes() -> tensor<1xi64> {
   %0 = graph.add %c, %c : tensor<1xui8>, tensor<1xui8> -> tensor<1xui8>
   %1 = graph.cast %0 : tensor<1xui8> -> tensor<1xi64>
   return %1 : tensor<1xi64>
->>>>>>> width
 }

@@ -1,0 +1,131 @@
+"""`tenon compile --remarks` and `--schedules`: what was decided for a region and why,
+and deciding it oneself."""
+import json
+import re
+
+import numpy as np
+import onnx
+import pytest
+from conftest import compile_model, tenon
+from onnx import TensorProto, helper, numpy_helper
+from tenon import Session
+
+
+@pytest.fixture
+def model(tmp_path):
+    weight = np.random.default_rng(0).standard_normal((40, 70)).astype(np.float32)
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["p"], "product"), helper.make_node("Relu", ["p"], ["r"], "relu"),
+         helper.make_node("Softmax", ["r"], ["s"], "softmax", axis=-1),
+         helper.make_node("Add", ["s", "r"], ["a"], "sum"),
+         helper.make_node("Cast", ["a"], ["y"], "cast", to=TensorProto.INT32)],
+        "g", [info("x", TensorProto.FLOAT, ["rows", 40])],
+        [info("y", TensorProto.INT32, None), info("r", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(weight, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+              tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+def remarks(path):
+    """(kind, name, node, the other entries) of each remark."""
+    found = []
+    for text in path.read_text().split("--- !")[1:]:
+        entry = {key: value.strip("'") for key, value in re.findall(r"^(?:  - )?(\w+): +(.*?)$", text, re.M)}
+        found.append((text.split()[0], entry["Name"], entry["Function"], entry))
+    return found
+
+
+def test_says_what_was_fused_and_what_was_not(model):
+    path = model.with_name("r.yaml")
+    compile_model(model, model.with_name("m.so"), "--remarks", path)
+    found = remarks(path)
+    fused = [entry for kind, name, node, entry in found if name == "Fused" and node == "relu"]
+    assert fused == [fused[0]] and fused[0]["Remark"] == "as the epilogue of a product"
+    assert (fused[0]["Producer"], fused[0]["Consumer"]) == ("matmul", "relu")
+    # The result of relu is an output too, and the softmax is no elementwise op.
+    obstacles = {(node, entry["Producer"]): entry["Remark"] for kind, name, node, entry in found
+                 if (kind, name) == ("Missed", "NotFused")}
+    assert obstacles[("softmax", "matmul_relu")] == "it is read more than once"
+    assert obstacles[("cast", "softmax")] == "the producer takes no epilogue"
+
+
+def test_says_how_each_region_is_scheduled(model):
+    path = model.with_name("r.yaml")
+    compile_model(model, model.with_name("m.so"), "--remarks", path, "--cpu", "x86-64-v3")
+    found = remarks(path)
+    scheduled = {node: entry for kind, name, node, entry in found if name == "Scheduled"}
+    assert scheduled["relu"]["Family"] == "contract" and scheduled["relu"]["Lanes"] == "8"
+    assert scheduled["softmax"]["Family"] == "row" and scheduled["softmax"]["Lanes"] == "8"
+    assert scheduled["cast"]["Family"] == "loops" and scheduled["cast"]["Lanes"] == "1"
+    reason, = [entry["Remark"] for kind, name, node, entry in found if name == "NotVectorized" and node == "cast"]
+    assert reason == "an operand or the result is not of f32, f16 or bf16"
+
+
+def test_a_vectorised_loop_has_no_obstacle(model):
+    path = model.with_name("r.yaml")
+    compile_model(model, model.with_name("m.so"), "--remarks", path)
+    assert not [r for r in remarks(path) if r[1] == "NotVectorized" and r[2] in ("relu", "softmax")]
+
+
+def test_remarks_that_cannot_be_written_are_an_error(model):
+    result = tenon("compile", model, "-o", model.with_name("m.so"), "--remarks", model.parent / "none/r.yaml")
+    assert result.returncode == 1
+    assert "cannot write" in result.stderr and "none/r.yaml" in result.stderr
+
+
+def compile_scheduled(model, schedules, *options):
+    path = model.with_name("s.json")
+    path.write_text(schedules if isinstance(schedules, str) else json.dumps(schedules))
+    return tenon("compile", model, "-o", model.with_name("m.so"), "--schedules", path, "--quiet", *options)
+
+
+@pytest.mark.parametrize("tile", [[6, 1], [30, 3], [510, 16]])
+def test_a_tile_is_what_was_wanted_and_computes_the_same(model, tile):
+    plain = Session(compile_model(model, model.with_name("plain.so"), "--cpu", "x86-64-v3"))
+    yaml = model.with_name("r.yaml")
+    result = compile_scheduled(model, {"relu": {"family": "contract", "tile": tile}}, "--remarks", yaml,
+                               "--cpu", "x86-64-v3")
+    assert result.returncode == 0, result.stderr
+    entry, = [entry for kind, name, node, entry in remarks(yaml) if name == "Scheduled" and node == "relu"]
+    assert json.loads(entry["Tile"]) == tile
+    for rows in (0, 1, 5, 37):
+        x = np.random.default_rng(rows).standard_normal((rows, 40)).astype(np.float32)
+        expected, found = (session.run({"x": x})[1] for session in (plain, Session(model.with_name("m.so"))))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_schedule_stands_in_the_text_too(model):
+    """What the file asks for is an attribute of the region, and may be written there by hand."""
+    dump = model.parent / "phases"
+    compile_model(model, model.with_name("m.so"), "--dump-phases", dump)
+    text, count = re.subn(r'(tenon\.id = "relu")', r'\1, tenon.schedule = #kernel.schedule<"loops", tile = [], '
+                          r'vector = 0>', (dump / "4-fuse.mlir").read_text())
+    assert count == 1
+    (dump / "4-fuse.mlir").write_text(text)
+    result = tenon("compile", dump / "4-fuse.mlir", "-o", model.with_name("n.so"), "--quiet")
+    assert result.returncode == 1
+    assert "is wanted in kernel family 'loops', which does not take it" in result.stderr
+
+
+@pytest.mark.parametrize("schedules, message", [
+    ({"relu": {"family": "row"}}, "is wanted in kernel family 'row', which does not take it"),
+    ({"relu": {"tile": [1, 1]}}, "is wanted with tile [1, 1], but kernel family 'contract' needs rows, a multiple of"),
+    ({"relu": {"tile": [8]}}, "but kernel family 'contract' needs rows"),
+    ({"softmax": {"tile": [7]}}, "is wanted with tile [7], but kernel family 'row' gives it [1]"),
+    ({"product": {"family": "contract"}}, "no region computes node 'product'"),
+    ({"relu": {"width": 3}}, "node 'relu' needs an object with \"family\", a string, \"tile\""),
+    ({"relu": {"tile": ["a"]}}, "node 'relu' needs an object with"),
+    ({"relu": {}}, "node 'relu' needs an object with"),
+    ([], "needs an object of nodes"), ("{", "s.json: [1:1, byte=1]: Expected object key")])
+def test_what_cannot_be_done_is_refused(model, schedules, message):
+    result = compile_scheduled(model, schedules)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert not model.with_name("m.so").exists()
+
+
+def test_a_missing_file_of_schedules_is_named(model):
+    result = tenon("compile", model, "-o", model.with_name("m.so"), "--schedules", "none.json", "--quiet")
+    assert result.returncode == 1 and "--schedules none.json: cannot read it" in result.stderr
