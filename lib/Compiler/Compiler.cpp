@@ -279,12 +279,16 @@ LogicalResult Compilation::runPasses(StringRef phase, PassManager &manager) {
         !isSummary && diagnostic.getSeverity() == DiagnosticSeverity::Error;
     return success(isSummary);
   });
-  if (!options.reproducer.empty())
+  // What compress finds wrong is the recipe, which the message says.
+  bool reproduces =
+      !options.reproducer.empty() &&
+      !(phase == "compress" && !options.recipe.nodes.empty());
+  if (reproduces)
     manager.enableCrashReproducerGeneration(options.reproducer);
   if (options.timing)
     manager.enableTiming(timing);
   LogicalResult result = manager.run(*module);
-  if (succeeded(result) || options.reproducer.empty())
+  if (succeeded(result) || !reproduces)
     return result;
   auto place = UnknownLoc::get(context);
   if (!hasReason)

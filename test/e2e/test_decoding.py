@@ -59,7 +59,9 @@ def test_agrees_with_onnxruntime(decoder, tokens):
 
 
 def test_one_by_one_agrees_with_all_at_once(decoder, tokens):
-    _, session, tolerance = decoder
+    model, session, tolerance = decoder
+    if "dynint8" in str(model):
+        pytest.skip("its activations are quantized by the range of all tokens that a step has")
     ids, mask = tokens
     whole = session.run(step(session, ids, mask, empty_past(session, 2)))[0]
     past = empty_past(session, 2)
@@ -68,8 +70,10 @@ def test_one_by_one_agrees_with_all_at_once(decoder, tokens):
         np.testing.assert_allclose(logits[:, -1], whole[:, length - 1], atol=tolerance, rtol=tolerance)
 
 
-# graph.attention has no soft cap: this one is written out.
-WRITTEN_OUT = {"decoder-standard23-softcap"}
+# graph.attention has no soft cap, and nothing may be quantized between its
+# products: these are written out.
+WRITTEN_OUT = {"decoder-standard23-softcap", "bert-qdq-a16w8", "bert-qdq-int8", "bert-qdq-int8-dynamo23",
+               "bert-qdq-int8-s8s8-pertensor", "bert-qdq-matmul-only"}
 
 
 @pytest.mark.parametrize("folder", [folder for folder in MODEL_FOLDERS if folder.name in PASSING - WRITTEN_OUT],

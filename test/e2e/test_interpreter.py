@@ -34,7 +34,7 @@ def agree_on(name, folder):
     tolerance = json.loads((model / "meta.json").read_text()).get("tolerance", 1e-4)
     for phase in PHASES:
         module = Interpreter(folder / f"{phase}.mlir")
-        data = model / "test_data_set_1"
+        data = max(model.glob("test_data_set_*"))
         found = module.run(arrays(data, "input", module.inputs))
         for output, expected in arrays(data, "output", module.outputs).items():
             difference = Tolerance(tolerance, tolerance).compare(expected, found[output])

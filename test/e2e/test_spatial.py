@@ -150,9 +150,12 @@ def test_resize_before_it_had_coordinates(tmp_path):
 @pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
 def test_grid_sample(tmp_path, mode, padding, align):
     feeds = [{"x": floats(2, 3, 4, 5), "g": floats(2, 3, 2, 2)}, {"x": floats(1, 1, 1, 3), "g": floats(1, 2, 7, 2)}]
+    # onnxruntime moves a place to the border in all dimensions where it is outside in one, which only cubic sees; ONNX's
+    # evaluator, in that one.
+    compare = check if (mode, padding) == ("cubic", "border") else check_against_ort
     for feed in feeds:
-        check_against_ort(tmp_path, "GridSample", [feed], opset=20, fixed=feed is feeds[0], mode=mode,
-                          padding_mode=padding, align_corners=align)
+        compare(tmp_path, "GridSample", [feed], opset=20, fixed=feed is feeds[0], mode=mode, padding_mode=padding,
+                align_corners=align)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "linear"])
