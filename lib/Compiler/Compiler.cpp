@@ -280,9 +280,8 @@ LogicalResult Compilation::runPasses(StringRef phase, PassManager &manager) {
     return success(isSummary);
   });
   // What compress finds wrong is the recipe, which the message says.
-  bool reproduces =
-      !options.reproducer.empty() &&
-      !(phase == "compress" && !options.recipe.nodes.empty());
+  bool reproduces = !options.reproducer.empty() &&
+                    !(phase == "compress" && !options.recipe.nodes.empty());
   if (reproduces)
     manager.enableCrashReproducerGeneration(options.reproducer);
   if (options.timing)
