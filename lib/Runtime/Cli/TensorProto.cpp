@@ -114,6 +114,45 @@ void append(std::vector<char> &data, uint64_t value, int64_t bytes) {
   const char *start = reinterpret_cast<const char *>(&value);
   data.insert(data.end(), start, start + bytes);
 }
+
+/// A file packs elements of fewer than 8 bits, the first in the lowest bits; in
+/// memory each has a byte.
+int64_t bitsInFile(int32_t type) {
+  switch (type) {
+  case TN_U4:
+  case TN_I4:
+  case TN_F4E2M1:
+    return 4;
+  case TN_U2:
+  case TN_I2:
+    return 2;
+  }
+  return 8 * tn_type_bytes(type, 1);
+}
+
+std::vector<char> unpack(const std::vector<char> &packed, int32_t type,
+                         int64_t count) {
+  int64_t bits = bitsInFile(type);
+  bool isSigned = type == TN_I4 || type == TN_I2;
+  std::vector<char> elements;
+  for (int64_t i = 0; i < count; ++i) {
+    int element = uint8_t(packed[size_t(i * bits / 8)]) >> (i * bits % 8) &
+                  ((1 << bits) - 1);
+    if (isSigned && element >> (bits - 1))
+      element -= 1 << bits;
+    elements.push_back(char(element));
+  }
+  return elements;
+}
+
+std::vector<char> pack(const char *elements, int32_t type, int64_t count) {
+  int64_t bits = bitsInFile(type);
+  std::vector<char> packed(size_t((count * bits + 7) / 8), 0);
+  for (int64_t i = 0; i < count; ++i)
+    packed[size_t(i * bits / 8)] |=
+        char((elements[i] & ((1 << bits) - 1)) << (i * bits % 8));
+  return packed;
+}
 } // namespace
 
 Tensor tenon::runtime::readTensorProto(const std::string &path) {
@@ -186,14 +225,18 @@ Tensor tenon::runtime::readTensorProto(const std::string &path) {
                        ", which the runtime does not know");
   for (uint64_t number : numbers)
     append(tensor.data, number, size);
-  int64_t bytes = size;
+  int64_t bits = bitsInFile(tensor.type), count = 1, inFile;
   for (int64_t dim : tensor.dims)
-    if (dim < 0 || __builtin_mul_overflow(bytes, dim, &bytes))
+    if (dim < 0 || __builtin_mul_overflow(count, dim, &count) ||
+        __builtin_mul_overflow(count, bits, &inFile))
       throw CommandError("'" + path + "' has a size of " + std::to_string(dim));
+  int64_t bytes = count * bits / 8 + (count * bits % 8 != 0);
   if (int64_t(tensor.data.size()) != bytes)
     throw CommandError(
         "'" + path + "' has " + std::to_string(tensor.data.size()) +
         " bytes of data, its dimensions need " + std::to_string(bytes));
+  if (bits < 8)
+    tensor.data = unpack(tensor.data, tensor.type, count);
   return tensor;
 }
 
@@ -220,7 +263,12 @@ void tenon::runtime::writeTensorProto(const std::string &path, const char *name,
   appendVarint(out, uint64_t(DataType) << 3 | Varint);
   appendVarint(out, uint64_t(tensor.type));
   appendBytes(out, Name, name, std::strlen(name));
-  appendBytes(out, RawData, static_cast<const char *>(tensor.data),
-              size_t(tensor.bytes));
+  auto *data = static_cast<const char *>(tensor.data);
+  if (bitsInFile(tensor.type) < 8) {
+    std::vector<char> packed = pack(data, tensor.type, tensor.bytes);
+    appendBytes(out, RawData, packed.data(), packed.size());
+  } else {
+    appendBytes(out, RawData, data, size_t(tensor.bytes));
+  }
   writeFile(path, out);
 }

@@ -34,6 +34,28 @@ TEST(TensorProto, ReadsTypedFields) {
   EXPECT_EQ(read.data[1], -1);
 }
 
+TEST(TensorProto, PacksElementsOfFewerThanEightBits) {
+  // dims 3, INT4, int32_data [0x87, 0x0f]: 7, -8, -1.
+  write(std::string("\x08\x03\x10\x16\x2a\x03\x87\x01\x0f", 9));
+  Tensor read = readTensorProto(path);
+  EXPECT_EQ(read.data, (std::vector<char>{7, -8, -1}));
+  const std::pair<int32_t, std::vector<char>> cases[] = {
+      {TN_I4, {7, -8, -1, 0, 5}},
+      {TN_U4, {15, 0, 9}},
+      {TN_F4E2M1, {1, 15}},
+      {TN_I2, {1, -2, -1, 0, 1}},
+      {TN_U2, {3, 0, 2, 1, 3, 1, 2}}};
+  for (auto [type, elements] : cases) {
+    tn_tensor tensor = {elements.data(), int64_t(elements.size()), type, 1, {}};
+    tensor.dims[0] = int64_t(elements.size());
+    writeTensorProto(path, "x", tensor);
+    EXPECT_EQ(readTensorProto(path).data, elements) << type;
+  }
+  // Three of them need two bytes.
+  write(std::string("\x08\x03\x10\x16\x4a\x01\x87", 7));
+  EXPECT_THROW(readTensorProto(path), CommandError);
+}
+
 TEST(TensorProto, RefusesDamage) {
   write(std::string("\x08\x02\x10\x01\x4a\x20zz", 8)); // 32 bytes promised
   EXPECT_THROW(readTensorProto(path), CommandError);
