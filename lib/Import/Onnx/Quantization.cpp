@@ -46,6 +46,21 @@ FailureOr<Value> spread(ImportContext &ctx, Value parameter, Value input,
   return result;
 }
 
+/// The scale, and in place the zero point if there is one, as attributes axis
+/// and block_size spread them over `input`. Fails after an error.
+FailureOr<Value> spreadParameters(ImportContext &ctx, Value scale,
+                                  Value &zeroPoint, Value input) {
+  int64_t axis = ctx.getInt("axis", 1), blockSize = ctx.getInt("block_size", 0);
+  FailureOr<Value> factor = spread(ctx, scale, input, axis, blockSize);
+  if (failed(factor) || !zeroPoint)
+    return factor;
+  FailureOr<Value> offset = spread(ctx, zeroPoint, input, axis, blockSize);
+  if (failed(offset))
+    return failure();
+  zeroPoint = *offset;
+  return factor;
+}
+
 /// The f32 `value`, rounded with halves to the even neighbour, plus `zeroPoint`
 /// if there is one, as the nearest number of `type`; a NaN is the smallest.
 Value saturate(ImportContext &ctx, Value value, Value zeroPoint,
@@ -105,16 +120,9 @@ LogicalResult importQuantize(ImportContext &ctx) {
                                 : typeOf(scale).getElementType();
   if (!isa_and_present<Float32Type, Float16Type, BFloat16Type>(quotientType))
     return ctx.unsupported() << "divides in another type than f32, f16 or bf16";
-  int64_t axis = ctx.getInt("axis", 1), blockSize = ctx.getInt("block_size", 0);
-  FailureOr<Value> divisor = spread(ctx, scale, input, axis, blockSize);
+  FailureOr<Value> divisor = spreadParameters(ctx, scale, zeroPoint, input);
   if (failed(divisor))
     return failure();
-  if (zeroPoint) {
-    FailureOr<Value> offset = spread(ctx, zeroPoint, input, axis, blockSize);
-    if (failed(offset))
-      return failure();
-    zeroPoint = *offset;
-  }
   Value quotient = ctx.binary<graph::DivOp>(ctx.cast(input, single),
                                             ctx.cast(*divisor, single));
   if (!quotient)
@@ -156,17 +164,10 @@ LogicalResult importDequantize(ImportContext &ctx) {
   if (!isa_and_present<Float32Type, Float16Type, BFloat16Type>(type))
     return ctx.unsupported() << "dequantizes to another type than f32, f16 or "
                              << "bf16";
-  int64_t axis = ctx.getInt("axis", 1), blockSize = ctx.getInt("block_size", 0);
   FailureOr<Value> scale =
-      spread(ctx, ctx.getOperand(1), input, axis, blockSize);
+      spreadParameters(ctx, ctx.getOperand(1), zeroPoint, input);
   if (failed(scale))
     return failure();
-  if (zeroPoint) {
-    FailureOr<Value> offset = spread(ctx, zeroPoint, input, axis, blockSize);
-    if (failed(offset))
-      return failure();
-    zeroPoint = *offset;
-  }
   Value difference =
       isInteger ? subtractZeroPoint(ctx, input, zeroPoint) : input;
   if (!difference)

@@ -1,94 +1,73 @@
 // Arithmetic on sizes, which folds where they are known.
 #include "ImportContext.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/MathExtras.h"
+#include <functional>
 
 using namespace mlir;
 
 namespace tenon {
 
-OpFoldResult ImportContext::multiply(OpFoldResult lhs, OpFoldResult rhs) {
+/// What `fold` makes of two known sizes, the other operand of the `neutral`
+/// number, else the op.
+template <typename OpTy, typename Fold>
+static OpFoldResult combine(ImportContext &ctx, OpFoldResult lhs,
+                            OpFoldResult rhs, std::optional<int64_t> neutral,
+                            Fold fold) {
   std::optional<int64_t> left = getConstantIntValue(lhs),
                          right = getConstantIntValue(rhs);
   if (left && right)
-    return makeSize(*left * *right);
-  if (left == 1)
-    return rhs;
-  if (right == 1)
+    if (std::optional<int64_t> known = fold(*left, *right))
+      return ctx.makeSize(*known);
+  if (neutral && right == neutral)
     return lhs;
-  return arith::MulIOp::create(builder, loc, materialize(lhs), materialize(rhs))
+  if (neutral && left == neutral &&
+      OpTy::template hasTrait<OpTrait::IsCommutative>())
+    return rhs;
+  return OpTy::create(ctx.builder, ctx.loc, ctx.materialize(lhs),
+                      ctx.materialize(rhs))
       .getResult();
+}
+
+OpFoldResult ImportContext::multiply(OpFoldResult lhs, OpFoldResult rhs) {
+  return combine<arith::MulIOp>(*this, lhs, rhs, 1, std::multiplies<int64_t>());
 }
 
 OpFoldResult ImportContext::add(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right)
-    return makeSize(*left + *right);
-  if (left == 0)
-    return rhs;
-  if (right == 0)
-    return lhs;
-  return arith::AddIOp::create(builder, loc, materialize(lhs), materialize(rhs))
-      .getResult();
+  return combine<arith::AddIOp>(*this, lhs, rhs, 0, std::plus<int64_t>());
 }
 
 OpFoldResult ImportContext::subtract(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right)
-    return makeSize(*left - *right);
-  if (right == 0)
-    return lhs;
-  return arith::SubIOp::create(builder, loc, materialize(lhs), materialize(rhs))
-      .getResult();
+  return combine<arith::SubIOp>(*this, lhs, rhs, 0, std::minus<int64_t>());
+}
+
+/// Of a division by zero nothing is known.
+static auto unlessByZero(int64_t (*divide)(int64_t, int64_t)) {
+  return [divide](int64_t lhs, int64_t rhs) {
+    return rhs ? std::optional(divide(lhs, rhs)) : std::nullopt;
+  };
 }
 
 OpFoldResult ImportContext::ceilDivide(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right && *right != 0) {
-    int64_t quotient = *left / *right, rest = *left % *right;
-    return makeSize(quotient + (rest != 0 && (rest < 0) == (*right < 0)));
-  }
-  if (right == 1)
-    return lhs;
-  return arith::CeilDivSIOp::create(builder, loc, materialize(lhs),
-                                    materialize(rhs))
-      .getResult();
+  return combine<arith::CeilDivSIOp>(*this, lhs, rhs, 1,
+                                     unlessByZero(llvm::divideCeilSigned));
 }
 
 OpFoldResult ImportContext::floorDivide(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right && *right != 0) {
-    int64_t quotient = *left / *right, rest = *left % *right;
-    return makeSize(quotient - (rest != 0 && (rest < 0) != (*right < 0)));
-  }
-  if (right == 1)
-    return lhs;
-  return arith::FloorDivSIOp::create(builder, loc, materialize(lhs),
-                                     materialize(rhs))
-      .getResult();
+  return combine<arith::FloorDivSIOp>(*this, lhs, rhs, 1,
+                                      unlessByZero(llvm::divideFloorSigned));
 }
 
 OpFoldResult ImportContext::minimum(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right)
-    return makeSize(std::min(*left, *right));
-  return arith::MinSIOp::create(builder, loc, materialize(lhs),
-                                materialize(rhs))
-      .getResult();
+  return combine<arith::MinSIOp>(
+      *this, lhs, rhs, std::nullopt,
+      [](int64_t left, int64_t right) { return std::min(left, right); });
 }
 
 OpFoldResult ImportContext::maximum(OpFoldResult lhs, OpFoldResult rhs) {
-  std::optional<int64_t> left = getConstantIntValue(lhs),
-                         right = getConstantIntValue(rhs);
-  if (left && right)
-    return makeSize(std::max(*left, *right));
-  return arith::MaxSIOp::create(builder, loc, materialize(lhs),
-                                materialize(rhs))
-      .getResult();
+  return combine<arith::MaxSIOp>(
+      *this, lhs, rhs, std::nullopt,
+      [](int64_t left, int64_t right) { return std::max(left, right); });
 }
 
 OpFoldResult ImportContext::product(ArrayRef<OpFoldResult> sizes) {
