@@ -79,6 +79,7 @@ for _name, _function in {
         "sqrt": np.sqrt, "reciprocal": lambda x: 1 / x, "sin": np.sin, "cos": np.cos,
         "tanh": np.tanh, "erf": erf, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
         "relu": lambda x: np.maximum(x, 0), "floor": np.floor, "ceil": np.ceil,
+        "round": np.rint,
         "not": np.invert, "is_nan": np.isnan, "add": np.add,
         "sub": np.subtract, "mul": np.multiply, "div": divide, "pow": np.power,
         "max": np.maximum, "min": np.minimum, "equal": np.equal, "less": np.less,
@@ -323,15 +324,56 @@ def _(run, op, operands, values):
     return to(op, result)
 
 
-@op("graph.cumulative_sum")
+@op("graph.cumulative_sum", "graph.cumulative_product")
 def _(run, op, operands, values):
+    combine = np.add if op.name.endswith("sum") else np.multiply
     array, axis = wide(operands[0]), op["axis"]
     if op.has("reverse"):
         array = np.flip(array, axis)
-    total = np.cumsum(array, axis, dtype=array.dtype)
     if op.has("exclusive"):
-        total = total - array
+        first = np.full_like(array.take([0], axis), combine.identity) if array.shape[axis] else array
+        array = np.concatenate([first, array], axis).take(range(array.shape[axis]), axis)
+    total = combine.accumulate(array, axis, dtype=array.dtype)
     return to(op, np.flip(total, axis) if op.has("reverse") else total)
+
+
+@op("graph.bitcast")
+def _(run, op, operands, values):
+    return np.ascontiguousarray(operands[0]).view(result_type(op).dtype)
+
+
+def _windows(array, op, kernel):
+    """A view of `array` as graph.window shows it."""
+    spatial = array.ndim - len(kernel)
+    spans = [(size - 1) * step + 1 for size, step in zip(kernel, op["dilations"])]
+    if any(size < span for size, span in zip(array.shape[spatial:], spans)):
+        return None
+    axes = tuple(range(spatial, array.ndim))
+    view = np.lib.stride_tricks.sliding_window_view(array, spans, axes, writeable=True)
+    steps = [slice(None)] * spatial + [slice(None, None, step) for step in op["strides"]]
+    return view[tuple(steps + [slice(None, None, step) for step in op["dilations"]])]
+
+
+@op("graph.window")
+def _(run, op, operands, values):
+    view = _windows(operands[0], op, op["kernel"])
+    if view is None:
+        known = result_type(op).shape
+        return np.zeros([0 if size is None else size for size in known], operands[0].dtype)
+    return view.copy()
+
+
+@op("graph.overlap_add")
+def _(run, op, operands, values):
+    (array, *sizes), spatial = operands, len(op["strides"])
+    kernel = array.shape[array.ndim - spatial:]
+    lead = array.shape[:array.ndim - 2 * spatial]
+    whole = np.zeros(lead + tuple(mixed(op["static_sizes"], sizes)), wide(array).dtype)
+    view = _windows(whole, op, kernel)
+    if view is not None:
+        for place in np.ndindex(kernel):
+            view[(...,) + place] += array[(...,) + place]
+    return to(op, whole)
 
 
 @op("graph.top_k")

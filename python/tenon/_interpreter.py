@@ -48,6 +48,8 @@ class Interpreter:
         self.inputs = [a.get("tenon.name", str(i))
                        for i, a in enumerate(arguments[:count])]
         self.outputs = [a.get("tenon.name", str(i)) for i, a in enumerate(named)]
+        # From fuse on types have no sign, which the attribute keeps.
+        self.are_unsigned = ["tenon.unsigned" in a for a in named]
         self.dims = [a.get("tenon.dims", []) for a in arguments[:count]]
         self.elements = [a.get("tenon.elements", []) for a in arguments[:count]]
         self.input_types = [ShapedType(kind) for kind in kinds[:count]]
@@ -78,7 +80,13 @@ class Interpreter:
             if self.is_plan:
                 return self.run_plan(block, values, seen)
             results = self.block(block, values, seen)
-        return dict(zip(self.outputs, results))
+        return self.named(results)
+
+    def named(self, results):
+        """The outputs by name, those that are unsigned as such."""
+        signed = (np.asarray(r).view(f"u{r.dtype.itemsize}") if unsigned else r
+                  for r, unsigned in zip(results, self.are_unsigned))
+        return dict(zip(self.outputs, signed))
 
     def run_plan(self, block, values, seen):
         """The function of a plan writes to its last arguments."""
@@ -96,7 +104,7 @@ class Interpreter:
             shape = _loop_ops.sized(kind, sizes.get(name, ()))
             values[name] = _loop_ops.undefined(shape, kind.dtype)
         self.block(block, values, seen)
-        return dict(zip(self.outputs, [values[name] for name in outputs]))
+        return self.named([values[name] for name in outputs])
 
     def block(self, block, values, seen=None):
         """Runs a block and returns what its terminator passes on."""

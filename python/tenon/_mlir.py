@@ -9,6 +9,10 @@ import re
 import numpy as np
 
 _FLOATS = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
+_NARROW = {
+    "bf16": "bfloat16", "f8E4M3FN": "float8_e4m3fn", "f8E4M3FNUZ": "float8_e4m3fnuz", "f8E5M2": "float8_e5m2",
+    "f8E5M2FNUZ": "float8_e5m2fnuz", "f4E2M1FN": "float4_e2m1fn", "ui4": "uint4", "si4": "int4", "i4": "int4",
+    "ui2": "uint2", "si2": "int2", "i2": "int2"}
 _NUMBER = re.compile(r"0x[0-9A-Fa-f]+|[-+]?\d+(?:\.\d*(?:[eE][-+]?\d+)?)?")
 _WORD = re.compile(r"[%#^@!]?[\w$.\-]+(?:#\d+)?|\"(?:[^\"\\]|\\.)*\"")
 _SPACE = re.compile(r"\s*")
@@ -18,11 +22,9 @@ def element_dtype(text):
     """The numpy type of `f32`, `i1`, `ui8`, `index`, …"""
     if text in _FLOATS:
         return np.dtype(_FLOATS[text])
-    if text in ("bf16", "f8E4M3FN", "f8E5M2"):
+    if text in _NARROW:
         import ml_dtypes
-        return np.dtype(getattr(ml_dtypes, {
-            "bf16": "bfloat16", "f8E4M3FN": "float8_e4m3fn",
-            "f8E5M2": "float8_e5m2"}[text]))
+        return np.dtype(getattr(ml_dtypes, _NARROW[text]))
     if text == "i1":
         return np.dtype(bool)
     if text == "index":

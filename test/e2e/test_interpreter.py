@@ -104,6 +104,25 @@ def test_integers_and_comparisons(tmp_path):
                         helper.make_node("Cast", ["a"], ["g"], to=TensorProto.FLOAT)], {"a": a, "b": b})
 
 
+def test_windows(tmp_path):
+    x = np.random.default_rng(0).standard_normal((2, 3, 7, 6)).astype(np.float32)
+    w = np.random.default_rng(1).standard_normal((3, 4, 3, 2)).astype(np.float32)
+    evaluate(tmp_path, [helper.make_node("MaxPool", ["x"], ["a"], kernel_shape=[2, 3], strides=[2, 1], dilations=[2, 1]),
+                        helper.make_node("AveragePool", ["x"], ["b"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+                        helper.make_node("ConvTranspose", ["x", "w"], ["c"], strides=[2, 3])], {"x": x}, [("w", w)])
+
+
+def test_what_quantization_and_products_need(tmp_path):
+    x = np.array([[0.5, 1.5, -2.5], [3.25, -0.75, 2]], np.float32)
+    evaluate(tmp_path, [helper.make_node("Round", ["x"], ["a"]),
+                        helper.make_node("CumProd", ["x", "axis"], ["b"], exclusive=1, reverse=1),
+                        helper.make_node("CumProd", ["x", "axis"], ["c"]),
+                        helper.make_node("BitCast", ["x"], ["d"], to=TensorProto.INT32),
+                        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["e"])],
+             {"x": x}, [("axis", np.array(1, np.int64)), ("scale", np.array(0.25, np.float32)),
+                        ("zero", np.array(7, np.uint8))], opset=26)
+
+
 def test_empty_tensors(tmp_path):
     x = np.zeros((0, 4), np.float32)
     evaluate(tmp_path, [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Exp", ["a"], ["b"])],
