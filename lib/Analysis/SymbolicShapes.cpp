@@ -36,9 +36,11 @@ SymbolicShapes::SymbolicShapes(func::FuncOp function) {
     for (int64_t dim = 0; dim < type.getRank(); ++dim) {
       if (!type.isDynamicDim(dim))
         exprs.push_back(type.getDimSize(dim));
-      else if (auto name = dims ? dyn_cast<StringAttr>(dims[dim]) : nullptr)
+      else if (!dims || dim >= static_cast<int64_t>(dims.size()))
+        break; // It names too few.
+      else if (auto name = dyn_cast<StringAttr>(dims[dim]))
         exprs.push_back(SymbolicExpr::symbol(name.getValue()));
-      else if (auto size = dims ? dyn_cast<IntegerAttr>(dims[dim]) : nullptr)
+      else if (auto size = dyn_cast<IntegerAttr>(dims[dim]))
         exprs.push_back(size.getInt());
     }
     if (static_cast<int64_t>(exprs.size()) == type.getRank())
