@@ -90,8 +90,7 @@ bool SymbolicShapes::isAtLeast(const SymbolicExpr &expr, int64_t bound) const {
   return lower && *lower >= bound;
 }
 
-/// No tensor has a negative size, and no size that a value gives is one that
-/// the op cannot have.
+/// No tensor has a negative size, whatever the values are that it comes from.
 void SymbolicShapes::assumeSizes(Operation &op, const SymbolicSizes &inferred) {
   for (const SymbolicExpr &size : inferred)
     if (size.hasValues() && !isAtLeast(size, 0))

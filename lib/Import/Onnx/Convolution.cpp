@@ -77,6 +77,14 @@ Sizes concatSizes(ArrayRef<OpFoldResult> first, ArrayRef<OpFoldResult> second) {
   return all;
 }
 
+/// N×C×a×b  ->  N×C×b×a, where a and b are `rank` dimensions each.
+Value swapSpatial(ImportContext &ctx, Value tensor, size_t rank) {
+  SmallVector<int64_t> permutation{0, 1};
+  for (size_t dim = 0; dim < 2 * rank; ++dim)
+    permutation.push_back(2 + (dim + rank) % (2 * rank));
+  return ctx.transpose(tensor, permutation);
+}
+
 /// [C]  ->  [C, 1, 1, …]
 Value alongChannels(ImportContext &ctx, Value vector, size_t spatial) {
   Sizes sizes(1 + spatial, ctx.makeSize(1));
@@ -145,12 +153,7 @@ Value convolve(ImportContext &ctx, const Convolution &conv,
     Value seen = makeWindows(ctx, input, windows);
     Sizes sizes = ctx.getSizes(seen);
     spatial.append(sizes.begin() + 2, sizes.begin() + 2 + rank);
-    SmallVector<int64_t> permutation{0, 1};
-    for (size_t dim = 0; dim < rank; ++dim)
-      permutation.push_back(2 + rank + dim);
-    for (size_t dim = 0; dim < rank; ++dim)
-      permutation.push_back(2 + dim);
-    columns = ctx.transpose(seen, permutation);
+    columns = swapSpatial(ctx, seen, rank);
   }
   OpFoldResult batch = ctx.getSize(conv.input, 0);
   Sizes weightSizes = ctx.getSizes(conv.weights);
@@ -303,12 +306,7 @@ LogicalResult importConvTranspose(ImportContext &ctx) {
   Value windowed =
       ctx.reshape(product, concatSizes(concatSizes({batch, channels}, kernel),
                                        conv->sizes));
-  SmallVector<int64_t> permutation{0, 1};
-  for (size_t dim = 0; dim < rank; ++dim)
-    permutation.push_back(2 + rank + dim);
-  for (size_t dim = 0; dim < rank; ++dim)
-    permutation.push_back(2 + dim);
-  windowed = ctx.transpose(windowed, permutation);
+  windowed = swapSpatial(ctx, windowed, rank);
 
   Sizes whole, lows, highs;
   for (size_t dim = 0; dim < rank; ++dim) {

@@ -9,7 +9,7 @@ namespace {
 /// A reduction to a scalar.
 Value reduceAll(ImportContext &ctx, graph::ReductionKind kind, Value input) {
   auto axes = llvm::to_vector(llvm::seq(typeOf(input).getRank()));
-  return ctx.reshape(makeReduce(ctx, kind, input, axes), {});
+  return ctx.reshape(ctx.reduce(kind, input, axes), {});
 }
 
 /// The loss of `logProbabilities`, batch×classes×…, with the labels and weights

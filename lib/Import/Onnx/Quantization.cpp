@@ -1,6 +1,6 @@
 // ONNX operators that quantize, and matrix products of what is quantized.
 #include "Formula.h"
-#include "Reduction.h"
+#include "ImportContext.h"
 
 using namespace mlir;
 
@@ -188,7 +188,7 @@ LogicalResult importDynamicQuantize(ImportContext &ctx) {
                          << input.getType();
   auto axes = llvm::to_vector(llvm::seq(typeOf(input).getRank()));
   auto bound = [&](graph::ReductionKind kind) {
-    return ctx.reshape(makeReduce(ctx, kind, input, axes), {});
+    return ctx.reshape(ctx.reduce(kind, input, axes), {});
   };
   auto type = cast<IntegerType>(ctx.getElementType(onnx::TensorProto::UINT8));
   Value least = bound(graph::ReductionKind::Min);

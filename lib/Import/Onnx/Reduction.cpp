@@ -7,15 +7,10 @@ using namespace mlir;
 
 namespace tenon {
 
-Value makeReduce(ImportContext &ctx, graph::ReductionKind kind, Value input,
-                 ArrayRef<int64_t> axes) {
-  return ctx.reduce(kind, input, axes);
-}
-
 namespace {
 
 Value makeSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
-  return makeReduce(ctx, graph::ReductionKind::Sum, input, axes);
+  return ctx.reduce(graph::ReductionKind::Sum, input, axes);
 }
 
 template <typename OpTy> Value makeUnary(ImportContext &ctx, Value input) {
@@ -28,7 +23,7 @@ Value makeSquare(ImportContext &ctx, Value input) {
 
 /// log(sum(exp(x))), written so that exp cannot overflow.
 Value makeLogSumExp(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
-  Value largest = makeReduce(ctx, graph::ReductionKind::Max, input, axes);
+  Value largest = ctx.reduce(graph::ReductionKind::Max, input, axes);
   Value zero = ctx.makeScalar(0, typeOf(input).getElementType());
   // Where all are -inf, or one is +inf, the difference must not be NaN.
   Value finite =
@@ -44,7 +39,7 @@ Value makeLogSumExp(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
 
 template <graph::ReductionKind kind>
 Value makePlain(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
-  return makeReduce(ctx, kind, input, axes);
+  return ctx.reduce(kind, input, axes);
 }
 Value makeL1(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
   return makeSum(ctx, makeUnary<graph::AbsOp>(ctx, input), axes);
@@ -114,12 +109,12 @@ Value makeHardmax(ImportContext &ctx, Value input, int64_t axis) {
   Sizes sizes(type.getRank() - axis, ctx.makeSize(1));
   sizes[0] = ctx.getSize(input, axis);
   Value positions = ctx.reshape(ctx.iota(ctx.makeSize(0), sizes[0]), sizes);
-  Value largest = makeReduce(ctx, graph::ReductionKind::Max, input, {axis});
+  Value largest = ctx.reduce(graph::ReductionKind::Max, input, {axis});
   Value isLargest = ctx.binary<graph::EqualOp>(input, largest, flag);
   Value candidates = graph::WhereOp::create(
       ctx.builder, ctx.loc, type.clone(index), isLargest, positions,
       ctx.makeScalar(static_cast<double>(int64_t(1) << 62), index));
-  Value first = makeReduce(ctx, graph::ReductionKind::Min, candidates, {axis});
+  Value first = ctx.reduce(graph::ReductionKind::Min, candidates, {axis});
   return graph::WhereOp::create(
       ctx.builder, ctx.loc, type,
       ctx.binary<graph::EqualOp>(positions, first, flag),
@@ -260,7 +255,7 @@ void setStatistics(ImportContext &ctx, Value input, int64_t axis,
                    float epsilon) {
   auto axes = llvm::to_vector(llvm::seq(axis, typeOf(input).getRank()));
   auto mean = [&](Value value) {
-    return makeReduce(ctx, graph::ReductionKind::Mean, value, axes);
+    return ctx.reduce(graph::ReductionKind::Mean, value, axes);
   };
   Value average = mean(input);
   Value variance =
@@ -442,10 +437,10 @@ LogicalResult importMeanVarianceNorm(ImportContext &ctx) {
   auto axes = ctx.getInts("axes").value_or(SmallVector<int64_t>{0, 2, 3});
   if (failed(ctx.normalizeAxes(axes, typeOf(input).getRank())))
     return failure();
-  Value mean = makeReduce(ctx, graph::ReductionKind::Mean, input, axes);
+  Value mean = ctx.reduce(graph::ReductionKind::Mean, input, axes);
   Value centred = ctx.binary<graph::SubOp>(input, mean);
-  Value variance = makeReduce(ctx, graph::ReductionKind::Mean,
-                              makeSquare(ctx, centred), axes);
+  Value variance =
+      ctx.reduce(graph::ReductionKind::Mean, makeSquare(ctx, centred), axes);
   Value deviation = ctx.binary<graph::AddOp>(
       makeUnary<graph::SqrtOp>(ctx, variance),
       ctx.makeScalar(1e-9, typeOf(input).getElementType()));

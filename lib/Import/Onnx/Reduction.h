@@ -6,10 +6,6 @@
 
 namespace tenon {
 
-/// Along `axes`, which are left with size 1; the input itself if there are
-/// none.
-mlir::Value makeReduce(ImportContext &ctx, graph::ReductionKind kind,
-                       mlir::Value input, llvm::ArrayRef<int64_t> axes);
 /// x - log(sum(exp(x))) along `axis`.
 mlir::Value makeLogSoftmax(ImportContext &ctx, mlir::Value input, int64_t axis);
 
