@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define TN_ABI_VERSION 3
+#define TN_ABI_VERSION 4
 
 /* Part [begin, end) of a launch's grid. `buffers` are the base addresses of the
  * launch's buffers; `sizes` are the dynamic sizes of each buffer in order,
@@ -27,8 +27,8 @@ typedef struct tn_device_kernel {
 /* One run. The runtime fills it; the artifact reads it. */
 typedef struct tn_frame {
   void *const *inputs;    /* base addresses, in the order of the description */
-  void *const *outputs;   /* the same; each as large as tn_sizes said */
-  uint8_t *arena;         /* 64-byte aligned, as large as tn_sizes said */
+  void *const *outputs;   /* the same; each as large as tenon_sizes said */
+  uint8_t *arena;         /* 64-byte aligned, as large as tenon_sizes said */
   const uint8_t *weights; /* the weights section of the artifact, mapped */
   const int64_t *symbols; /* in the order of the description */
   /* Runs all of a grid, split over the session's threads, and returns when it
@@ -40,6 +40,10 @@ typedef struct tn_frame {
    * index of that look-up is out of range: the index, and 1 + the size of what
    * it looks up. */
   int64_t *index_errors;
+  /* What tenon_sizes wrote. The artifact replaces those sizes that only the run
+   * knows, see `counted`. */
+  int64_t *output_sizes;
+  int64_t *unequal; /* two numbers: what an `assume` that failed has found */
 } tn_frame;
 
 /* Exported by every artifact under these names:
@@ -54,24 +58,21 @@ typedef struct tn_frame {
  *   output NAME TYPE [RANK [DIM...]]  DIM may be ? and is there to be read by
  *                                     people; RANK 0 when it is not there
  *   extent OUTPUT DIM EXPR            a size of an output, where DIM was ?
- *   launch NUMBER KERNEL NODE[,NODE]  ONNX nodes that a launch computes
- *   index NUMBER [NODE,...]           a look-up of an ONNX node, whose indices
- *                                     are checked while it runs
- *   facts NUMBER FLOPS READ WRITTEN GRID
- *                                     what launch NUMBER costs: floating point
- *                                     operations, compulsory bytes, parts that
- *                                     may run at once; EXPR each
- *   total FLOPS READ WRITTEN          of all launches, where all are known
- *   live EXPR                         bytes alive at one step: no arena is
- *                                     smaller than the largest of these
- *   target NAME KEY=VALUE...          facts of the machine that it was compiled
- *                                     for
- *   weights BYTES
- *   step NUMBER STEP                  when launch NUMBER runs, for slices
+ *   counted OUTPUT DIM                a size of an output that the run
+ * computes: its `extent` is the most that it may be launch NUMBER KERNEL
+ * NODE[,NODE]  ONNX nodes that a launch computes index NUMBER [NODE,...] a
+ * look-up of an ONNX node, whose indices are checked while it runs facts NUMBER
+ * FLOPS READ WRITTEN GRID what launch NUMBER costs: floating point operations,
+ * compulsory bytes, parts that may run at once; EXPR each total FLOPS READ
+ * WRITTEN          of all launches, where all are known live EXPR bytes alive
+ * at one step: no arena is smaller than the largest of these target NAME
+ * KEY=VALUE...          facts of the machine that it was compiled for weights
+ * BYTES step NUMBER STEP                  when launch NUMBER runs, for slices
  *   slice ID FIRST LAST EXPR [ID...]  bytes of a slice of the arena, alive from
  *                                     step FIRST to LAST, above the slices
  *                                     named; at step FIRST it is written only
- *   assume TEXT                       what tenon_sizes checks; last on its line
+ *   assume TEXT                       what tenon_sizes checks, or tenon_run
+ * where the run computes a size; last on its line
  *
  * An EXPR is a sum of products of integers, symbols and the functions min, max,
  * floordiv, ceildiv, mod, equal and less (1 or 0) of two EXPR and select of
@@ -81,16 +82,17 @@ typedef struct tn_frame {
  *
  * const char tenon_description[];
  *
- * Writes the sizes of all outputs, one after the other, and the bytes of the
- * arena. Returns 0, or 1 + the number of the first `assume` that fails (the
- * k-th record "assume TEXT" of the description).
+ * Writes the sizes of all outputs, one after the other, or what they are at
+ * most, and the bytes of the arena. Returns 0, or 1 + the number of the first
+ * `assume` that fails (the k-th record "assume TEXT" of the description).
  *
  * int64_t tenon_sizes(const int64_t *symbols, int64_t *output_sizes,
  *                     int64_t *arena_bytes);
  *
- * Runs the model.
+ * Runs the model. Returns 0, or 1 + the number of an `assume` that fails: the
+ * run ends there.
  *
- * void tenon_run(tn_frame *frame);
+ * int64_t tenon_run(tn_frame *frame);
  *
  * Only if the kernels run on an NVIDIA GPU: PTX, ending with a 0 byte. All base
  * addresses in the frame, weights included, are then the device's, the kernel

@@ -158,7 +158,9 @@ TN_API tn_status tn_session_bind_output(tn_session *session, int32_t output,
 
 /* Finds the sizes of all outputs for the inputs that are set, without running
  * (reads those inputs whose elements are sizes):
- * afterwards tn_session_output gives dims and bytes, with data NULL. */
+ * afterwards tn_session_output gives dims and bytes, with data NULL. A size
+ * that the model computes while it runs, as of NonZero, is then the most that
+ * it may be; memory for the output is as large, and the run says what it is. */
 TN_API tn_status tn_session_resolve(tn_session *session);
 
 /* Runs the model on the inputs that are set and returns when it is done. Where
@@ -166,8 +168,9 @@ TN_API tn_status tn_session_resolve(tn_session *session);
  * found only then: outputs hold anything. */
 TN_API tn_status tn_session_run(tn_session *session);
 
-/* What the last run computed. Memory of the session stays as it is until the
- * next run, bind_output, resolve or release. */
+/* What the last run computed, with the sizes that it found. Memory of the
+ * session stays as it is until the next run, bind_output, resolve or release.
+ */
 TN_API tn_status tn_session_output(const tn_session *session, int32_t output,
                                    tn_tensor *tensor);
 

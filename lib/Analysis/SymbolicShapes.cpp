@@ -6,6 +6,7 @@
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace tenon::graph;
@@ -245,6 +246,9 @@ void SymbolicShapes::visitIndex(Operation &op) {
             if (ShapedType::isDynamic(size))
               return std::nullopt;
             return SymbolicExpr(size);
+          })
+          .Case([&](CountOp count) {
+            return SymbolicExpr::symbol(count.getName());
           })
           .Case([&](ExtractOp extract) -> std::optional<SymbolicExpr> {
             const SymbolicSizes *known = getContents(extract.getInput());
@@ -1034,6 +1038,50 @@ SymbolicMaterializer::SymbolicMaterializer(func::FuncOp function)
     builder.setInsertionPointAfter(last);
   else
     builder.setInsertionPointToStart(&body);
+  start = builder.saveInsertionPoint();
+  function.walk([&](CountOp count) {
+    known[count.getName().str()] = count.getSize();
+    lastBehind[count] = count;
+  });
+}
+
+/// Whether `lhs` is computed before `rhs` wherever both are.
+static bool isBefore(Operation *lhs, Operation *rhs) {
+  Operation *around = lhs->getBlock()->findAncestorOpInBlock(*rhs);
+  return around && around != lhs && lhs->isBeforeInBlock(around);
+}
+
+Operation *SymbolicMaterializer::findLastCount(const SymbolicExpr &expr) {
+  Operation *last = nullptr;
+  auto take = [&](Operation *count) {
+    if (count && (!last || isBefore(last, count)))
+      last = count;
+  };
+  for (const auto &[monomial, coefficient] : expr.getTerms())
+    for (const SymbolicExpr::AtomRef &atom : monomial) {
+      if (atom->kind == AtomKind::Symbol) {
+        auto found = known.find(atom->text);
+        if (found != known.end())
+          take(found->second.getDefiningOp<CountOp>());
+      }
+      for (const auto &part : {atom->lhs, atom->rhs, atom->other})
+        if (part)
+          take(findLastCount(*part));
+    }
+  return last;
+}
+
+void SymbolicMaterializer::setInsertionPointBehind(ArrayRef<SymbolicExpr> exprs,
+                                                   OpBuilder &other) {
+  Operation *last = nullptr;
+  for (const SymbolicExpr &expr : exprs) {
+    (void)getValue(expr);
+    Operation *count = findLastCount(expr);
+    if (count && (!last || isBefore(last, count)))
+      last = count;
+  }
+  if (last)
+    other.setInsertionPointAfter(lastBehind[last]);
 }
 
 OpFoldResult SymbolicMaterializer::getFoldResult(const SymbolicExpr &expr) {
@@ -1049,12 +1097,15 @@ Value SymbolicMaterializer::getAtom(const SymbolicAtom &atom) {
   if (!atom.lhs) {
     // Named in tenon.dims or tenon.elements, but declared by no op.
     bool isSize = atom.kind == AtomKind::Symbol;
-    auto symbol = graph::SymbolOp::create(
-        builder, loc, builder.getIndexType(), builder.getStringAttr(atom.text),
-        builder.getI64IntegerAttr(isSize ? 0 : -largestValue),
-        builder.getI64IntegerAttr(isSize ? INT64_MAX : largestValue),
-        IntegerAttr());
-    return known[atom.text] = symbol.getValue();
+    return known[atom.text] = buildBehind(nullptr, [&] {
+             auto symbol = graph::SymbolOp::create(
+                 builder, loc, builder.getIndexType(),
+                 builder.getStringAttr(atom.text),
+                 builder.getI64IntegerAttr(isSize ? 0 : -largestValue),
+                 builder.getI64IntegerAttr(isSize ? INT64_MAX : largestValue),
+                 IntegerAttr());
+             return symbol.getValue();
+           });
   }
   Value lhs = getValue(*atom.lhs), rhs = getValue(*atom.rhs), value;
   auto choose = [&](arith::CmpIPredicate predicate, Value left, Value right,
@@ -1111,6 +1162,27 @@ Value SymbolicMaterializer::getValue(const SymbolicExpr &expr) {
   auto found = known.find(key);
   if (found != known.end())
     return found->second;
+  Value value = buildBehind(findLastCount(expr), [&] { return build(expr); });
+  return known[key] = value;
+}
+
+Value SymbolicMaterializer::buildBehind(Operation *count,
+                                        function_ref<Value()> make) {
+  if (count == behind)
+    return make();
+  OpBuilder::InsertionGuard guard(builder);
+  llvm::SaveAndRestore now(behind, count);
+  if (count)
+    builder.setInsertionPointAfter(lastBehind[count]);
+  else
+    builder.restoreInsertionPoint(start);
+  Value value = make();
+  if (count)
+    lastBehind[count] = &*std::prev(builder.getInsertionPoint());
+  return value;
+}
+
+Value SymbolicMaterializer::build(const SymbolicExpr &expr) {
   Value sum;
   for (const auto &[monomial, coefficient] : expr.getTerms()) {
     Value term;
@@ -1130,10 +1202,7 @@ Value SymbolicMaterializer::getValue(const SymbolicExpr &expr) {
     sum =
         sum ? arith::AddIOp::create(builder, loc, sum, term).getResult() : term;
   }
-  if (!sum)
-    sum = arith::ConstantIndexOp::create(builder, loc, 0);
-  known[key] = sum;
-  return sum;
+  return sum ? sum : arith::ConstantIndexOp::create(builder, loc, 0);
 }
 
 } // namespace tenon

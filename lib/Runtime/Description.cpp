@@ -89,11 +89,9 @@ private:
     } else if (kind == "element") {
       parseElement();
     } else if (kind == "extent") {
-      int64_t output = integer(1), dim = integer(2);
-      if (output < 0 || size_t(output) >= result.outputs.size() || dim < 0 ||
-          size_t(dim) >= result.outputs[output].dims.size())
-        refuse("is about a dimension that no record states before");
-      result.outputs[output].dims[dim].expression = expression(3);
+      statedOutputDim().expression = expression(3);
+    } else if (kind == "counted") {
+      statedOutputDim().isCounted = true;
     } else if (kind == "launch") {
       int64_t at = integer(1);
       if (at < 0 || at > 1 << 20)
@@ -145,6 +143,15 @@ private:
       refuse("reads an element that the input does not have as an integer");
     result.symbols[symbol].input = int(input);
     result.symbols[symbol].position = position;
+  }
+
+  /// The dimension of an output that a record is about.
+  Dim &statedOutputDim() {
+    int64_t output = integer(1), dim = integer(2);
+    if (output < 0 || size_t(output) >= result.outputs.size() || dim < 0 ||
+        size_t(dim) >= result.outputs[output].dims.size())
+      refuse("is about a dimension that no record states before");
+    return result.outputs[output].dims[dim];
   }
 
   /// The launch that a record is about.
@@ -224,11 +231,11 @@ private:
     if (text == "?")
       return {};
     if (isInteger(text))
-      return {-1, std::stoll(text), {}};
+      return {-1, std::stoll(text), {}, false};
     std::string name = decode(text);
     for (size_t i = 0; i < result.symbols.size(); ++i)
       if (result.symbols[i].name == name)
-        return {int(i), -1, {}};
+        return {int(i), -1, {}, false};
     refuse("no record states the symbol '" + name + "'");
   }
 

@@ -20,11 +20,13 @@ struct Symbol {
 };
 
 /// One dimension: a symbol's number, a fixed size, or neither (-1 and -1), and
-/// of an output then what it is computed as, where that is known.
+/// of an output then what it is computed as, where that is known, or what it is
+/// at most, where the run computes it.
 struct Dim {
   int symbol = -1;
   int64_t size = -1;
   std::optional<Expression> expression = {};
+  bool isCounted = false;
 };
 
 struct Value {

@@ -18,7 +18,7 @@ public:
 
   using SizesFunction = int64_t (*)(const int64_t *symbols,
                                     int64_t *outputSizes, int64_t *arenaBytes);
-  using RunFunction = void (*)(tn_frame *frame);
+  using RunFunction = int64_t (*)(tn_frame *frame);
 
   const Description &description() const { return text; }
   const uint8_t *weights() const { return file.weights(); }

@@ -194,6 +194,14 @@ void Session::checkSizes() const {
     fail(TN_ERROR_INPUT, "the sizes that the inputs give are too large");
 }
 
+void Session::failAssumption(int64_t number, const std::string &given) const {
+  const std::vector<std::string> &texts = module->description().assumes;
+  bool isKnown = number > 0 && size_t(number) <= texts.size();
+  fail(TN_ERROR_INPUT, "the model assumes ",
+       isKnown ? texts[number - 1] : "something it does not name",
+       ", which is false for ", given);
+}
+
 void Session::resolve() {
   const Description &text = module->description();
   isResolved = hasSizes = false;
@@ -202,20 +210,28 @@ void Session::resolve() {
   int64_t failed =
       module->sizes(symbols.data(), outputSizes.data(), &neededArena);
   if (failed != 0) {
-    bool known = failed > 0 && size_t(failed) <= text.assumes.size();
     std::ostringstream given;
     for (size_t s = 0; s < symbols.size(); ++s)
       given << (s ? ", " : "") << text.symbols[s].name << " = " << symbols[s];
-    fail(TN_ERROR_INPUT, "the model assumes ",
-         known ? text.assumes[failed - 1] : "something it does not name",
-         ", which is false for ", given.str());
+    failAssumption(failed, given.str());
   }
   if (text.readsValues())
     checkSizes();
   if (neededArena < 0)
     fail(TN_ERROR_MEMORY, "the model asks for ", neededArena,
          " bytes of memory");
-  const int64_t *size = outputSizes.data();
+  setOutputSizes(outputSizes);
+  for (Output &output : outputs) {
+    output.mostBytes = output.tensor.bytes;
+    output.tensor.data = nullptr;
+  }
+  isResolved = hasSizes = true;
+}
+
+/// `sizes` are those of all outputs, one after the other.
+void Session::setOutputSizes(const std::vector<int64_t> &sizes) {
+  const Description &text = module->description();
+  const int64_t *size = sizes.data();
   for (size_t i = 0; i < outputs.size(); ++i) {
     tn_tensor &tensor = outputs[i].tensor;
     for (int d = 0; d < tensor.rank; ++d) {
@@ -227,9 +243,7 @@ void Session::resolve() {
     tensor.bytes = tensorBytes(tensor.type, tensor.dims, tensor.rank);
     if (tensor.bytes < 0)
       fail(TN_ERROR_MEMORY, "output '", text.outputs[i].name, "' is too large");
-    tensor.data = nullptr;
   }
-  isResolved = hasSizes = true;
 }
 
 void Session::allocate() {
@@ -244,7 +258,7 @@ void Session::allocate() {
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     Output &output = outputs[i];
-    int64_t bytes = output.tensor.bytes;
+    int64_t bytes = output.mostBytes;
     if (output.isBound) {
       if (output.boundBytes < bytes)
         fail(TN_ERROR_MEMORY, "output '", text.outputs[i].name, "' needs ",
@@ -280,10 +294,9 @@ void Session::checkGuards() const {
          " bytes of scratch memory");
   for (size_t i = 0; i < outputs.size(); ++i)
     if (!outputs[i].isBound &&
-        !isIntact(outputs[i].owned.data(), outputs[i].tensor.bytes))
-      fail(TN_ERROR_MEMORY, "the run wrote behind the ",
-           outputs[i].tensor.bytes, " bytes of output '",
-           module->description().outputs[i].name, "'");
+        !isIntact(outputs[i].owned.data(), outputs[i].mostBytes))
+      fail(TN_ERROR_MEMORY, "the run wrote behind the ", outputs[i].mostBytes,
+           " bytes of output '", module->description().outputs[i].name, "'");
 }
 
 void Session::checkIndices() const {
@@ -362,13 +375,22 @@ void Session::run() {
   frame.session = this;
   std::fill(indexErrors.begin(), indexErrors.end(), 0);
   frame.index_errors = indexErrors.data();
+  std::vector<int64_t> sizes = outputSizes;
+  int64_t unequal[2] = {};
+  frame.output_sizes = sizes.data();
+  frame.unequal = unequal;
   runBegin = Clock::now();
+  int64_t failed = 0;
   if (device)
     runOnDevice(frame);
   else
-    module->run(&frame);
+    failed = module->run(&frame);
   runTime += nanoseconds(Clock::now() - runBegin);
   checkIndices();
+  if (failed != 0)
+    failAssumption(failed, std::to_string(unequal[0]) + " and " +
+                               std::to_string(unequal[1]));
+  setOutputSizes(sizes);
   if (options.check_memory)
     checkGuards();
 }

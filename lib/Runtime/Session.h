@@ -45,6 +45,7 @@ private:
   };
   struct Output {
     tn_tensor tensor;
+    int64_t mostBytes = 0; ///< of the tensor before a run has counted its sizes
     void *bound = nullptr;
     int64_t boundBytes = 0;
     bool isBound = false;
@@ -54,6 +55,9 @@ private:
   void bindSymbols();
   void bindValue(int64_t &result, const Symbol &symbol) const;
   void checkSizes() const;
+  void setOutputSizes(const std::vector<int64_t> &sizes);
+  [[noreturn]] void failAssumption(int64_t number,
+                                   const std::string &given) const;
   void allocate();
   void checkGuards() const;
   void checkIndices() const;

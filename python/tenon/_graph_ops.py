@@ -156,6 +156,11 @@ def _(run, op, operands, values):
     return operands[0].reshape(-1)[0]
 
 
+@op("graph.count", "kernel.count")
+def _(run, op, operands, values):
+    return int(operands[0].reshape(-1)[0])
+
+
 @op("graph.from_indices")
 def _(run, op, operands, values):
     kind = result_type(op)

@@ -91,20 +91,31 @@ class Interpreter:
     def run_plan(self, block, values, seen):
         """The function of a plan writes to its last arguments."""
         _loop_ops.place_slices(self, self.main, dict(values))
-        sizes = {}
+        sizes, counted = {}, {}
         known = dict(values)
         for op in block.ops:
             if op.name.startswith("arith.") or op.name == "plan.symbol":
-                known.update(zip(op.results, self.op(
-                    op, [known[name] for name in op.operands], known)))
+                if all(name in known for name in op.operands):
+                    known.update(zip(op.results, self.op(
+                        op, [known[name] for name in op.operands], known)))
             elif op.name == "plan.output":
-                sizes[op.operands[0]] = [known[name] for name in op.operands[1:]]
+                buffer, most, counts = _loop_ops.segments(op, op.operands)
+                sizes[buffer[0]] = [known[name] for name in most]
+                if counts:
+                    counted[buffer[0]] = counts
         outputs = block.arguments[len(self.inputs):]
         for name, kind in zip(outputs, self.output_types):
             shape = _loop_ops.sized(kind, sizes.get(name, ()))
             values[name] = _loop_ops.undefined(shape, kind.dtype)
         self.block(block, values, seen)
-        return self.named([values[name] for name in outputs])
+        results = []
+        for name, kind in zip(outputs, self.output_types):
+            result = values[name]
+            if name in counted:
+                shape = _loop_ops.sized(kind, [values[n] for n in counted[name]])
+                result = result.reshape(-1)[:int(np.prod(shape))].reshape(shape)
+            results.append(result)
+        return self.named(results)
 
     def block(self, block, values, seen=None):
         """Runs a block and returns what its terminator passes on."""

@@ -224,7 +224,8 @@ def _(run, op, operands, values):
 
 @op("plan.view")
 def _(run, op, operands, values):
-    return operands[0].reshape(sized(ShapedType(op.result_types[0]), operands[1:]))
+    shape = sized(ShapedType(op.result_types[0]), operands[1:])
+    return operands[0].reshape(-1)[:int(np.prod(shape))].reshape(shape)
 
 
 @op("plan.copy")

@@ -1,6 +1,7 @@
 """Runs an artifact on numpy arrays, or on anything that speaks DLPack."""
 import collections.abc
 import ctypes
+import math
 import threading
 import typing
 
@@ -166,7 +167,9 @@ class Session:
         row-major memory is read where it is, anything else is copied once.
         `outputs` maps names to arrays, writable and of the right type and shape,
         that the run writes to. Returns a list: these, and for the other outputs
-        numpy arrays that belong to the caller.
+        numpy arrays that belong to the caller. Where the run computes a size of
+        an output, an array for it has the sizes that it may have at most, and
+        what is returned is numpy's view of the elements that it has.
         """
         bound = dict(outputs or {})
         self._check_names(bound, "output")
@@ -204,7 +207,7 @@ class Session:
                 session, number, ctypes.byref(tensor)))
         _library.check(library.tn_session_resolve(session))
         # The model writes into arrays of the caller: no copy, no shared life.
-        results = []
+        results, written = [], []
         for number, value in enumerate(self.outputs):
             tensor = _library.Tensor()
             _library.check(library.tn_session_output(
@@ -219,8 +222,24 @@ class Session:
             _library.check(library.tn_session_bind_output(
                 session, number, array.ctypes.data, array.nbytes))
             results.append(result)
+            written.append(array)
         _library.check(library.tn_session_run(session))
-        return results
+        return [self._counted(number, result, array, value.name in bound)
+                for number, (value, result, array)
+                in enumerate(zip(self.outputs, results, written))]
+
+    def _counted(self, number, result, array, is_bound):
+        """The result, which the run wrote to the array, with the sizes that the run
+        has found."""
+        tensor = _library.Tensor()
+        _library.check(self._library.tn_session_output(
+            self._session, number, ctypes.byref(tensor)))
+        shape = tuple(tensor.dims[:tensor.rank])
+        if shape == array.shape:
+            return result
+        elements = array.reshape(-1)[:math.prod(shape)].reshape(shape)
+        # Memory for what might have been is not kept for what is.
+        return elements if is_bound else elements.copy()
 
     @staticmethod
     def _input(value, array):

@@ -218,6 +218,11 @@ LogicalResult GraphToKernel::convertBlock(Block &block) {
     builder.setInsertionPoint(op);
     if (isa<graph::SymbolOp, graph::AssumeEqualOp>(op)) {
       kept.insert(op);
+    } else if (auto count = dyn_cast<graph::CountOp>(op)) {
+      count.getInputMutable().assign(get(count.getInput()));
+      count.getMostMutable().assign(index(OpFoldResult(count.getMost())));
+      replace(count, count);
+      kept.insert(op);
     } else if (auto read = dyn_cast<graph::ReadOp>(op)) {
       auto result = kernel::ReadOp::create(
           builder, op->getLoc(), read.getType(), get(read.getInput()));
@@ -237,7 +242,11 @@ LogicalResult GraphToKernel::convertBlock(Block &block) {
           around && llvm::any_of(op->getOperands(), [&](Value operand) {
             return around->isAncestor(operand.getParentBlock()->getParentOp());
           });
-      if (waits && op->getResult(0).getType().isIndex())
+      bool countsOnly = llvm::all_of(op->getOperands(), [](Value operand) {
+        return operand.getType().isIndex() ||
+               operand.getDefiningOp<arith::CmpIOp>();
+      });
+      if (waits && !countsOnly && op->getResult(0).getType().isIndex())
         return op->emitOpError("computes with a value that is known only when "
                                "a loop or branch runs");
       // Arithmetic on sizes stands before all bodies, what decides stays.
@@ -265,7 +274,24 @@ struct ConvertGraphToKernelPass
         return signalPassFailure();
   }
 
+  /// Expressions know counts by their names alone.
+  static LogicalResult verifyCountNames(func::FuncOp function) {
+    llvm::StringSet<> names;
+    for (auto symbol : function.getOps<graph::SymbolOp>())
+      names.insert(symbol.getName());
+    WalkResult result = function.walk([&](graph::CountOp count) {
+      if (names.insert(count.getName()).second)
+        return WalkResult::advance();
+      count.emitOpError("has the name '")
+          << count.getName() << "', as another count or symbol";
+      return WalkResult::interrupt();
+    });
+    return failure(result.wasInterrupted());
+  }
+
   LogicalResult convertFunction(func::FuncOp function) {
+    if (failed(verifyCountNames(function)))
+      return failure();
     // A buffer has one size, whatever is decided while the model runs.
     if (failed(verifyControlSizes(function)))
       return failure();
@@ -287,6 +313,14 @@ struct ConvertGraphToKernelPass
     if (failed(state.convertBlock(function.getBody().front())))
       return failure();
     // Last, since sizes are computed from them.
+    function.walk([](graph::CountOp count) {
+      OpBuilder builder(count);
+      auto converted = kernel::CountOp::create(
+          builder, count.getLoc(), builder.getIndexType(), count.getNameAttr(),
+          count.getInput(), count.getMost());
+      count.replaceAllUsesWith(converted.getSize());
+      count.erase();
+    });
     for (auto symbol :
          llvm::make_early_inc_range(function.getOps<graph::SymbolOp>())) {
       OpBuilder builder(symbol);
@@ -304,21 +338,22 @@ struct ConvertGraphToKernelPass
   static void convertAssumptions(func::FuncOp function, GraphToKernel &state) {
     llvm::StringSet<> seen;
     OpBuilder &builder = state.builder;
-    builder.setInsertionPoint(function.getBody().front().getTerminator());
     auto assume = [&](Location loc, const SymbolicExpr &lhs,
                       const SymbolicExpr &rhs) {
-      if (seen.insert(lhs.str() + "=" + rhs.str()).second)
-        kernel::AssumeEqualOp::create(builder, loc, state.index(lhs),
-                                      state.index(rhs));
+      if (!seen.insert(lhs.str() + "=" + rhs.str()).second)
+        return;
+      builder.setInsertionPoint(function.getBody().front().getTerminator());
+      state.setInsertionPointBehind({lhs, rhs}, builder);
+      kernel::AssumeEqualOp::create(builder, loc, state.index(lhs),
+                                    state.index(rhs));
     };
-    for (auto op :
-         llvm::make_early_inc_range(function.getOps<graph::AssumeEqualOp>())) {
+    function.walk([&](graph::AssumeEqualOp op) {
       std::optional<SymbolicExpr> lhs = state.shapes.getIndex(op.getLhs()),
                                   rhs = state.shapes.getIndex(op.getRhs());
       if (lhs && rhs)
         assume(op.getLoc(), *lhs, *rhs);
       op.erase();
-    }
+    });
     for (const auto &[lhs, rhs, loc] : state.shapes.getAssumptions())
       assume(loc, lhs, rhs);
   }

@@ -47,10 +47,15 @@ public:
   /// stands in that block.
   mlir::Operation *outermostOp();
 
-  /// A size as an index value, computed where the function starts: memory for
-  /// the bodies of loops is planned before they run.
+  /// A size as an index value, computed where the function starts, since memory
+  /// for the bodies of loops is planned before they run, or behind a count.
   mlir::Value index(const SymbolicExpr &size) {
     return materializer.getValue(size);
+  }
+  /// See SymbolicMaterializer.
+  void setInsertionPointBehind(llvm::ArrayRef<SymbolicExpr> sizes,
+                               mlir::OpBuilder &other) {
+    materializer.setInsertionPointBehind(sizes, other);
   }
   /// The value of an index of the graph.
   mlir::Value index(mlir::OpFoldResult value);

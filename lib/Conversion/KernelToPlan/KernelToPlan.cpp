@@ -1,4 +1,5 @@
 // Turns scheduled regions on tensors into launches on buffers. See Passes.td.
+#include "SizeBounds.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -141,14 +142,24 @@ public:
       return failure();
     for (auto [index, value] : llvm::enumerate(terminator.getOperands())) {
       Value output = outputs[index];
+      Location loc = terminator.getLoc();
       FailureOr<SmallVector<Value>> sizes = sizesOf(value, terminator);
       if (failed(sizes))
         return failure();
-      if (!claimed.contains(index))
-        plan::CopyOp::create(builder, terminator.getLoc(),
-                             mapping.lookup(value), output);
-      plan::OutputOp::create(builder, terminator.getLoc(), output, *sizes);
+      SmallVector<Value> most = mostOf(loc, *sizes);
+      bool isCounted = most != *sizes;
+      if (!claimed.contains(index)) {
+        Value target = output;
+        if (isCounted)
+          target = plan::ViewOp::create(builder, loc, output.getType(), output,
+                                        *sizes);
+        plan::CopyOp::create(builder, loc, mapping.lookup(value), target);
+      }
+      plan::OutputOp::create(builder, loc, output, most,
+                             isCounted ? *sizes : SmallVector<Value>());
     }
+    if (failedInside)
+      return failure();
     func::ReturnOp::create(builder, terminator.getLoc());
     old->dropAllReferences();
     old->erase();
@@ -180,8 +191,8 @@ private:
       }
       if (isa<kernel::SymbolOp, kernel::AssumeEqualOp, kernel::ConstantOp,
               kernel::WeightOp, kernel::IndexErrorOp, kernel::ViewOp,
-              kernel::ReadOp, func::ReturnOp, scf::YieldOp, scf::ConditionOp>(
-              op))
+              kernel::ReadOp, kernel::CountOp, func::ReturnOp, scf::YieldOp,
+              scf::ConditionOp>(op))
         continue;
       if (auto select = dyn_cast<arith::SelectOp>(op);
           select && select.getCondition().getType().isInteger(1))
@@ -287,11 +298,40 @@ private:
                                              mapping.lookup(read.getInput()));
           mapping.map(read.getResult(), result.getResult());
         })
+        .Case([&](kernel::CountOp count) { convertCount(count); })
         .Case([&](kernel::RegionOp region) { convertRegion(region); })
         .Case([&](scf::IfOp branch) { convertIf(branch); })
         .Case([&](arith::SelectOp select) { convertSelect(select); })
         .Case([&](scf::WhileOp loop) { convertWhile(loop); })
         .Default([&](Operation *other) { builder.clone(*other, mapping); });
+  }
+
+  /// count "name" x at_most n  becomes  index_cast (read x)
+  void convertCount(kernel::CountOp count) {
+    Location loc = count.getLoc();
+    Value read = plan::ReadOp::create(builder, loc, builder.getI64Type(),
+                                      mapping.lookup(count.getInput()));
+    Value size =
+        arith::IndexCastOp::create(builder, loc, builder.getIndexType(), read);
+    bounds.addCount(size, mostOf(loc, mapping.lookup(count.getMost())).front());
+    mapping.map(count.getSize(), size);
+  }
+
+  /// What these sizes are at most: known before the run, and built before the
+  /// loop or branch around.
+  SmallVector<Value> mostOf(Location loc, ValueRange sizes) {
+    OpBuilder::InsertionGuard guard(builder);
+    if (outermost)
+      builder.setInsertionPoint(outermost);
+    return llvm::map_to_vector(sizes, [&](Value size) {
+      Value most = bounds.getMost(builder, size);
+      if (most)
+        return most;
+      failedInside = true;
+      emitError(loc) << "has a size that depends on data and has no bound "
+                        "which is known before the model runs";
+      return size;
+    });
   }
 
   /// region(x) -> y  becomes  y = alloc; launch(x, y)
@@ -304,7 +344,7 @@ private:
       Value buffer = destinations.lookup(result);
       if (!buffer)
         buffer = createAlloc(loc, type, sizes);
-      else if (buffer.getType() != type)
+      else if (buffer.getType() != type || mostOf(loc, sizes) != sizes)
         buffer = plan::ViewOp::create(builder, loc, type, buffer, sizes);
       mapping.map(result, buffer);
       buffers.push_back(buffer);
@@ -315,13 +355,19 @@ private:
     launch->setDiscardableAttrs(region->getDiscardableAttrDictionary());
   }
 
-  /// A slice for `type`; in a body it is made before the loop or branch.
-  Value createAlloc(Location loc, Type type, ValueRange sizes) {
-    OpBuilder::InsertionGuard guard(builder);
+  /// A slice for `type`; in a body it is made before the loop or branch. As
+  /// large as it may become, and seen with the sizes that it has.
+  Value createAlloc(Location loc, Type type, ArrayRef<Value> sizes) {
+    SmallVector<Value> most = mostOf(loc, sizes);
+    OpBuilder::InsertPoint here = builder.saveInsertionPoint();
     if (outermost)
       builder.setInsertionPoint(outermost);
-    return plan::AllocOp::create(builder, loc, type, IntegerAttr(),
-                                 DenseI64ArrayAttr(), sizes);
+    Value buffer = plan::AllocOp::create(builder, loc, type, IntegerAttr(),
+                                         DenseI64ArrayAttr(), most);
+    builder.restoreInsertionPoint(here);
+    if (most == sizes)
+      return buffer;
+    return plan::ViewOp::create(builder, loc, type, buffer, sizes);
   }
 
   /// A slice like the buffer of `value`.
@@ -361,6 +407,8 @@ private:
         // The first branch makes the buffer, once its sizes are known.
         Value target = mapping.lookupOrNull(branch.getResult(i));
         if (!target) {
+          OpBuilder::InsertionGuard before(builder);
+          builder.setInsertionPoint(result);
           target = createAllocLike(loc, value);
           mapping.map(branch.getResult(i), target);
         }
@@ -505,6 +553,7 @@ private:
   DenseMap<Value, Value> destinations; ///< A region's result -> its output.
   /// What is carried by a loop, and a value of the same sizes before it.
   DenseMap<Value, Value> sizesLike;
+  SizeBounds bounds;
   Operation *outermost = nullptr; ///< Loop or branch being converted.
   bool failedInside = false;      ///< A size was not found.
   DenseSet<size_t> claimed;       ///< Outputs that are some result's buffer.

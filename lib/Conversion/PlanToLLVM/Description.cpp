@@ -47,8 +47,7 @@ public:
          << (symbol.getHint() ? int64_t(*symbol.getHint()) : -1) << "\n";
     for (BlockArgument argument : main.getArguments())
       describeArgument(argument);
-    for (auto assume : ops<plan::AssumeEqualOp>())
-      describeAssumption(assume);
+    main.walk([&](plan::AssumeEqualOp assume) { describeAssumption(assume); });
     main.walk([&](plan::IndexErrorOp error) { describeIndexError(error); });
     int64_t number = 0;
     main.walk([&](plan::LaunchOp launch) { describeLaunch(launch, number++); });
@@ -122,7 +121,20 @@ private:
       if (expr)
         os << "extent " << outputs << " " << dim << " " << encode(expr->str())
            << "\n";
+      if (isCounted(output, dim))
+        os << "counted " << outputs << " " << dim << "\n";
     }
+  }
+
+  /// Whether a size of an output is known only when the model has run.
+  bool isCounted(BlockArgument output, int64_t dim) {
+    auto type = cast<MemRefType>(output.getType());
+    for (auto sizes : ops<plan::OutputOp>())
+      if (sizes.getBuffer() == output && !sizes.getCounted().empty()) {
+        unsigned i = type.getDynamicDimIndex(dim);
+        return sizes.getSizes()[i] != sizes.getCounted()[i];
+      }
+    return false;
   }
 
   /// A symbol or an integer; "?" where it is neither.
@@ -132,14 +144,14 @@ private:
       return std::to_string(type.getDimSize(dim));
     Value size = outputSize(output, dim);
     auto symbol = size ? size.getDefiningOp<plan::SymbolOp>() : nullptr;
-    return symbol ? encode(symbol.getName()) : "?";
+    return symbol && !isCounted(output, dim) ? encode(symbol.getName()) : "?";
   }
 
   /// As people read it.
   void describeAssumption(plan::AssumeEqualOp assume) {
     auto sizeText = [&](Value size) {
       std::optional<SymbolicExpr> expr = indices.get(size);
-      return expr ? expr->str() : "?";
+      return expr ? expr->str() : "a counted size";
     };
     os << "assume " << sizeText(assume.getLhs())
        << " == " << sizeText(assume.getRhs());

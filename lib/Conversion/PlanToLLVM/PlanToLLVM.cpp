@@ -35,6 +35,9 @@ public:
         loc(main.getLoc()), i64(b.getI64Type()),
         pointer(LLVM::LLVMPointerType::get(b.getContext())) {
     b.setInsertionPointToEnd(this->function.addEntryBlock(b));
+    main.walk([&](plan::AssumeEqualOp assume) {
+      assumptions.insert({assume, int64_t(assumptions.size()) + 1});
+    });
   }
 
   Value constant(int64_t value) {
@@ -55,28 +58,37 @@ public:
     LLVM::StoreOp::create(b, loc, value, slot(base, number));
   }
 
-  /// Evaluates every size. A failing assumption returns where `checks` is set.
+  /// Goes on where the two sizes are equal; else returns the number of the
+  /// assumption, after `before` has built what comes before that.
+  void check(plan::AssumeEqualOp assume, function_ref<void()> before) {
+    Value same = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq,
+                                      map.lookup(assume.getLhs()),
+                                      map.lookup(assume.getRhs()));
+    Block *fails = new Block, *holds = new Block;
+    function.getBody().push_back(fails);
+    function.getBody().push_back(holds);
+    LLVM::CondBrOp::create(b, loc, same, holds, fails);
+    b.setInsertionPointToEnd(fails);
+    before();
+    LLVM::ReturnOp::create(b, loc, constant(assumptions.lookup(assume)));
+    b.setInsertionPointToEnd(holds);
+  }
+
+  /// Evaluates every size that is known before a run. A failing assumption
+  /// returns where `checks` is set.
   LogicalResult evaluateSizes(Value symbols, bool checks) {
-    int64_t symbolNumber = 0, assumption = 0;
+    int64_t symbolNumber = 0;
     for (Operation &op : main.getBody().front()) {
       if (auto symbol = dyn_cast<plan::SymbolOp>(op)) {
         Value value = load(i64, symbols, symbolNumber++);
         named[symbol.getName()] = value;
         map.map(symbol.getValue(), value);
       } else if (auto assume = dyn_cast<plan::AssumeEqualOp>(op)) {
-        ++assumption;
-        if (!checks)
+        if (!map.contains(assume.getLhs()) || !map.contains(assume.getRhs()))
           continue;
-        Value same = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq,
-                                          map.lookup(assume.getLhs()),
-                                          map.lookup(assume.getRhs()));
-        Block *fails = new Block, *holds = new Block;
-        function.getBody().push_back(fails);
-        function.getBody().push_back(holds);
-        LLVM::CondBrOp::create(b, loc, same, holds, fails);
-        b.setInsertionPointToEnd(fails);
-        LLVM::ReturnOp::create(b, loc, constant(assumption));
-        b.setInsertionPointToEnd(holds);
+        checkedBefore.insert(assume);
+        if (checks)
+          check(assume, [] {});
       } else if (isa_and_nonnull<arith::ArithDialect>(op.getDialect())) {
         // What is computed from plan.read is no size, and has to wait for it.
         if (llvm::all_of(
@@ -184,6 +196,9 @@ public:
   IRMapping map;
   llvm::StringMap<Value> named;
   DenseMap<Operation *, Value> offsets;
+  /// From 1 on, in the order of the description.
+  DenseMap<Operation *, int64_t> assumptions;
+  DenseSet<Operation *> checkedBefore; ///< by tenon_sizes
 
   LogicalResult cloneArith(Operation &op) {
     if (auto constantOp = dyn_cast<arith::ConstantOp>(op)) {
@@ -276,7 +291,7 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
   LogicalResult writeRun(func::FuncOp main) {
     Type pointer = LLVM::LLVMPointerType::get(&getContext());
     HostBuilder host(createFunction(main, "tenon_run",
-                                    LLVM::LLVMVoidType::get(&getContext()),
+                                    IntegerType::get(&getContext(), 64),
                                     {pointer}),
                      main);
     OpBuilder &b = host.b;
@@ -318,7 +333,7 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
                      runGrid, indexErrors, buffers, sizes, type};
     if (failed(writer.write(main.getBody().front())))
       return failure();
-    LLVM::ReturnOp::create(b, loc, ValueRange());
+    LLVM::ReturnOp::create(b, loc, host.constant(0));
     return success();
   }
 
@@ -375,6 +390,15 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
                                /*isVolatile=*/false);
       } else if (auto read = dyn_cast<plan::ReadOp>(op)) {
         host.map.map(read.getValue(), load(read));
+      } else if (auto assume = dyn_cast<plan::AssumeEqualOp>(op)) {
+        if (!host.checkedBefore.contains(assume))
+          host.check(assume, [&] {
+            Value unequal = host.load(host.pointer, frame, 9);
+            host.store(host.map.lookup(assume.getLhs()), unequal, 0);
+            host.store(host.map.lookup(assume.getRhs()), unequal, 1);
+          });
+      } else if (auto output = dyn_cast<plan::OutputOp>(op)) {
+        writeCounted(output);
       } else if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
         return writeLaunch(launch);
       } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
@@ -423,6 +447,25 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
           ValueRange{runGrid, frame, host.constant(launchNumber++), kernel,
                      buffers, sizes, host.map.lookup(launch.getGrid())});
       return success();
+    }
+
+    /// Tells the runtime the sizes of an output that it could not know before.
+    void writeCounted(plan::OutputOp output) {
+      auto buffer = cast<BlockArgument>(output.getBuffer());
+      int64_t number = 0;
+      for (BlockArgument argument : main.getArguments())
+        if (argument.getArgNumber() < buffer.getArgNumber() &&
+            main.getArgAttr(argument.getArgNumber(), "tenon.output"))
+          number += cast<MemRefType>(argument.getType()).getRank();
+      auto type = cast<MemRefType>(buffer.getType());
+      for (auto [i, size] : llvm::enumerate(output.getCounted())) {
+        int64_t dim = 0;
+        while (!type.isDynamicDim(dim) ||
+               type.getDynamicDimIndex(dim) != unsigned(i))
+          ++dim;
+        host.store(host.map.lookup(size), host.load(host.pointer, frame, 8),
+                   number + dim);
+      }
     }
 
     Block *addBlock() {

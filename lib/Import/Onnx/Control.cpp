@@ -133,19 +133,35 @@ static IRMapping cloneFirstIteration(OpBuilder &builder, Block *body,
   IRMapping first;
   first.map(body->getArguments(), inits);
   for (Operation &op : *body)
-    builder.clone(op, first)->walk(
-        [](Operation *clone) { clone->removeAttr("tenon.id"); });
+    builder.clone(op, first)->walk([](Operation *clone) {
+      clone->removeAttr("tenon.id");
+      if (auto count = dyn_cast<graph::CountOp>(clone))
+        count.setName(""); // gets one of its own
+    });
   return first;
+}
+
+/// The first rows of a tensor, as many as `count`, which is no more than it
+/// has.
+static Value takeRows(OpBuilder &builder, Location loc, Value tensor,
+                      Value count) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  SmallVector<int64_t> starts(type.getRank(), 0), steps(type.getRank(), 1),
+      ends(type.getRank(), INT64_MAX), shape(type.getShape());
+  ends.front() = shape.front() = ShapedType::kDynamic;
+  return graph::SliceOp::create(builder, loc, type.clone(shape), tensor,
+                                ValueRange(), starts, count, ends, steps);
 }
 
 /// A scan output  ->  a carried value of trips × the element's sizes, of which
 /// each iteration writes its row:  where(iota == iteration, element, carried)
-void Importer::addScans(Location loc, Value trips, OpBuilder::InsertPoint here,
-                        Block *body, ArrayRef<Value> elements,
-                        SmallVectorImpl<Value> &inits,
-                        SmallVectorImpl<Value> &yields) {
+/// Returns the number of trips as a size; null if there is no scan output.
+Value Importer::addScans(Location loc, Value trips, OpBuilder::InsertPoint here,
+                         Block *body, ArrayRef<Value> elements,
+                         SmallVectorImpl<Value> &inits,
+                         SmallVectorImpl<Value> &yields) {
   if (elements.empty())
-    return;
+    return {};
   Type i1 = builder.getI1Type(), i64 = builder.getI64Type();
   auto typeOf = [](Value value) {
     return cast<RankedTensorType>(value.getType());
@@ -207,6 +223,7 @@ void Importer::addScans(Location loc, Value trips, OpBuilder::InsertPoint here,
     yields.push_back(
         graph::WhereOp::create(builder, loc, whole, isRow, element, carried));
   }
+  return size;
 }
 
 /// Loop(trips, condition, carried...)  ->  scf.while over (keep, iteration,
@@ -258,11 +275,21 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   };
   trips = scalar(trips, count);
   condition = scalar(condition, flag);
-  if (hasScans && (!trips || (condition && !isTrue(condition)))) {
-    refuse(true) << "has scan outputs, which need a trip count and no "
-                    "condition that may end the loop before";
+  if (hasScans && !trips) {
+    refuse(true) << "has scan outputs, which need a trip count";
     return;
   }
+  // A number that stands for "without end" is none that memory could hold.
+  DenseIntElementsAttr constant;
+  constexpr int64_t mostTrips = int64_t(1) << 31;
+  if (hasScans && matchPattern(trips, m_Constant(&constant)) &&
+      constant.getSplatValue<int64_t>() > mostTrips) {
+    refuse(true) << "has scan outputs, which need a trip count of no more than "
+                 << mostTrips << ", but has "
+                 << constant.getSplatValue<int64_t>();
+    return;
+  }
+  bool mayEndBefore = condition && !isTrue(condition);
   auto keepGoing = [&](Value iteration, Value condition) -> Value {
     Value below = trips ? Value(graph::LessOp::create(builder, nodeLoc, flag,
                                                       iteration, trips))
@@ -312,17 +339,12 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   Value next = graph::AddOp::create(builder, nodeLoc, count,
                                     body->getArgument(0), makeScalar(i64, 1));
   Value goOn = scalar((*results)[0], flag);
-  if (hasScans && !isTrue(goOn)) {
-    leave();
-    refuse(true) << "has scan outputs, which need a body that gives a "
-                    "condition of true";
-    return;
-  }
+  mayEndBefore |= !isTrue(goOn);
   SmallVector<Value> yields{keepGoing(next, goOn), next};
   auto scans = results->begin() + 1 + carriedCount;
   yields.append(results->begin() + 1, scans);
-  addScans(nodeLoc, trips, here, body, ArrayRef(scans, results->end()), inits,
-           yields);
+  Value most = addScans(nodeLoc, trips, here, body,
+                        ArrayRef(scans, results->end()), inits, yields);
   builder.setInsertionPointToEnd(body);
   scf::YieldOp::create(builder, nodeLoc, yields);
   // before: (keep, iteration, carried) decides and hands the rest on.
@@ -348,7 +370,15 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   state.addTypes(ValueRange(inits).drop_front().getTypes());
   state.addRegion()->takeBody(before);
   state.addRegion()->takeBody(after);
-  setResults(node, builder.create(state)->getResults().drop_front(), scope);
+  SmallVector<Value> finals(builder.create(state)->getResults());
+  if (hasScans && mayEndBefore) {
+    // Import gives it its name.
+    Value done = graph::CountOp::create(
+        builder, nodeLoc, builder.getIndexType(), "", finals.front(), most);
+    for (Value &scan : MutableArrayRef(finals).drop_front(1 + carriedCount))
+      scan = takeRows(builder, nodeLoc, scan, done);
+  }
+  setResults(node, ArrayRef(finals).drop_front(), scope);
 }
 
 } // namespace tenon

@@ -330,11 +330,6 @@ LogicalResult importTensorScatter(ImportContext &ctx) {
       ctx.broadcast(positions, ctx.getSizes(update)), update, *axis));
 }
 
-LogicalResult importNonZero(ImportContext &ctx) {
-  return ctx.unsupported()
-         << "the size of the result depends on data, which is unsupported";
-}
-
 /// Of floats, computed in f32 or f64:
 /// Range(start, limit, delta)  ->  start + iota · delta
 /// with as many elements as ceil((limit - start) / delta) says.
@@ -416,7 +411,6 @@ const OpHandler handlers[] = {
     {"Gather", importGather},
     {"GatherElements", importGatherElements},
     {"GatherND", importGatherND},
-    {"NonZero", importNonZero},
     {"OneHot", importOneHot},
     {"Range", importRange},
     {"ReverseSequence", importReverseSequence},

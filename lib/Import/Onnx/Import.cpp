@@ -30,13 +30,13 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
                    StringRef folder, Location loc)
     : builder(context), model(model), loc(loc), initializers(folder, problems) {
   for (ArrayRef<OpHandler> family :
-       {activationHandlers(), attentionHandlers(), contractionHandlers(),
-        convolutionHandlers(), dataHandlers(), einsumHandlers(),
-        elementwiseHandlers(), gridHandlers(), gridSampleHandlers(),
-        linearAttentionHandlers(), lossHandlers(), poolingHandlers(),
-        quantizationHandlers(), recurrentHandlers(), reductionHandlers(),
-        resizeHandlers(), shapeHandlers(), spatialHandlers(),
-        trigonometryHandlers()})
+       {activationHandlers(),      attentionHandlers(),   contractionHandlers(),
+        convolutionHandlers(),     dataHandlers(),        einsumHandlers(),
+        elementwiseHandlers(),     gridHandlers(),        gridSampleHandlers(),
+        linearAttentionHandlers(), lossHandlers(),        poolingHandlers(),
+        quantizationHandlers(),    recurrentHandlers(),   reductionHandlers(),
+        resizeHandlers(),          selectionHandlers(),   shapeHandlers(),
+        spatialHandlers(),         trigonometryHandlers()})
     for (const OpHandler &handler : family)
       handlers[operatorKey("", handler.opType)] = &handler;
   for (const OpHandler &handler : microsoftHandlers())
@@ -181,10 +181,13 @@ FailureOr<Value> Importer::lookUp(Location at, const std::string &name,
 
 /// Ops that compute tensors get an id: the last, which computes the node's
 /// result, the node's name, others a number behind it. Sizes and constants get
-/// none, so that equal ones stay equal.
+/// none, so that equal ones stay equal; counts get a name for expressions.
 void Importer::nameOps(Block *block, Operation *before, StringRef name) {
   auto begin = before ? std::next(before->getIterator()) : block->begin();
   auto nameUnnamed = [&](Operation *op) {
+    if (auto count = dyn_cast<graph::CountOp>(op);
+        count && count.getName().empty())
+      count.setName(uniqueName((name + "/count").str()));
     if (isa<graph::GraphDialect>(op->getDialect()) &&
         op->getNumResults() == 1 &&
         isa<RankedTensorType>(op->getResult(0).getType()) &&

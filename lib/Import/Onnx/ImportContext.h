@@ -245,6 +245,7 @@ llvm::ArrayRef<OpHandler> quantizationHandlers();
 llvm::ArrayRef<OpHandler> recurrentHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();
 llvm::ArrayRef<OpHandler> resizeHandlers();
+llvm::ArrayRef<OpHandler> selectionHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
 llvm::ArrayRef<OpHandler> spatialHandlers();
 llvm::ArrayRef<OpHandler> trigonometryHandlers();

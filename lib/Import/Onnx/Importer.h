@@ -60,11 +60,11 @@ private:
   mlir::FailureOr<llvm::SmallVector<mlir::Value>>
   importGraph(const onnx::GraphProto &graph, llvm::StringRef name,
               mlir::Region &region, mlir::TypeRange types, Scope &scope);
-  void addScans(mlir::Location loc, mlir::Value trips,
-                mlir::OpBuilder::InsertPoint here, mlir::Block *body,
-                llvm::ArrayRef<mlir::Value> elements,
-                llvm::SmallVectorImpl<mlir::Value> &inits,
-                llvm::SmallVectorImpl<mlir::Value> &yields);
+  mlir::Value addScans(mlir::Location loc, mlir::Value trips,
+                       mlir::OpBuilder::InsertPoint here, mlir::Block *body,
+                       llvm::ArrayRef<mlir::Value> elements,
+                       llvm::SmallVectorImpl<mlir::Value> &inits,
+                       llvm::SmallVectorImpl<mlir::Value> &yields);
   mlir::Value makeScalar(mlir::Type type, int64_t value);
   void setResults(const onnx::NodeProto &node, mlir::ValueRange results,
                   Scope &scope);

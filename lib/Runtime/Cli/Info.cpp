@@ -34,11 +34,12 @@ static std::string shapeText(const Description &description,
   std::string text = "[";
   for (size_t i = 0; i < value.dims.size(); ++i) {
     const Dim &dim = value.dims[i];
-    text += (i ? ", " : "") + (dim.symbol >= 0
-                                   ? description.symbols[dim.symbol].name
-                               : dim.size >= 0  ? std::to_string(dim.size)
-                               : dim.expression ? dim.expression->text()
-                                                : "?");
+    text += (i ? ", " : "") +
+            (dim.symbol >= 0 ? description.symbols[dim.symbol].name
+             : dim.size >= 0 ? std::to_string(dim.size)
+             : dim.expression
+                 ? (dim.isCounted ? "up to " : "") + dim.expression->text()
+                 : "?");
   }
   return text + "]";
 }

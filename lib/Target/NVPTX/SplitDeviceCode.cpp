@@ -165,8 +165,9 @@ struct SplitDeviceCode : PassWrapper<SplitDeviceCode, OperationPass<ModuleOp>> {
 
   void runOnOperation() override {
     WalkResult reads = getOperation().walk([](plan::ReadOp read) {
-      read.emitOpError("decides on the host by a value on the device, which "
-                       "target nvidia cannot yet");
+      read.emitOpError(
+          "brings a value of the device to the host, which decides "
+          "by it or finds a size in it; target nvidia cannot yet");
       return WalkResult::interrupt();
     });
     if (reads.wasInterrupted())

@@ -79,3 +79,16 @@ func.func @less_known(%x: tensor<4x8xf32>) -> tensor<?x4xf32> {
   %0 = graph.transpose %x [1, 0] : tensor<4x8xf32> -> tensor<?x4xf32>
   return %0 : tensor<?x4xf32>
 }
+
+// -----
+
+func.func @counts_of_one_name(%x: tensor<i64>, %y: tensor<i64>) -> (tensor<?xi64>, tensor<?xi64>) {
+  %n = graph.symbol "n" range 0 to 100
+  %zero = arith.constant 0 : index
+  %0 = graph.count "c" %x at_most %n : tensor<i64>
+  // expected-error@+1 {{has the name 'c', as another count or symbol}}
+  %1 = graph.count "c" %y at_most %n : tensor<i64>
+  %2 = graph.iota %zero step 1 size %0 : tensor<?xi64>
+  %3 = graph.iota %zero step 1 size %1 : tensor<?xi64>
+  return %2, %3 : tensor<?xi64>, tensor<?xi64>
+}

@@ -36,3 +36,21 @@ func.func @blocks(%x: tensor<4xf32>) -> tensor<4xf32> {
 ^bb1:
   return %x : tensor<4xf32>
 }
+
+// -----
+
+func.func @count_without_bound(%x: tensor<?xf32> {tenon.dims = ["n"]}, %total: tensor<i64>) -> tensor<?xf32> {
+  %n = kernel.symbol "n" range 0 to 100
+  %count = kernel.count "c" %total at_most %n : tensor<i64>
+  %size = arith.xori %count, %n : index
+  // expected-error@+1 {{has a size that depends on data and has no bound which is known before the model runs}}
+  %0 = kernel.region "first" inputs(%x : tensor<?xf32>) indices() sizes(%size) grid(%size) schedule <"loops", tile = [1], vector = 1> -> tensor<?xf32> {
+  ^bb0(%a: memref<?xf32>, %b: memref<?xf32>, %begin: index, %end: index):
+    kernel.yield
+  }
+  %1 = kernel.region "second" inputs(%0 : tensor<?xf32>) indices() sizes(%n) grid(%n) schedule <"loops", tile = [1], vector = 1> -> tensor<?xf32> {
+  ^bb0(%a: memref<?xf32>, %b: memref<?xf32>, %begin: index, %end: index):
+    kernel.yield
+  }
+  return %1 : tensor<?xf32>
+}

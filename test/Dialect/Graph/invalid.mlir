@@ -479,3 +479,11 @@ func.func @overlap_add_windows(%x: tensor<4x4x3xf32>) {
   %0 = graph.overlap_add %x to [8] strides [2] dilations [1] : tensor<4x4x3xf32> -> tensor<4x8xf32>
   return
 }
+
+// -----
+
+func.func @count_of_several(%x: tensor<2xi64>, %n: index) {
+  // expected-error@+1 {{needs one element, but its input is 'tensor<2xi64>'}}
+  %0 = graph.count "c" %x at_most %n : tensor<2xi64>
+  return
+}

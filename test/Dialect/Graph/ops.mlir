@@ -87,3 +87,10 @@ func.func @windows(%x: tensor<?x8x9xf32>, %n: index) {
   %1 = graph.overlap_add %0 to [8, %n] strides [2, 1] dilations [1, 4] : tensor<?x3x5x3x2xf32> -> tensor<?x8x?xf32>
   return
 }
+
+// CHECK-LABEL: func.func @count
+func.func @count(%total: tensor<1xi64>, %n: index) {
+  // CHECK: graph.count "nonzero/count" %{{.*}} at_most %{{.*}} : tensor<1xi64>
+  %0 = graph.count "nonzero/count" %total at_most %n : tensor<1xi64>
+  return
+}

@@ -67,3 +67,10 @@ func.func @lines(%n: index) -> tensor<?x4xf32> {
   }
   return %0 : tensor<?x4xf32>
 }
+
+// CHECK-LABEL: func.func @count
+func.func @count(%total: tensor<i64>, %n: index) {
+  // CHECK: kernel.count "nonzero/count" %{{.*}} at_most %{{.*}} : tensor<i64>
+  %0 = kernel.count "nonzero/count" %total at_most %n : tensor<i64>
+  return
+}

@@ -160,3 +160,11 @@ func.func @copy_types(%x: memref<4xf32>, %y: memref<5xf32>) {
   plan.copy %x, %y : memref<4xf32>, memref<5xf32>
   return
 }
+
+// -----
+
+func.func @counted_sizes(%n: index, %y: memref<?xf32> {tenon.output}) {
+  // expected-error@+1 {{has 2 sizes for the 1 dynamic dimensions of 'memref<?xf32>'}}
+  plan.output %y sizes(%n) counted(%n, %n) : memref<?xf32>
+  return
+}

@@ -31,3 +31,13 @@ func.func @plan(%y: memref<?xf32> {tenon.output}) {
   plan.output %y sizes(%n) : memref<?xf32>
   return
 }
+
+// CHECK-LABEL: func.func @counted
+func.func @counted(%x: memref<i64>, %y: memref<?xf32> {tenon.output}) {
+  %n = plan.symbol "n" range 0 to 512
+  %count = plan.read %x : memref<i64> -> i64
+  %size = arith.index_cast %count : i64 to index
+  // CHECK: plan.output %{{.*}} sizes(%{{.*}}) counted(%{{.*}}) : memref<?xf32>
+  plan.output %y sizes(%n) counted(%size) : memref<?xf32>
+  return
+}

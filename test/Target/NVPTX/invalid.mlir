@@ -18,7 +18,7 @@ func.func @main(%x: memref<4xf32> {tenon.name = "x"}, %y: memref<4xf32> {tenon.o
 // -----
 
 func.func @main(%x: memref<i1> {tenon.name = "x"}, %y: memref<4xf32> {tenon.output, tenon.name = "y"}) {
-  // expected-error@+1 {{decides on the host by a value on the device, which target nvidia cannot yet}}
+  // expected-error@+1 {{brings a value of the device to the host, which decides by it or finds a size in it; target nvidia cannot yet}}
   %0 = plan.read %x : memref<i1> -> i1
   plan.output %y sizes() : memref<4xf32>
   return

@@ -4,7 +4,8 @@
  * FAKE_ABI sets the version, FAKE_OVERRUN writes behind the arena, FAKE_FREED
  * frees the product before the second launch reads it. With FAKE_MEETING, rows
  * is the number of runs that began before this one ended, which waits for two,
- * and at most ten seconds. */
+ * and at most ten seconds. With FAKE_COUNTED, y has as many rows as the mask
+ * begins with zeros, and if these are 5 an assumption fails. */
 #include "tenon-c/ModuleAbi.h"
 #ifdef FAKE_MEETING
 #include <time.h>
@@ -34,7 +35,13 @@ EXPORT const uint32_t tenon_abi_version = FAKE_ABI;
 EXPORT const char tenon_description[] = "symbol batch 0 1048576 8\n"
                                         "input x f32 batch 4\n"
                                         "input the%20mask i64 batch\n"
+#ifdef FAKE_COUNTED
+                                        "output y f32 2 ? 4\n"
+                                        "extent 0 0 batch\n"
+                                        "counted 0 0\n"
+#else
                                         "output y f32 2 batch 4\n"
+#endif
                                         "output rows i64\n"
                                         "launch 0 multiply layer/matmul\n"
                                         "launch 1 mask layer/mul,layer/cast\n"
@@ -42,6 +49,9 @@ EXPORT const char tenon_description[] = "symbol batch 0 1048576 8\n"
                                         "step 1 1\n"
                                         "slice 0 0 " LAST_STEP " 16*batch\n"
                                         "assume batch != 13\n"
+#ifdef FAKE_COUNTED
+                                        "assume a counted size == 7\n"
+#endif
                                         "remark to be skipped\n";
 
 EXPORT int64_t tenon_sizes(const int64_t *symbols, int64_t *sizes,
@@ -77,7 +87,7 @@ static void mask(void *const *buffers, const int64_t *sizes, int64_t begin,
       y[i * 4 + j] = product[i * 4 + j] * (float)mask[i];
 }
 
-EXPORT void tenon_run(tn_frame *frame) {
+EXPORT int64_t tenon_run(tn_frame *frame) {
   int64_t batch = frame->symbols[0];
   void *first[] = {frame->inputs[0], (void *)(uintptr_t)frame->weights,
                    frame->arena};
@@ -96,4 +106,16 @@ EXPORT void tenon_run(tn_frame *frame) {
 #ifdef FAKE_OVERRUN
   frame->arena[(batch * 16 + 63) / 64 * 64] = 0;
 #endif
+#ifdef FAKE_COUNTED
+  const int64_t *counted = frame->inputs[1];
+  int64_t rows = 0;
+  while (rows < batch && counted[rows] == 0)
+    ++rows;
+  frame->output_sizes[0] = rows;
+  frame->unequal[0] = rows;
+  frame->unequal[1] = 7;
+  if (rows == 5)
+    return 2;
+#endif
+  return 0;
 }

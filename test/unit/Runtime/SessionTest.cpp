@@ -169,6 +169,38 @@ TEST(Session, WritesToMemoryOfTheCaller) {
   EXPECT_EQ(std::vector<float>(y, y + 8), fake.expected());
 }
 
+TEST(Session, TellsTheSizesThatARunHasCounted) {
+  Fake fake(1, "/fake-counted.so", /*checkMemory=*/true);
+  fake.setX(9);
+  fake.setMask(9);
+  auto rowsOfY = [&] {
+    tn_tensor y = {};
+    EXPECT_EQ(tn_session_output(fake.session, 0, &y), TN_OK);
+    EXPECT_EQ(y.bytes, y.dims[0] * 16);
+    return y.dims[0];
+  };
+  for (int64_t rows : {2, 0, 9, 4}) {
+    for (size_t i = 0; i < 9; ++i)
+      fake.mask[i] = int64_t(i) >= rows;
+    ASSERT_EQ(tn_session_resolve(fake.session), TN_OK);
+    EXPECT_EQ(rowsOfY(), 9) << "before the run, the most";
+    ASSERT_EQ(tn_session_run(fake.session), TN_OK) << error();
+    EXPECT_EQ(rowsOfY(), rows);
+    // Memory is for the most also in a run that follows one.
+    ASSERT_EQ(tn_session_run(fake.session), TN_OK) << error();
+    EXPECT_EQ(rowsOfY(), rows);
+  }
+  fake.mask[4] = 0;
+  fake.mask[5] = 1;
+  EXPECT_EQ(tn_session_run(fake.session), TN_ERROR_INPUT);
+  EXPECT_EQ(error(), "the model assumes a counted size == 7, which is false "
+                     "for 5 and 7");
+  float y[36] = {};
+  ASSERT_EQ(tn_session_bind_output(fake.session, 0, y, 16), TN_OK);
+  EXPECT_EQ(tn_session_run(fake.session), TN_ERROR_MEMORY);
+  EXPECT_EQ(error(), "output 'y' needs 144 bytes, is bound to 16");
+}
+
 TEST(Session, NoticesWritesBehindTheArena) {
   Fake fake(1, "/fake-overrun.so", /*checkMemory=*/true);
   fake.setX(2);

@@ -230,6 +230,21 @@ OpFoldResult ReadOp::fold(FoldAdaptor adaptor) {
                                         : Attribute();
 }
 
+OpFoldResult CountOp::fold(FoldAdaptor adaptor) {
+  auto elements = dyn_cast_if_present<DenseIntElementsAttr>(adaptor.getInput());
+  return elements
+             ? IntegerAttr::get(IndexType::get(getContext()),
+                                elements.getSplatValue<APInt>().getSExtValue())
+             : Attribute();
+}
+
+LogicalResult CountOp::verify() {
+  auto type = cast<RankedTensorType>(getInput().getType());
+  if (!type.hasStaticShape() || type.getNumElements() != 1)
+    return emitOpError("needs one element, but its input is ") << type;
+  return success();
+}
+
 LogicalResult ReadOp::verify() {
   auto type = cast<RankedTensorType>(getInput().getType());
   if (type.getNumElements() != 1 ||

@@ -34,7 +34,7 @@ public:
 
 private:
   void fold(Operation *op) {
-    if (op->getNumResults() != 1 || isa<SymbolOp>(op))
+    if (op->getNumResults() != 1 || isa<SymbolOp, CountOp>(op))
       return;
     Value result = op->getResult(0);
     if (result.getType().isIndex()) {
@@ -180,16 +180,19 @@ private:
   /// One assume_equal for each pair of sizes that a broadcast takes for equal.
   void foldAssumptions() {
     llvm::StringSet<> seen;
-    for (auto assumed : function.getOps<AssumeEqualOp>())
+    function.walk([&](AssumeEqualOp assumed) {
       if (auto lhs = shapes.getIndex(assumed.getLhs()))
         if (auto rhs = shapes.getIndex(assumed.getRhs()))
           seen.insert(lhs->str() + "=" + rhs->str());
+    });
     Operation *terminator = function.getBody().front().getTerminator();
-    OpBuilder builder(terminator);
     for (const auto &[lhs, rhs, loc] : shapes.getAssumptions())
-      if (seen.insert(lhs.str() + "=" + rhs.str()).second)
+      if (seen.insert(lhs.str() + "=" + rhs.str()).second) {
+        OpBuilder builder(terminator);
+        materializer.setInsertionPointBehind({lhs, rhs}, builder);
         AssumeEqualOp::create(builder, loc, materializer.getValue(lhs),
                               materializer.getValue(rhs));
+      }
   }
 
   func::FuncOp function;

@@ -103,6 +103,9 @@ LogicalResult ViewOp::verify() {
 LogicalResult OutputOp::verify() {
   if (failed(verifySizes(*this, getSizes(), getBuffer().getType())))
     return failure();
+  if (!getCounted().empty() &&
+      failed(verifySizes(*this, getCounted(), getBuffer().getType())))
+    return failure();
   auto argument = dyn_cast<BlockArgument>(getBuffer());
   auto function = dyn_cast<FunctionOpInterface>((*this)->getParentOp());
   if (!argument || !function ||

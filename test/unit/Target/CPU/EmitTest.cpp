@@ -93,7 +93,8 @@ TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
   auto sizes =
       reinterpret_cast<int64_t (*)(const int64_t *, int64_t *, int64_t *)>(
           dlsym(handle, "tenon_sizes"));
-  auto run = reinterpret_cast<void (*)(tn_frame *)>(dlsym(handle, "tenon_run"));
+  auto run =
+      reinterpret_cast<int64_t (*)(tn_frame *)>(dlsym(handle, "tenon_run"));
   ASSERT_TRUE(sizes && run);
   EXPECT_EQ(dlsym(handle, "e"), nullptr);
   int64_t differing[] = {3, 4}, symbols[] = {4000, 4000}, size = 0, arena = 0;

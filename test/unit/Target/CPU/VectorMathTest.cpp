@@ -69,7 +69,8 @@ public:
       return;
     handle = dlopen(path.c_str(), RTLD_NOW);
     if (handle)
-      run = reinterpret_cast<void (*)(tn_frame *)>(dlsym(handle, "tenon_run"));
+      run =
+          reinterpret_cast<int64_t (*)(tn_frame *)>(dlsym(handle, "tenon_run"));
   }
   ~Compiled() {
     if (handle)
@@ -90,7 +91,7 @@ public:
     run(&frame);
   }
 
-  void (*run)(tn_frame *) = nullptr;
+  int64_t (*run)(tn_frame *) = nullptr;
 
 private:
   void *handle = nullptr;

@@ -35,7 +35,8 @@ def Graph_AssumeEqualOp : Graph_Op<"assume_equal"> {
   let summary = "Two sizes that the model requires to be equal";
   let description = [{
     Shape inference leaves one where a model is only defined if two symbolic
-    sizes agree. The compiled program checks it before anything runs.
+    sizes agree. The compiled program checks it before anything runs, or, where
+    a count is part of it, as soon as that is known.
 
     Example:
 
@@ -294,6 +295,26 @@ def Graph_ReadOp : Graph_Op<"read", [Pure]> {
   let arguments = (ins AnyStaticShapeTensor:$input);
   let results = (outs AnySignlessInteger:$value);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($value)";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
+def Graph_CountOp : Graph_Op<"count", [Pure]> {
+  let summary = "A size that the model computes while it runs";
+  let description = [{
+    The only element of a tensor, as a size: from 0 to `most`, by which memory is
+    planned before the run. `name` stands for it in expressions and is unlike that
+    of any other count or symbol of the function.
+
+    Example:
+
+    ```mlir
+    %0 = graph.count "nonzero/count" %total at_most %n : tensor<i64>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, TensorOf<[I64]>:$input, Index:$most);
+  let results = (outs Index:$size);
+  let assemblyFormat = "$name $input `at_most` $most attr-dict `:` type($input)";
   let hasFolder = 1;
   let hasVerifier = 1;
 }

@@ -45,7 +45,7 @@ def Kernel_SymbolOp : Kernel_Op<"symbol"> {
 }
 
 def Kernel_AssumeEqualOp : Kernel_Op<"assume_equal"> {
-  let summary = "Two sizes that must agree, checked before anything runs";
+  let summary = "Two sizes that must agree; as graph.assume_equal";
   let description = [{
     Example:
 
@@ -161,6 +161,20 @@ def Kernel_ReadOp : Kernel_Op<"read", [Pure]> {
   let arguments = (ins AnyStaticShapeTensor:$input);
   let results = (outs AnySignlessInteger:$value);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($value)";
+}
+
+def Kernel_CountOp : Kernel_Op<"count", [Pure]> {
+  let summary = "A size that the model computes while it runs; as graph.count";
+  let description = [{
+    Example:
+
+    ```mlir
+    %0 = kernel.count "nonzero/count" %total at_most %n : tensor<i64>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, TensorOf<[I64]>:$input, Index:$most);
+  let results = (outs Index:$size);
+  let assemblyFormat = "$name $input `at_most` $most attr-dict `:` type($input)";
 }
 
 def Kernel_RegionOp : Kernel_Op<"region", [

@@ -28,6 +28,9 @@ def Plan_SymbolOp : Plan_Op<"symbol"> {
 def Plan_AssumeEqualOp : Plan_Op<"assume_equal"> {
   let summary = "Refuses to run where two sizes differ";
   let description = [{
+    Before anything runs, or, where a size is computed from `plan.read`, at its
+    place in the run.
+
     Example:
 
     ```mlir
@@ -127,6 +130,9 @@ def Plan_IndexErrorOp : Plan_Op<"index_error", [Pure]> {
 def Plan_ViewOp : Plan_Op<"view", [Pure]> {
   let summary = "The bytes of a buffer with other sizes";
   let description = [{
+    The first bytes, where a size is computed from `plan.read` and the buffer is
+    as large as it may become.
+
     Example:
 
     ```mlir
@@ -139,11 +145,13 @@ def Plan_ViewOp : Plan_Op<"view", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Plan_OutputOp : Plan_Op<"output"> {
+def Plan_OutputOp : Plan_Op<"output", [AttrSizedOperandSegments]> {
   let summary = "The dynamic sizes of an output of the model";
   let description = [{
     `buffer` is an argument of the function with the attribute `tenon.output`;
     `sizes` are what the caller must make it as large as. One for each output.
+    Where sizes are known only when the model has run, `counted` are all dynamic
+    sizes that the output then has, each at most that of `sizes`.
 
     Example:
 
@@ -154,9 +162,21 @@ def Plan_OutputOp : Plan_Op<"output"> {
       return
     }
     ```
+
+    ```mlir
+    func.func @main(%x: memref<i64>, %y: memref<?xf32> {tenon.output}) {
+      %n = plan.symbol "n" range 0 to 512
+      %count = plan.read %x : memref<i64> -> i64
+      %size = arith.index_cast %count : i64 to index
+      plan.output %y sizes(%n) counted(%size) : memref<?xf32>
+      return
+    }
+    ```
   }];
-  let arguments = (ins AnyMemRef:$buffer, Variadic<Index>:$sizes);
-  let assemblyFormat = "$buffer `sizes` `(` $sizes `)` attr-dict `:` type($buffer)";
+  let arguments = (ins AnyMemRef:$buffer, Variadic<Index>:$sizes, Variadic<Index>:$counted);
+  let assemblyFormat = [{
+    $buffer `sizes` `(` $sizes `)` (`counted` `(` $counted^ `)`)? attr-dict `:` type($buffer)
+  }];
   let hasVerifier = 1;
 }
 
