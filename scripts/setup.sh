@@ -29,7 +29,8 @@ build() {
   say "building (preset $1)"
   [ -f "build/$1/build.ninja" ] ||
     cmake --preset "$1" -DPython3_EXECUTABLE="$(python_env)" >/dev/null
-  cmake --build --preset "$1"
+  local targets=("${@:2}")
+  cmake --build --preset "$1" ${targets:+--target "${targets[@]}"}
 }
 
 # A virtual environment with what the tests and the demo use; prints its python.

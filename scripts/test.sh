@@ -21,10 +21,11 @@ count() {
   passed=$((passed + ${1:-0})) failed=$((failed + ${2:-0}))
 }
 
+# run_ctest PRESET [OPTION...]: options of ctest
 run_ctest() {
   say "tests of preset $1"
   local log="build/$1/test.log" status=0
-  ctest --preset "$1" | tee "$log" || status=$?
+  ctest --preset "$@" | tee "$log" || status=$?
   local bad total
   total=$(sed -n 's/.*tests failed out of \([0-9]*\)$/\1/p' "$log")
   bad=$(sed -n 's/.*, \([0-9]*\) tests failed out of .*/\1/p' "$log")
@@ -56,6 +57,9 @@ if [ "$mode" = --full ]; then
   run_pytest test/e2e --full
   build asan
   run_ctest asan
+  # Only the runtime has threads of its own.
+  build tsan tenon-runtime-tests tenon-runtime fake-program-with-weights
+  run_ctest tsan --tests-regex '^(runtime|program|python)$'
 fi
 
 echo

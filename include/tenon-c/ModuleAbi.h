@@ -101,9 +101,60 @@ typedef struct tn_frame {
  * const char tenon_device_code[];
  *
  * Weights lie behind the last byte that the ELF headers know of, at a multiple
- * of 4096. The ELF note with name "Tenon" and type 1 holds four little-endian
- * 64-bit numbers: TN_ABI_VERSION, the offset of the weights in the file, their
- * bytes, and 0; or 1 where they lie in a file beside, named as the artifact
- * with ".weights" behind it (what is linked from --emit=obj or asm). */
+ * of 4096, and end the file. Or they are a file beside, named as the artifact
+ * with ".weights" behind it (what is linked from --emit=obj or asm). The ELF
+ * note with name "Tenon" and type 1 is a tn_note. */
+typedef struct tn_note {
+  uint64_t abi;           /* TN_ABI_VERSION */
+  uint64_t weight_offset; /* in their file; where the checksum ends */
+  uint64_t weight_bytes;
+  uint64_t beside;   /* 1 where the weights are a file beside, else 0 */
+  uint64_t features; /* of the processor that the code needs: bits as in
+                      * TN_X86_FEATURES */
+  /* CRC-32 (that of zlib) of the bytes before weight_offset with 0 in the place
+   * of this number. Of the note alone where the weights are beside, since
+   * another linker wrote the rest. */
+  uint64_t checksum;
+} tn_note;
+
+/* F(BIT, NAME, LEAF, SUBLEAF, REGISTER, PLACE, STATE): what an x86-64 processor
+ * may lack and LLVM uses unasked, under LLVM's name. The processor says at
+ * PLACE of what CPUID gives for LEAF and SUBLEAF whether it has it, the
+ * operating system in XCR0 whether it keeps the registers, STATE (Intel SDM,
+ * volume 1, chapters 13 to 15, and volume 2, CPUID). */
+#define TN_X86_FEATURES(F)                                                     \
+  F(0, "sse3", 1, 0, ecx, 0, 0)                                                \
+  F(1, "ssse3", 1, 0, ecx, 9, 0)                                               \
+  F(2, "sse4.1", 1, 0, ecx, 19, 0)                                             \
+  F(3, "sse4.2", 1, 0, ecx, 20, 0)                                             \
+  F(4, "popcnt", 1, 0, ecx, 23, 0)                                             \
+  F(5, "movbe", 1, 0, ecx, 22, 0)                                              \
+  F(6, "lzcnt", 0x80000001, 0, ecx, 5, 0)                                      \
+  F(7, "bmi", 7, 0, ebx, 3, 0)                                                 \
+  F(8, "bmi2", 7, 0, ebx, 8, 0)                                                \
+  F(9, "avx", 1, 0, ecx, 28, 0x6)                                              \
+  F(10, "fma", 1, 0, ecx, 12, 0x6)                                             \
+  F(11, "f16c", 1, 0, ecx, 29, 0x6)                                            \
+  F(12, "avx2", 7, 0, ebx, 5, 0x6)                                             \
+  F(13, "gfni", 7, 0, ecx, 8, 0)                                               \
+  F(14, "avxvnni", 7, 1, eax, 4, 0x6)                                          \
+  F(15, "avxifma", 7, 1, eax, 23, 0x6)                                         \
+  F(16, "avxvnniint8", 7, 1, edx, 4, 0x6)                                      \
+  F(17, "avxneconvert", 7, 1, edx, 5, 0x6)                                     \
+  F(18, "avxvnniint16", 7, 1, edx, 10, 0x6)                                    \
+  F(19, "avx512f", 7, 0, ebx, 16, 0xe6)                                        \
+  F(20, "avx512dq", 7, 0, ebx, 17, 0xe6)                                       \
+  F(21, "avx512cd", 7, 0, ebx, 28, 0xe6)                                       \
+  F(22, "avx512bw", 7, 0, ebx, 30, 0xe6)                                       \
+  F(23, "avx512vl", 7, 0, ebx, 31, 0xe6)                                       \
+  F(24, "avx512ifma", 7, 0, ebx, 21, 0xe6)                                     \
+  F(25, "avx512vbmi", 7, 0, ecx, 1, 0xe6)                                      \
+  F(26, "avx512vbmi2", 7, 0, ecx, 6, 0xe6)                                     \
+  F(27, "avx512vnni", 7, 0, ecx, 11, 0xe6)                                     \
+  F(28, "avx512bitalg", 7, 0, ecx, 12, 0xe6)                                   \
+  F(29, "avx512vpopcntdq", 7, 0, ecx, 14, 0xe6)                                \
+  F(30, "avx512fp16", 7, 0, edx, 23, 0xe6)                                     \
+  F(31, "avx512bf16", 7, 1, eax, 5, 0xe6)                                      \
+  F(32, "egpr", 7, 1, edx, 21, 0x80000)
 
 #endif

@@ -56,7 +56,8 @@ typedef enum tn_type {
 
 /* A dense row-major tensor in memory that somebody else owns. */
 typedef struct tn_tensor {
-  void *data;    /* may be NULL when a dimension is 0 */
+  void *data;    /* at a multiple of the bytes of an element; may be NULL when a
+                  * dimension is 0 */
   int64_t bytes; /* how large the memory at `data` is */
   int32_t type;  /* a tn_type */
   int32_t rank;
@@ -91,8 +92,11 @@ TN_API const char *tn_type_name(int32_t type);
 
 /* --- Modules ----------------------------------------------------------- */
 
-/* Loads the artifact at `path`. The caller releases `*module`. The file must
- * not change while the module lives: its weights are mapped, not read. */
+/* Loads the artifact at `path`, once its bytes are found to be what the
+ * compiler wrote, for this version and this machine's processor; weights are
+ * not looked at. Loading runs code of the file. The caller releases `*module`.
+ * The file must not change while the module lives: its weights are mapped, not
+ * read. */
 TN_API tn_status tn_module_load(const char *path, tn_module **module);
 /* Sessions keep their module alive, so the order of releases is free. */
 TN_API void tn_module_release(tn_module *module);
@@ -152,7 +156,8 @@ TN_API tn_status tn_session_set_input(tn_session *session, int32_t input,
                                       const tn_tensor *tensor);
 
 /* Lets the next runs write an output to the caller's memory: `bytes` at
- * `data`. NULL gives the output back to the session. */
+ * `data`, which is a multiple of the bytes of an element. NULL gives the output
+ * back to the session. */
 TN_API tn_status tn_session_bind_output(tn_session *session, int32_t output,
                                         void *data, int64_t bytes);
 
@@ -164,8 +169,9 @@ TN_API tn_status tn_session_bind_output(tn_session *session, int32_t output,
 TN_API tn_status tn_session_resolve(tn_session *session);
 
 /* Runs the model on the inputs that are set and returns when it is done. Where
- * the model looks up an index that is out of range, that is TN_ERROR_INPUT,
- * found only then: outputs hold anything. */
+ * the model reads or writes at an index that is out of range, that is
+ * TN_ERROR_INPUT, found only then: outputs hold anything. After any error the
+ * session can run again. */
 TN_API tn_status tn_session_run(tn_session *session);
 
 /* What the last run computed, with the sizes that it found. Memory of the

@@ -158,6 +158,11 @@ private:
         }
         mapping.map(extract.getResult(),
                     memref::LoadOp::create(t.b, t.loc, source, position));
+      } else if (auto check = dyn_cast<CheckIndexOp>(op)) {
+        mapping.map(check.getIndex(),
+                    t.checkIndex(mapping.lookup(check.getPosition()),
+                                 mapping.lookup(check.getSize()),
+                                 mapping.lookup(check.getError())));
       } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
         cloneLoop(loop);
       } else {

@@ -289,28 +289,6 @@ private:
     return lookup(yield.getValues()[0], mapping);
   }
 
-  /// See kernel.check_index. An index that is out of range must not read
-  /// foreign memory.
-  Value buildCheckIndex(Value position, Value size, Value error) {
-    using Predicate = arith::CmpIPredicate;
-    Value zero = t.index(0);
-    Value isNegative =
-        arith::CmpIOp::create(t.b, t.loc, Predicate::slt, position, zero);
-    Value wrapped = arith::SelectOp::create(t.b, t.loc, isNegative,
-                                            t.add(position, size), position);
-    Value isOutside =
-        arith::CmpIOp::create(t.b, t.loc, Predicate::uge, wrapped, size);
-    t.when(isOutside, [&] {
-      auto write = [&](Value value, int64_t place) {
-        value = arith::IndexCastOp::create(t.b, t.loc, t.b.getI64Type(), value);
-        memref::StoreOp::create(t.b, t.loc, value, error, t.index(place));
-      };
-      write(position, 0);
-      write(t.add(size, t.index(1)), 1);
-    });
-    return arith::SelectOp::create(t.b, t.loc, isOutside, zero, wrapped);
-  }
-
   Value lookup(Value value, IRMapping &mapping) {
     if (Value known = mapping.lookupOrNull(value))
       return known;
@@ -339,9 +317,9 @@ private:
                                            values(extract.getIndices())));
       } else if (auto check = dyn_cast<CheckIndexOp>(op)) {
         mapping.map(check.getResult(),
-                    buildCheckIndex(lookup(check.getPosition(), mapping),
-                                    lookup(check.getSize(), mapping),
-                                    bufferOf(check.getError())));
+                    t.checkIndex(lookup(check.getPosition(), mapping),
+                                 lookup(check.getSize(), mapping),
+                                 bufferOf(check.getError())));
       } else if (auto dim = dyn_cast<tensor::DimOp>(op)) {
         mapping.map(dim.getResult(),
                     memref::DimOp::create(t.b, t.loc, bufferOf(dim.getSource()),

@@ -218,6 +218,26 @@ void TileBuilder::when(Value condition, function_ref<void()> body) {
   body();
 }
 
+Value TileBuilder::checkIndex(Value position, Value size, Value error) {
+  using Predicate = arith::CmpIPredicate;
+  Value zero = index(0);
+  Value isNegative =
+      arith::CmpIOp::create(b, loc, Predicate::slt, position, zero);
+  Value wrapped = arith::SelectOp::create(b, loc, isNegative,
+                                          add(position, size), position);
+  Value isOutside =
+      arith::CmpIOp::create(b, loc, Predicate::uge, wrapped, size);
+  when(isOutside, [&] {
+    auto write = [&](Value value, int64_t place) {
+      value = arith::IndexCastOp::create(b, loc, b.getI64Type(), value);
+      memref::StoreOp::create(b, loc, value, error, index(place));
+    };
+    write(position, 0);
+    write(add(size, index(1)), 1);
+  });
+  return arith::SelectOp::create(b, loc, isOutside, zero, wrapped);
+}
+
 void TileBuilder::fillZero(Value flat, Value offset, Value count,
                            int64_t lanes) {
   Value zero = zeros(cast<MemRefType>(flat.getType()).getElementType(), lanes);

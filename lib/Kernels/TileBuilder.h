@@ -71,6 +71,11 @@ struct TileBuilder {
                llvm::function_ref<void(mlir::Value)> body);
   void when(mlir::Value condition, llvm::function_ref<void()> body);
 
+  /// What kernel.check_index becomes: an index that is out of range must not
+  /// reach foreign memory.
+  mlir::Value checkIndex(mlir::Value position, mlir::Value size,
+                         mlir::Value error);
+
   /// Sets `count` elements of `flat` from `offset` on to zero; `count` is a
   /// multiple of `lanes`.
   void fillZero(mlir::Value flat, mlir::Value offset, mlir::Value count,

@@ -1,9 +1,12 @@
 // Reads section and program headers of a 64-bit ELF file.
 #include "ArtifactFile.h"
+#include "Checksum.h"
 #include "Failure.h"
-#include "tenon-c/ModuleAbi.h"
+#include "Processor.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <elf.h>
 #include <fcntl.h>
@@ -16,8 +19,10 @@
 using namespace tenon::runtime;
 
 namespace {
+/// A tn_note, or as much as there is of it, and where in the file it lies.
 struct Note {
-  uint64_t abi, offset, bytes, beside;
+  tn_note content;
+  uint64_t position, bytes;
 };
 
 /// An open file that knows its size.
@@ -80,9 +85,11 @@ static std::optional<Note> findNote(Reader &file, uint64_t offset,
       return std::nullopt;
     if (header.n_type == 1 && header.n_namesz == 6 &&
         std::memcmp(data.data() + name, "Tenon", 6) == 0 &&
-        header.n_descsz >= sizeof(Note)) {
-      Note note;
-      std::memcpy(&note, data.data() + content, sizeof(note));
+        header.n_descsz >= sizeof(tn_note::abi)) {
+      // One of another version may be shorter.
+      Note note = {{}, offset + content, header.n_descsz};
+      std::memcpy(&note.content, data.data() + content,
+                  std::min<size_t>(header.n_descsz, sizeof(note.content)));
       return note;
     }
     at = alignUp(end);
@@ -110,6 +117,68 @@ static std::optional<Note> findNote(Reader &file, const Elf64_Ehdr &header) {
   return std::nullopt;
 }
 
+/// What ELF calls the machine that this runtime was compiled for.
+#if defined(__x86_64__)
+static constexpr uint16_t thisMachine = EM_X86_64;
+#elif defined(__aarch64__)
+static constexpr uint16_t thisMachine = EM_AARCH64;
+#else
+static constexpr uint16_t thisMachine = EM_NONE;
+#endif
+
+static std::string machineName(uint16_t machine) {
+  switch (machine) {
+  case EM_X86_64:
+    return "x86-64";
+  case EM_AARCH64:
+    return "AArch64";
+  case EM_RISCV:
+    return "RISC-V";
+  }
+  return "another architecture (number " + std::to_string(machine) + " of ELF)";
+}
+
+/// Compares the checksum of the note with the file's. What is loaded and run
+/// must be what the compiler wrote.
+static void verifyChecksum(Reader &file, const Note &note) {
+  const tn_note &content = note.content;
+  uint64_t hole = note.position + offsetof(tn_note, checksum);
+  uint64_t begin = content.beside ? note.position : 0;
+  uint64_t end =
+      content.beside ? note.position + sizeof(tn_note) : content.weight_offset;
+  if (hole + sizeof(content.checksum) > end)
+    fail(TN_ERROR_ARTIFACT, "artifact '", file.path, "' has a damaged note");
+  uint32_t found = 0;
+  std::vector<char> buffer(1 << 16);
+  for (uint64_t at = begin; at < end;) {
+    uint64_t bytes = std::min<uint64_t>(buffer.size(), end - at);
+    file.read(buffer.data(), bytes, at, "its checksum");
+    for (uint64_t i = 0; i < sizeof(content.checksum); ++i)
+      if (hole + i >= at && hole + i < at + bytes)
+        buffer[hole + i - at] = 0;
+    found = crc32(found, buffer.data(), bytes);
+    at += bytes;
+  }
+  if (found != content.checksum)
+    fail(TN_ERROR_ARTIFACT, "artifact '", file.path,
+         "' is damaged: the checksum in it is ", content.checksum,
+         ", that of its bytes is ", found);
+}
+
+/// The code must be for this machine, and its processor must have what the code
+/// needs: the first kernel would end the process.
+static void verifyProcessor(const std::string &path, uint16_t machine,
+                            uint64_t features) {
+  if (machine != thisMachine)
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' is made for ",
+         machineName(machine), ", this machine is ", machineName(thisMachine));
+  std::string missing = missingFeatures(features, processorFeatures());
+  if (!missing.empty())
+    fail(TN_ERROR_ARTIFACT, "artifact '", path,
+         "' needs a processor with features that this one lacks (", missing,
+         "): compile the model with --cpu x86-64-v3, which needs the least");
+}
+
 ArtifactFile::ArtifactFile(const std::string &path) {
   Reader file(path);
   Elf64_Ehdr header;
@@ -129,16 +198,20 @@ ArtifactFile::ArtifactFile(const std::string &path) {
   if (!note)
     fail(TN_ERROR_ARTIFACT, "'", path,
          "' is not an artifact: it has no ELF note named 'Tenon'");
-  if (note->abi != TN_ABI_VERSION)
-    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has ABI version ", note->abi,
-         ", this runtime has ABI version ", TN_ABI_VERSION,
+  const tn_note &content = note->content;
+  if (content.abi != TN_ABI_VERSION)
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has ABI version ",
+         content.abi, ", this runtime has ABI version ", TN_ABI_VERSION,
          ": compile the model again");
-  if (note->bytes && note->beside) {
+  if (note->bytes < sizeof(content))
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has a damaged note");
+  verifyChecksum(file, *note);
+  verifyProcessor(path, header.e_machine, content.features);
+  if (!content.beside) {
+    mapWeights(file.descriptor, file.size(), path, content);
+  } else if (content.weight_bytes) {
     Reader weights(path + ".weights");
-    mapWeights(weights.descriptor, weights.size(), weights.path, note->offset,
-               note->bytes);
-  } else if (note->bytes) {
-    mapWeights(file.descriptor, file.size(), path, note->offset, note->bytes);
+    mapWeights(weights.descriptor, weights.size(), weights.path, content);
   }
   struct stat self;
   program = stat("/proc/self/exe", &self) == 0 &&
@@ -147,12 +220,18 @@ ArtifactFile::ArtifactFile(const std::string &path) {
 }
 
 void ArtifactFile::mapWeights(int descriptor, uint64_t size,
-                              const std::string &path, uint64_t offset,
-                              uint64_t bytes) {
+                              const std::string &path, const tn_note &note) {
+  uint64_t offset = note.weight_offset, bytes = note.weight_bytes;
   if (offset > size || bytes > size - offset)
     fail(TN_ERROR_ARTIFACT, "artifact '", path,
          "' is truncated: its weights need bytes up to ", offset + bytes,
          ", the file has ", size);
+  if (size > offset + bytes)
+    fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has ", size - offset - bytes,
+         " bytes too many: its weights end at ", offset + bytes,
+         ", the file has ", size);
+  if (bytes == 0)
+    return;
   if (offset % 4096 != 0)
     fail(TN_ERROR_ARTIFACT, "artifact '", path, "' has its weights at ", offset,
          ", which is no multiple of 4096");

@@ -2,13 +2,16 @@
 #ifndef TENON_RUNTIME_ARTIFACTFILE_H
 #define TENON_RUNTIME_ARTIFACTFILE_H
 
+#include "tenon-c/ModuleAbi.h"
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 namespace tenon::runtime {
 
-/// Checks the file without running any of its code. Throws Failure.
+/// Checks the file without running any of its code: that it is whole, of this
+/// version and made for this machine. What the weights are is not checked: no
+/// value of theirs can do more than give other numbers. Throws Failure.
 class ArtifactFile {
 public:
   explicit ArtifactFile(const std::string &path);
@@ -22,9 +25,9 @@ public:
   bool isProgram() const { return program; }
 
 private:
-  /// Maps `bytes` at `offset` of a file of `size` bytes.
+  /// Maps what `note` says of a file of `size` bytes.
   void mapWeights(int descriptor, uint64_t size, const std::string &path,
-                  uint64_t offset, uint64_t bytes);
+                  const tn_note &note);
 
   void *mapping = nullptr;
   size_t mappedBytes = 0;

@@ -46,6 +46,7 @@ namespace {
 class Parser {
 public:
   Description parse(const std::string &text) {
+    lines = std::count(text.begin(), text.end(), '\n') + 1;
     // Symbols first: an input may use one that is stated behind it.
     parseRecords(text, /*symbols=*/true);
     parseRecords(text, /*symbols=*/false);
@@ -93,9 +94,7 @@ private:
     } else if (kind == "counted") {
       statedOutputDim().isCounted = true;
     } else if (kind == "launch") {
-      int64_t at = integer(1);
-      if (at < 0 || at > 1 << 20)
-        refuse("has number " + words[1]);
+      int64_t at = counter(1);
       if (size_t(at) >= result.launches.size())
         result.launches.resize(at + 1);
       result.launches[at].kernel = decode(word(2));
@@ -106,9 +105,7 @@ private:
     } else if (kind == "step") {
       statedLaunch().step = integer(2);
     } else if (kind == "index") {
-      int64_t at = integer(1);
-      if (at < 0 || at > 1 << 20)
-        refuse("has number " + words[1]);
+      int64_t at = counter(1);
       if (size_t(at) >= result.lookUps.size())
         result.lookUps.resize(at + 1);
       result.lookUps[at] = words.size() > 2 ? decode(words[2]) : "";
@@ -163,9 +160,7 @@ private:
   }
 
   void parseSlice() {
-    int64_t id = integer(1);
-    if (id < 0 || id > 1 << 20)
-      refuse("has number " + words[1]);
+    int64_t id = counter(1);
     Slice slice{integer(2), integer(3), expression(4), {}};
     for (size_t i = 5; i < words.size(); ++i) {
       slice.below.push_back(integer(i));
@@ -213,11 +208,25 @@ private:
   int64_t integer(size_t i) {
     if (!isInteger(word(i)))
       refuse("needs a number, not '" + words[i] + "'");
+    return parseInteger(words[i]);
+  }
+
+  int64_t parseInteger(const std::string &digits) {
     try {
-      return std::stoll(words[i]);
+      return std::stoll(digits);
     } catch (const std::out_of_range &) {
-      refuse("number '" + words[i] + "' is too large");
+      refuse("number '" + digits + "' is too large");
     }
+  }
+
+  /// The number of one of several records of a kind: there are no more of them
+  /// than lines, and so a wrong one takes no memory.
+  int64_t counter(size_t i) {
+    int64_t value = integer(i);
+    if (value < 0 || value >= lines)
+      refuse("has number " + words[i] + ", but there are only " +
+             std::to_string(lines) + " lines");
+    return value;
   }
 
   tn_type type(size_t i) {
@@ -231,7 +240,7 @@ private:
     if (text == "?")
       return {};
     if (isInteger(text))
-      return {-1, std::stoll(text), {}, false};
+      return {-1, parseInteger(text), {}, false};
     std::string name = decode(text);
     for (size_t i = 0; i < result.symbols.size(); ++i)
       if (result.symbols[i].name == name)
@@ -254,6 +263,7 @@ private:
   std::string line;
   std::vector<std::string> words;
   int number = 0;
+  int64_t lines = 0;
 };
 } // namespace
 
@@ -267,7 +277,17 @@ bool Description::readsValues() const {
 }
 
 /// Slices start at multiples of 64 bytes; see plan.alloc.
-static int64_t alignSlice(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+static int64_t alignSlice(int64_t bytes) {
+  if (__builtin_add_overflow(bytes, 63, &bytes))
+    fail(TN_ERROR_INPUT, "the memory that a run needs is too large");
+  return bytes / 64 * 64;
+}
+
+static int64_t sum(int64_t lhs, int64_t rhs) {
+  if (__builtin_add_overflow(lhs, rhs, &lhs))
+    fail(TN_ERROR_INPUT, "the memory that a run needs is too large");
+  return lhs;
+}
 
 std::vector<int64_t>
 Description::sliceOffsets(const std::vector<int64_t> &sizes) const {
@@ -277,7 +297,7 @@ Description::sliceOffsets(const std::vector<int64_t> &sizes) const {
     for (int64_t below : slice.below)
       start = std::max(start, ends[below]);
     offsets.push_back(start);
-    ends.push_back(alignSlice(start + slice.bytes.evaluate(sizes)));
+    ends.push_back(alignSlice(sum(start, slice.bytes.evaluate(sizes))));
   }
   return offsets;
 }
@@ -286,8 +306,8 @@ int64_t Description::arenaBytes(const std::vector<int64_t> &sizes) const {
   std::vector<int64_t> offsets = sliceOffsets(sizes);
   int64_t arena = 0;
   for (size_t i = 0; i < slices.size(); ++i)
-    arena = std::max(arena,
-                     alignSlice(offsets[i] + slices[i].bytes.evaluate(sizes)));
+    arena = std::max(
+        arena, alignSlice(sum(offsets[i], slices[i].bytes.evaluate(sizes))));
   return arena;
 }
 
@@ -298,7 +318,7 @@ int64_t Description::liveBytes(const std::vector<int64_t> &sizes) const {
     int64_t live = 0;
     for (const Slice &slice : slices)
       if (slice.first <= at.first && at.first <= slice.last)
-        live += alignSlice(slice.bytes.evaluate(sizes));
+        live = sum(live, alignSlice(slice.bytes.evaluate(sizes)));
     most = std::max(most, live);
   }
   return most;

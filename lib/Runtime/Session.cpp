@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 using namespace tenon::runtime;
 
@@ -37,6 +38,21 @@ static int64_t tensorBytes(int32_t type, const int64_t *dims, int rank) {
 static const char *typeName(int32_t type) {
   const char *name = elementName(type);
   return name ? name : "of an unknown type";
+}
+
+/// Kernels read and write whole elements where the machine expects them.
+static bool isAligned(const void *data, int32_t type) {
+  return reinterpret_cast<uintptr_t>(data) % uintptr_t(elementBytes(type)) == 0;
+}
+
+/// Memory of the session. A session whose reserve failed goes on with less.
+static uint8_t *reserve(Arena &arena, int64_t bytes, int64_t guard,
+                        const std::string &what) {
+  try {
+    return arena.reserve(size_t(bytes) + size_t(guard));
+  } catch (const std::bad_alloc &) {
+    fail(TN_ERROR_MEMORY, "out of memory: ", what, " needs ", bytes, " bytes");
+  }
 }
 
 Session::Session(std::shared_ptr<const Module> module,
@@ -96,6 +112,10 @@ void Session::setInput(int number, const tn_tensor &tensor) {
   if (bytes > 0 && !tensor.data)
     fail(TN_ERROR_INPUT, "input '", value.name, "' needs ", bytes,
          " bytes, its data is null");
+  if (!isAligned(tensor.data, tensor.type))
+    fail(TN_ERROR_INPUT, "input '", value.name,
+         "' lies at an address that is no multiple of the ",
+         elementBytes(tensor.type), " bytes of an element");
   inputs[number] = {true, tensor};
   isResolved = false;
 }
@@ -107,6 +127,11 @@ void Session::bindOutput(int number, void *data, int64_t bytes) {
   if (data && bytes < 0)
     fail(TN_ERROR_ARGUMENT, "output ", number, " is bound to ", bytes,
          " bytes");
+  if (!isAligned(data, outputs[number].tensor.type))
+    fail(TN_ERROR_ARGUMENT, "output '",
+         module->description().outputs[number].name,
+         "' is bound to an address that is no multiple of the ",
+         elementBytes(outputs[number].tensor.type), " bytes of an element");
   outputs[number].bound = data;
   outputs[number].boundBytes = data ? bytes : 0;
   outputs[number].isBound = data != nullptr;
@@ -179,10 +204,16 @@ void Session::bindSymbols() {
   }
 }
 
-/// Sizes that inputs hold may be any numbers: what is computed from them in the
-/// artifact must not have wrapped around.
+/// Sizes that inputs hold may be any numbers, and so may those of a tensor
+/// without elements: what is computed from them in the artifact must not have
+/// wrapped around. Products of smaller sizes than `large` do not.
 void Session::checkSizes() const {
+  constexpr int64_t large = 1 << 15;
   const Description &text = module->description();
+  if (!text.readsValues() &&
+      std::all_of(symbols.begin(), symbols.end(),
+                  [](int64_t size) { return size < large; }))
+    return;
   bool isSame = text.arenaBytes(symbols) == neededArena;
   const int64_t *size = outputSizes.data();
   for (const Value &output : text.outputs)
@@ -215,8 +246,7 @@ void Session::resolve() {
       given << (s ? ", " : "") << text.symbols[s].name << " = " << symbols[s];
     failAssumption(failed, given.str());
   }
-  if (text.readsValues())
-    checkSizes();
+  checkSizes();
   if (neededArena < 0)
     fail(TN_ERROR_MEMORY, "the model asks for ", neededArena,
          " bytes of memory");
@@ -250,7 +280,7 @@ void Session::allocate() {
   const Description &text = module->description();
   int64_t guard = options.check_memory ? guardBytes : 0;
   uint8_t *scratch =
-      device ? nullptr : arena.reserve(size_t(neededArena + guard));
+      device ? nullptr : reserve(arena, neededArena, guard, "scratch memory");
   if (options.check_memory) {
     memoryCheck.emplace(text, symbols, neededArena);
     std::memset(scratch, unsetByte, size_t(neededArena));
@@ -267,7 +297,8 @@ void Session::allocate() {
       if (options.check_memory)
         std::memset(output.bound, unsetByte, size_t(bytes));
     } else {
-      uint8_t *owned = output.owned.reserve(size_t(bytes + guard));
+      uint8_t *owned = reserve(output.owned, bytes, guard,
+                               "output '" + text.outputs[i].name + "'");
       output.tensor.data = owned;
       if (options.check_memory) {
         std::memset(owned, unsetByte, size_t(bytes));
@@ -304,7 +335,7 @@ void Session::checkIndices() const {
     int64_t index = indexErrors[i], size = indexErrors[i + 1] - 1;
     if (size >= 0)
       fail(TN_ERROR_INPUT, "node '", module->description().lookUps[i / 2],
-           "' reads index ", index, " of a dimension of size ", size,
+           "' uses index ", index, " of a dimension of size ", size,
            ", whose indices are from ", -size, " to ", size - 1);
   }
 }

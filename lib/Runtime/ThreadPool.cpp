@@ -1,8 +1,10 @@
 // Parts are handed out by one atomic ticket; see ThreadPool.h.
 #include "ThreadPool.h"
+#include "Failure.h"
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 
 using namespace tenon::runtime;
 
@@ -43,7 +45,7 @@ ThreadPool::ThreadPool(int threads) {
   try {
     for (int i = 1; i < threads; ++i)
       workers.emplace_back([this] { work(); });
-  } catch (...) {
+  } catch (const std::system_error &error) {
     {
       std::lock_guard<std::mutex> lock(mutex);
       stopping = true;
@@ -51,7 +53,8 @@ ThreadPool::ThreadPool(int threads) {
     wake.notify_all();
     for (std::thread &worker : workers)
       worker.join();
-    throw;
+    fail(TN_ERROR_MEMORY, "cannot start ", threads, " threads, only ",
+         workers.size() + 1, ": ", error.code().message());
   }
 }
 

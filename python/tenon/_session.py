@@ -126,6 +126,8 @@ class Session:
         self._lock = threading.Lock()
         session = ctypes.c_void_p()
         options = _library.SessionOptions(threads, profile, check_memory)
+        if options.threads != threads:  # C took the low bits
+            raise Error(f"threads must be from 0 to 4096, is {threads}")
         _library.check(library.tn_session_create(
             module, ctypes.byref(options), ctypes.byref(session)))
         self._session = session

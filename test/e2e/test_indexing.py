@@ -206,7 +206,7 @@ def test_indices_out_of_bounds_write_inside(tmp_path):
 
 def test_indices_out_of_bounds_are_not_read(tmp_path):
     import tenon as package
-    with pytest.raises(package.Error, match="node 'node' reads index -9 of a dimension of size 4"):
+    with pytest.raises(package.Error, match="node 'node' uses index -9 of a dimension of size 4"):
         check(tmp_path, "GatherElements", [{"x": floats(4, 3), "i": np.array([[0, -9, 0]])}], opset=13,
               wanted=lambda x, i: x)
 

@@ -111,6 +111,39 @@ def test_runs_in_many_threads(session):
     assert not wrong
 
 
+def test_a_compiled_model_runs_in_many_threads(tmp_path, monkeypatch):
+    """What the compiler wrote on one module: sessions come, run and go side by side."""
+    onnx = pytest.importorskip("onnx")
+    try:
+        tenon._compiler.find_compiler()
+    except tenon.Error as error:
+        pytest.skip(str(error))
+    monkeypatch.delenv("LD_PRELOAD", raising=False)  # a sanitizer's is for this process only
+    weight = np.arange(64 * 64, dtype=np.float32).reshape(64, 64) % 7
+    nodes = [onnx.helper.make_node("MatMul", ["x", "w"], ["product"]), onnx.helper.make_node("Relu", ["product"], ["y"])]
+    graph = onnx.helper.make_graph(
+        nodes, "g", [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 64])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 64])],
+        [onnx.numpy_helper.from_array(weight, "w")])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    module = tenon.Module(tenon.compile(tmp_path / "m.onnx", tmp_path / "m.so"))
+    wrong = []
+
+    def body(threads):
+        for n in range(1, 40):
+            session = tenon.Session(module, threads=threads)
+            x = np.full((n, 64), threads - 2, np.float32)
+            if not np.array_equal(session.run([x])[0], np.maximum(x @ weight, 0)):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=body, args=(count,)) for count in (1, 2, 3, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
 def test_two_sessions_run_at_the_same_time():
     """A run of this artifact ends when a second one has begun, or after 10 s."""
     module, given, rows = tenon.Module(ARTIFACTS / "fake-meeting.so"), inputs(2), []

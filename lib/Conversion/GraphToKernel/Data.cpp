@@ -21,22 +21,13 @@ static Value checkIndex(OpBuilder &b, Location loc, Value position, Value size,
                                       error);
 }
 
-/// An index, wrapped if negative, that a write must not take outside.
-static Value wrapNegative(OpBuilder &b, Location loc, Value position,
-                          Value size) {
-  Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-  Value at =
-      position.getType().isIndex()
-          ? position
-          : arith::IndexCastOp::create(b, loc, b.getIndexType(), position);
-  Value negative =
-      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, at, zero);
-  Value wrapped = arith::AddIOp::create(b, loc, at, size);
-  at = arith::SelectOp::create(b, loc, negative, wrapped, at);
+/// A coordinate of the indices as one of a smaller input: none may be outside.
+static Value clampCoordinate(OpBuilder &b, Location loc, Value at, Value size) {
   Value last = arith::SubIOp::create(b, loc, size,
                                      arith::ConstantIndexOp::create(b, loc, 1));
-  at = arith::MinSIOp::create(b, loc, at, last);
-  return arith::MaxSIOp::create(b, loc, at, zero);
+  return arith::MaxSIOp::create(b, loc,
+                                arith::MinSIOp::create(b, loc, at, last),
+                                arith::ConstantIndexOp::create(b, loc, 0));
 }
 
 /// Whether every reader multiplies by the weight, and all as it lies or all
@@ -158,7 +149,7 @@ static Value convertGatherElements(GraphToKernel &state,
             place = checkIndex(b, loc, scalars.elements[0],
                                scalars.indices[dim], scalars.tensors[1]);
           else if (sizes[dim] != inputSizes[dim])
-            place = wrapNegative(b, loc, place, scalars.indices[dim]);
+            place = clampCoordinate(b, loc, place, scalars.indices[dim]);
           at.push_back(place);
         }
         return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
@@ -225,7 +216,7 @@ static Value createScatter(GraphToKernel &state, Operation *op,
                   tensor::InsertOp::create(inner, loc, element, carried[0], at);
               scf::YieldOp::create(inner, loc, longer);
             });
-        // An index must not write foreign memory: none is in bounds of nothing.
+        // What is checked becomes 0, which is no place on an empty line.
         Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt,
                                           size, zero);
         for (auto [i, dim] : llvm::enumerate(bounded)) {
@@ -271,8 +262,8 @@ static Value convertScatterElements(GraphToKernel &state,
     passed.push_back(state.index(counts[dim]));
   }
   return createScatter(
-      state, op, op.getKind(), sizes, axis, {input, indices, updates}, passed,
-      bounded,
+      state, op, op.getKind(), sizes, axis,
+      {input, indices, updates, state.createIndexError(loc)}, passed, bounded,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars, ArrayRef<Value> place,
           Value number) {
         SmallVector<Value> from(place);
@@ -280,7 +271,8 @@ static Value convertScatterElements(GraphToKernel &state,
         Value at = tensor::ExtractOp::create(b, loc, scalars.tensors[1], from);
         Value with =
             tensor::ExtractOp::create(b, loc, scalars.tensors[2], from);
-        return std::pair(wrapNegative(b, loc, at, scalars.indices[0]), with);
+        at = checkIndex(b, loc, at, scalars.indices[0], scalars.tensors[3]);
+        return std::pair(at, with);
       });
 }
 
@@ -312,7 +304,8 @@ static Value convertScatterND(GraphToKernel &state, graph::ScatterNDOp op) {
     passed.push_back(state.index(size));
   Value result = createScatter(
       state, op, op.getKind(), {slices, width}, /*axis=*/0,
-      {flat, flatIndices, flatUpdates}, passed, /*bounded=*/{},
+      {flat, flatIndices, flatUpdates, state.createIndexError(loc)}, passed,
+      /*bounded=*/{},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars, ArrayRef<Value> place,
           Value number) {
         Value at = arith::ConstantIndexOp::create(b, loc, 0);
@@ -321,9 +314,9 @@ static Value convertScatterND(GraphToKernel &state, graph::ScatterNDOp op) {
           Value index = tensor::ExtractOp::create(
               b, loc, scalars.tensors[1],
               {number, arith::ConstantIndexOp::create(b, loc, i).getResult()});
-          at = arith::AddIOp::create(b, loc,
-                                     arith::MulIOp::create(b, loc, at, size),
-                                     wrapNegative(b, loc, index, size));
+          at = arith::AddIOp::create(
+              b, loc, arith::MulIOp::create(b, loc, at, size),
+              checkIndex(b, loc, index, size, scalars.tensors[3]));
         }
         Value with = tensor::ExtractOp::create(b, loc, scalars.tensors[2],
                                                {number, place[1]});

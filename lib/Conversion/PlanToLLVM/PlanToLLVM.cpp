@@ -530,11 +530,11 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
                            /*isConstant=*/true, LLVM::Linkage::External,
                            "tenon_abi_version",
                            b.getI32IntegerAttr(TN_ABI_VERSION));
-    // The linker's caller writes the offset and the bytes of the weights.
-    std::string note({6,   0,   0,   0, 32, 0,   0,
-                      0,   1,   0,   0, 0,  'T', 'e',
-                      'n', 'o', 'n', 0, 0,  0,   TN_ABI_VERSION});
-    note.resize(52);
+    // The linker's caller writes the rest of the tn_note.
+    std::string note(
+        {6,   0, 0, 0, sizeof(tn_note), 0, 0, 0, 1, 0, 0, 0, 'T', 'e', 'n', 'o',
+         'n', 0, 0, 0, TN_ABI_VERSION});
+    note.resize(20 + sizeof(tn_note));
     LLVM::GlobalOp global =
         createBytes(main, "tenon_note", note, 4, LLVM::Linkage::External);
     global.setSection(".note.tenon");

@@ -2,6 +2,7 @@
 #include "tenon-c/CommandLine.h"
 #include "Commands.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -77,7 +78,8 @@ private:
     else if (option == "--trace")
       result.trace = take();
     else if (option == "--threads")
-      result.session.threads = int32_t(integer(take()));
+      result.session.threads =
+          int32_t(std::min<int64_t>(integer(take()), INT32_MAX));
     else if (option == "--seconds")
       result.seconds = number(take());
     else if (option == "--atol")

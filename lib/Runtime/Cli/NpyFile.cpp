@@ -46,7 +46,8 @@ Tensor tenon::runtime::readNpy(const std::string &path, int32_t expected) {
 
   Tensor tensor;
   std::string code = valueOf(header, "descr", path);
-  code = code.substr(1, code.find('\'', 1) - 1);
+  if (!code.empty())
+    code = code.substr(1, code.find('\'', 1) - 1);
   if (code.size() < 3 || code[0] == '>')
     throw CommandError("'" + path + "' has element type '" + code +
                        "', which the runtime does not know");
@@ -59,11 +60,18 @@ Tensor tenon::runtime::readNpy(const std::string &path, int32_t expected) {
     throw CommandError("'" + path + "' has element type '" + code +
                        "', which the runtime does not know");
   std::string shape = valueOf(header, "shape", path);
-  for (size_t i = 1; i < shape.size() && shape[i] != ')';) {
-    size_t used = 0;
-    if (shape[i] >= '0' && shape[i] <= '9')
-      tensor.dims.push_back(std::stoll(shape.substr(i), &used));
-    i += used ? used : 1;
+  if (shape.empty() || shape[0] != '(')
+    throw CommandError("'" + path + "' has no list of sizes as 'shape'");
+  for (size_t i = 1; i < shape.size() && shape[i] != ')'; ++i) {
+    if (shape[i] < '0' || shape[i] > '9')
+      continue;
+    bool isFirst = shape[i - 1] < '0' || shape[i - 1] > '9';
+    if (isFirst)
+      tensor.dims.push_back(0);
+    int64_t &dim = tensor.dims.back();
+    if (__builtin_mul_overflow(dim, 10, &dim) ||
+        __builtin_add_overflow(dim, shape[i] - '0', &dim))
+      throw CommandError("'" + path + "' is too large");
   }
   if (valueOf(header, "fortran_order", path).compare(0, 4, "True") == 0 &&
       tensor.dims.size() > 1)

@@ -2,17 +2,21 @@
 #include "TensorProto.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <sys/stat.h>
 
 using namespace tenon::runtime;
 
 std::vector<char> tenon::runtime::readFile(const std::string &path) {
-  std::ifstream stream(path, std::ios::binary | std::ios::ate);
-  if (!stream)
+  struct stat state;
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream || stat(path.c_str(), &state) != 0)
     throw CommandError("cannot read '" + path + "': " + std::strerror(errno));
-  std::vector<char> bytes(size_t(stream.tellg()));
-  stream.seekg(0);
+  if (!S_ISREG(state.st_mode))
+    throw CommandError("cannot read '" + path + "': it is not a file");
+  std::vector<char> bytes(size_t(state.st_size));
   if (!stream.read(bytes.data(), std::streamsize(bytes.size())))
     throw CommandError("cannot read '" + path + "'");
   return bytes;
@@ -21,10 +25,17 @@ std::vector<char> tenon::runtime::readFile(const std::string &path) {
 void tenon::runtime::writeFile(const std::string &path,
                                const std::vector<char> &bytes) {
   std::ofstream stream(path, std::ios::binary);
+  bool isOpen = stream.is_open();
   stream.write(bytes.data(), std::streamsize(bytes.size()));
   stream.close();
-  if (!stream)
-    throw CommandError("cannot write '" + path + "': " + std::strerror(errno));
+  if (stream)
+    return;
+  int why = errno;
+  // A part of a file is worse than none. What is no file is not ours.
+  struct stat state;
+  if (isOpen && stat(path.c_str(), &state) == 0 && S_ISREG(state.st_mode))
+    std::remove(path.c_str());
+  throw CommandError("cannot write '" + path + "': " + std::strerror(why));
 }
 
 namespace {

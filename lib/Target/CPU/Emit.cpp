@@ -10,9 +10,11 @@
 #include "tenon/Weights/Weights.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Object/ObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CRC.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
@@ -119,16 +121,33 @@ static LogicalResult writeFile(ModuleOp module, StringRef path,
   return close(module, path, os);
 }
 
-/// Where the weights are, as the ELF note of ModuleAbi.h says it.
-static std::array<uint64_t, 4> noteNumbers(uint64_t offset, uint64_t bytes,
-                                           bool beside) {
-  return {TN_ABI_VERSION, offset, bytes, beside};
+/// What of TN_X86_FEATURES code for this machine may use.
+static uint64_t featuresOf(const llvm::TargetMachine &machine) {
+  uint64_t features = 0;
+#define FEATURE(BIT, NAME, ...)                                                \
+  if (machine.getMCSubtargetInfo()->checkFeatures("+" NAME))                   \
+    features |= uint64_t(1) << BIT;
+  TN_X86_FEATURES(FEATURE)
+#undef FEATURE
+  return features;
+}
+
+/// Writes `note` into `bytes` at `position`, and the checksum of `bytes` into
+/// it.
+static void writeNote(std::string &bytes, size_t position, tn_note note) {
+  auto write = [&] {
+    std::memcpy(bytes.data() + position, &note, sizeof(note));
+  };
+  note.checksum = 0;
+  write();
+  note.checksum = llvm::crc32(llvm::arrayRefFromStringRef(bytes));
+  write();
 }
 
 /// Puts the weights behind the code, and into the note where they are.
 static LogicalResult appendWeights(ModuleOp plan,
                                    const tenon::EmitOptions &options,
-                                   StringRef path) {
+                                   StringRef path, uint64_t features) {
   std::error_code error;
   uint64_t size = 0;
   if ((error = llvm::sys::fs::file_size(path, size)))
@@ -137,7 +156,7 @@ static LogicalResult appendWeights(ModuleOp plan,
   if (!content)
     return plan.emitError("cannot read '") << path << "'";
   std::string head((*content)->getBuffer());
-  std::string mark("\x06\0\0\0\x20\0\0\0\x01\0\0\0Tenon\0\0\0", 20);
+  std::string mark("\x06\0\0\0\x30\0\0\0\x01\0\0\0Tenon\0\0\0", 20);
   size_t note = head.find(mark);
   if (note == std::string::npos)
     return plan.emitError("was linked without its note");
@@ -152,9 +171,10 @@ static LogicalResult appendWeights(ModuleOp plan,
   FailureOr<uint64_t> bytes =
       tenon::writeWeights(plan, options.modelFolder, os, options.progress);
   if (succeeded(bytes)) {
-    auto numbers = noteNumbers(offset, *bytes, /*beside=*/false);
-    os.pwrite(reinterpret_cast<const char *>(numbers.data()), sizeof(numbers),
-              note + mark.size());
+    size_t content = note + mark.size();
+    writeNote(head, content,
+              {TN_ABI_VERSION, offset, *bytes, /*beside=*/0, features, 0});
+    os.pwrite(head.data() + content, sizeof(tn_note), content);
   }
   return failure(failed(close(plan, path, os)) || failed(bytes));
 }
@@ -163,7 +183,8 @@ static LogicalResult appendWeights(ModuleOp plan,
 /// there.
 static LogicalResult writeWeightsBeside(ModuleOp plan,
                                         const tenon::EmitOptions &options,
-                                        StringRef path, llvm::Module &module) {
+                                        StringRef path, llvm::Module &module,
+                                        uint64_t features) {
   std::error_code error;
   llvm::raw_fd_ostream os(path, error);
   if (error)
@@ -174,13 +195,11 @@ static LogicalResult writeWeightsBeside(ModuleOp plan,
     return failure();
   llvm::GlobalVariable *note = module.getNamedGlobal("tenon_note");
   auto old = cast<llvm::ConstantDataSequential>(note->getInitializer());
-  std::string content = old->getRawDataValues().str();
-  auto numbers = noteNumbers(0, *bytes, /*beside=*/true);
-  content.replace(content.size() - sizeof(numbers), sizeof(numbers),
-                  reinterpret_cast<const char *>(numbers.data()),
-                  sizeof(numbers));
+  StringRef head = old->getRawDataValues().drop_back(sizeof(tn_note));
+  std::string content(sizeof(tn_note), '\0');
+  writeNote(content, 0, {TN_ABI_VERSION, 0, *bytes, /*beside=*/1, features, 0});
   note->setInitializer(llvm::ConstantDataArray::getString(
-      module.getContext(), content, /*AddNull=*/false));
+      module.getContext(), head.str() + content, /*AddNull=*/false));
   return success();
 }
 
@@ -249,7 +268,8 @@ static FailureOr<SmallString<0>> generateCode(ModuleOp plan,
 /// Links `code` to a file with the weights behind it.
 static LogicalResult emitLinked(ModuleOp plan,
                                 const tenon::EmitOptions &options,
-                                StringRef code, StringRef path) {
+                                StringRef code, StringRef path,
+                                uint64_t features) {
   std::string object = (path + ".o").str();
   LogicalResult result = writeFile(plan, object, code);
   if (succeeded(result))
@@ -260,7 +280,7 @@ static LogicalResult emitLinked(ModuleOp plan,
   llvm::sys::fs::remove(object);
   if (failed(result))
     return failure();
-  return appendWeights(plan, options, path);
+  return appendWeights(plan, options, path, features);
 }
 
 /// Writes what `options` ask for to names that `files` gives.
@@ -307,6 +327,7 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(plan, host);
   if (!machine)
     return failure();
+  uint64_t features = featuresOf(*machine);
   prepare(*module, host, *machine);
   optimize(*module, *machine);
   if (kind == "llvm") {
@@ -315,7 +336,8 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
   }
   if ((kind == "obj" || kind == "asm") &&
       failed(writeWeightsBeside(plan, options,
-                                files.add(outputPath + ".weights"), *module)))
+                                files.add(outputPath + ".weights"), *module,
+                                features)))
     return failure();
   FailureOr<SmallString<0>> code =
       generateCode(plan, *module, *machine,
@@ -329,7 +351,7 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
     return failure();
   if (kind == "obj")
     return writeFile(plan, path, *code);
-  return emitLinked(plan, options, *code, path);
+  return emitLinked(plan, options, *code, path, features);
 }
 
 LogicalResult tenon::emitArtifact(ModuleOp plan, const TargetFacts &facts,

@@ -69,7 +69,9 @@ LogicalResult tenon::linkProgram(Location loc, StringRef object,
       reinterpret_cast<void *>(static_cast<double (*)(double)>(&std::cbrt)));
   StringRef loader = "/lib64/ld-linux-x86-64.so.2";
   return runLinker(loc,
+                   // Without the table of frames an exception ends the program.
                    {"-pie", "-dynamic-linker", loader, "--gc-sections",
-                    "--export-dynamic-symbol=tenon_*", "--build-id=none", "-z",
-                    "now", "-o", output, runtime, object, c, math, loader});
+                    "--eh-frame-hdr", "--export-dynamic-symbol=tenon_*",
+                    "--build-id=none", "-z", "now", "-o", output, runtime,
+                    object, c, math, loader});
 }

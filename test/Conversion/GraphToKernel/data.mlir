@@ -61,9 +61,10 @@ func.func @elements_of_fewer_rows(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %
 // CHECK: %[[COPY:.*]] = scf.for {{.*}} iter_args(%{{.*}} = %[[LINE]])
 // CHECK: arith.cmpi slt, %[[ROW]]
 // CHECK: scf.for {{.*}} iter_args(%[[BEFORE:.*]] = %[[COPY]])
-// CHECK: %[[OLD:.*]] = tensor.extract %[[BEFORE]]
+// CHECK: %[[AT:.*]] = kernel.check_index %{{.*}} below %{{.*}} else %{{.*}} : tensor<2xi64>
+// CHECK: %[[OLD:.*]] = tensor.extract %[[BEFORE]][%[[AT]]]
 // CHECK: %[[NEW:.*]] = arith.addf %[[OLD]]
-// CHECK: tensor.insert %[[NEW]] into %[[BEFORE]]
+// CHECK: tensor.insert %[[NEW]] into %[[BEFORE]][%[[AT]]]
 func.func @scatter_elements(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %i: tensor<?x2xi64> {tenon.dims = ["m", 2]}, %u: tensor<?x2xf32> {tenon.dims = ["m", 2]}) -> tensor<?x8xf32> {
   %0 = graph.scatter_elements add %x, %i, %u axis 1 : tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32> -> tensor<?x8xf32>
   return %0 : tensor<?x8xf32>
@@ -76,6 +77,7 @@ func.func @scatter_elements(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %i: ten
 // CHECK: kernel.view %{{.*}} : tensor<?x4x8xf32> -> tensor<?x8xf32>
 // CHECK: kernel.region "scatter_nd"
 // CHECK: kernel.lines %{{.*}} axis 0 : tensor<?x8xf32>
+// CHECK-COUNT-2: kernel.check_index
 // CHECK: kernel.view %{{.*}} : tensor<?x8xf32> -> tensor<?x4x8xf32>
 func.func @scatter_nd(%x: tensor<?x4x8xf32> {tenon.dims = ["n", 4, 8]}, %i: tensor<?x2xi64> {tenon.dims = ["m", 2]}, %u: tensor<?x8xf32> {tenon.dims = ["m", 8]}) -> tensor<?x4x8xf32> {
   %0 = graph.scatter_nd replace %x, %i, %u : tensor<?x4x8xf32>, tensor<?x2xi64>, tensor<?x8xf32> -> tensor<?x4x8xf32>

@@ -1,11 +1,12 @@
 /* An artifact written by hand:
  *   y    = (x . W) * mask   x f32[batch, 4], mask i64[batch], W f32[4, 4]
  *   rows = batch            i64[]
- * FAKE_ABI sets the version, FAKE_OVERRUN writes behind the arena, FAKE_FREED
- * frees the product before the second launch reads it. With FAKE_MEETING, rows
- * is the number of runs that began before this one ended, which waits for two,
- * and at most ten seconds. With FAKE_COUNTED, y has as many rows as the mask
- * begins with zeros, and if these are 5 an assumption fails. */
+ * FAKE_ABI sets the version, FAKE_FEATURES what the processor must have,
+ * FAKE_OVERRUN writes behind the arena, FAKE_FREED frees the product before the
+ * second launch reads it, FAKE_HUGE asks for 64 TiB from batch 1000 on. With
+ * FAKE_MEETING, rows is the number of runs that began before this one ended,
+ * which waits for two, and at most ten seconds. With FAKE_COUNTED, y has as many
+ * rows as the mask begins with zeros, and if these are 5 an assumption fails. */
 #include "tenon-c/ModuleAbi.h"
 #ifdef FAKE_MEETING
 #include <time.h>
@@ -13,6 +14,10 @@
 
 #ifndef FAKE_ABI
 #define FAKE_ABI TN_ABI_VERSION
+#endif
+
+#ifndef FAKE_FEATURES
+#define FAKE_FEATURES 0
 #endif
 
 #ifdef FAKE_FREED
@@ -27,8 +32,9 @@
 __attribute__((section(".note.tenon"), used, aligned(4))) static const struct {
   uint32_t name_size, content_size, type;
   char name[8];
-  uint64_t content[4];
-} __attribute__((packed)) note = {6, 32, 1, "Tenon", {FAKE_ABI, 0, 0, 0}};
+  tn_note content;
+} __attribute__((packed)) note = {
+    6, sizeof(tn_note), 1, "Tenon", {FAKE_ABI, 0, 0, 0, FAKE_FEATURES, 0}};
 
 EXPORT const uint32_t tenon_abi_version = FAKE_ABI;
 
@@ -59,6 +65,9 @@ EXPORT int64_t tenon_sizes(const int64_t *symbols, int64_t *sizes,
   sizes[0] = symbols[0];
   sizes[1] = 4;
   *arena = (symbols[0] * 16 + 63) / 64 * 64;
+#ifdef FAKE_HUGE
+  *arena = symbols[0] < 1000 ? *arena : INT64_C(1) << 46;
+#endif
   return symbols[0] == 13 ? 1 : 0;
 }
 

@@ -233,3 +233,85 @@ TEST(Session, TimesEveryLaunch) {
   EXPECT_EQ(tn_session_run_nanoseconds(fake.session), 0);
   EXPECT_EQ(tn_session_profile(fake.session, 2, &launch), TN_ERROR_ARGUMENT);
 }
+
+TEST(Session, RefusesInputsOfImpossibleSizes) {
+  Fake fake;
+  float data[4] = {};
+  tn_tensor negative = {data, 16, TN_F32, 2, {-1, 4}};
+  EXPECT_EQ(tn_session_set_input(fake.session, 0, &negative), TN_ERROR_INPUT);
+  EXPECT_EQ(error(), "input 'x' has size -1 in dimension 0");
+  tn_tensor large = {data, 16, TN_F32, 2, {INT64_MAX / 8, 4}};
+  EXPECT_EQ(tn_session_set_input(fake.session, 0, &large), TN_ERROR_INPUT);
+  EXPECT_EQ(error(), "input 'x' is too large");
+  tn_tensor noData = {nullptr, 16, TN_F32, 2, {1, 4}};
+  EXPECT_EQ(tn_session_set_input(fake.session, 0, &noData), TN_ERROR_INPUT);
+  EXPECT_EQ(error(), "input 'x' needs 16 bytes, its data is null");
+  for (int32_t rank : {-1, 17, INT32_MAX}) {
+    tn_tensor wrong = {data, 16, TN_F32, rank, {1, 4}};
+    EXPECT_EQ(tn_session_set_input(fake.session, 0, &wrong), TN_ERROR_INPUT);
+  }
+  tn_tensor wrongType = {data, 16, 99, 2, {1, 4}};
+  EXPECT_EQ(tn_session_set_input(fake.session, 0, &wrongType), TN_ERROR_INPUT);
+  EXPECT_EQ(error(), "input 'x' must be f32, is of an unknown type");
+}
+
+TEST(Session, RefusesMemoryThatIsNotAligned) {
+  Fake fake;
+  alignas(8) char bytes[48] = {};
+  tn_tensor x = {bytes + 2, 16, TN_F32, 2, {1, 4}};
+  EXPECT_EQ(tn_session_set_input(fake.session, 0, &x), TN_ERROR_INPUT);
+  EXPECT_EQ(error(),
+            "input 'x' lies at an address that is no multiple of the 4 "
+            "bytes of an element");
+  x.data = bytes + 4;
+  EXPECT_EQ(tn_session_set_input(fake.session, 0, &x), TN_OK);
+  EXPECT_EQ(tn_session_bind_output(fake.session, 0, bytes + 1, 16),
+            TN_ERROR_ARGUMENT);
+  EXPECT_EQ(error(), "output 'y' is bound to an address that is no multiple of "
+                     "the 4 bytes of an element");
+}
+
+TEST(Session, GoesOnAfterItRanOutOfMemory) {
+  Fake fake(1, "/fake-huge.so");
+  fake.setX(1000);
+  fake.setMask(1000);
+  EXPECT_EQ(tn_session_run(fake.session), TN_ERROR_MEMORY);
+  EXPECT_EQ(error(),
+            "out of memory: scratch memory needs 70368744177664 bytes");
+  std::vector<float> found = fake.run(3);
+  EXPECT_EQ(found, fake.expected());
+}
+
+TEST(Session, ComesAndGoesBesideOthersOfTheSameModule) {
+  Fake owner;
+  std::vector<float> expected = owner.run(64);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 10; ++round) {
+        Fake fake(1 + (i + round) % 3, "", false, owner.module);
+        for (int run = 0; run < 3; ++run)
+          ASSERT_EQ(fake.run(64), expected);
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+TEST(Session, LoadsAndRunsInManyThreads) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([] {
+      for (int round = 0; round < 5; ++round) {
+        Fake fake(2);
+        std::vector<float> found = fake.run(20);
+        ASSERT_EQ(found, fake.expected());
+        // A message is its thread's own.
+        ASSERT_EQ(tn_session_set_input(fake.session, 7, nullptr),
+                  TN_ERROR_ARGUMENT);
+        ASSERT_EQ(error(), "the tensor is null");
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+}

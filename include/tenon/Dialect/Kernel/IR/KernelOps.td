@@ -118,7 +118,7 @@ def Kernel_CheckIndexOp : Kernel_Op<"check_index", [Pure]> {
   let description = [{
     `position` where it is not negative, else `position + size`. An index that
     is then not in `[0, size)` gives 0, and `position` and `1 + size` are written
-    to `error`. Stands in the body of a `linalg.generic`. Others of the same
+    to `error`. Stands in the body of a `linalg.generic` or a `kernel.lines`. Others of the same
     look-up may write at the same time: one of them stays.
 
     Example:
