@@ -12,6 +12,8 @@
 // line for each seed that does not, keeps its file, and exits with 1.
 #include "Mutants.h"
 #include "google/protobuf/descriptor.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "google/protobuf/dynamic_message.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
 #include "mlir/IR/MLIRContext.h"
@@ -203,13 +205,10 @@ static void writeFile(const fs::path &path, const Bytes &bytes) {
       .write(bytes.data(), std::streamsize(bytes.size()));
 }
 
-static Model readModel(const fs::path &path, const std::string &folder) {
+static Model readModel(const Message &prototype, const fs::path &path,
+                       const std::string &folder) {
   Model model = {folder, {}, readFile(path)};
-  const Descriptor *type =
-      DescriptorPool::generated_pool()->FindMessageTypeByName(
-          "onnx.ModelProto");
-  model.message.reset(
-      MessageFactory::generated_factory()->GetPrototype(type)->New());
+  model.message.reset(prototype.New());
   std::string text(model.bytes.begin(), model.bytes.end());
   bool isText = path.extension() == ".textproto";
   if (!(isText ? TextFormat::ParseFromString(text, model.message.get())
@@ -255,11 +254,21 @@ int main(int argc, char **argv) {
   uint64_t count = std::strtoull(argv[1], nullptr, 10);
   uint64_t first = std::strtoull(argv[2], nullptr, 10);
   SetLogHandler(nullptr); // protobuf, of fields that are no UTF-8
+  // What the importer links has no reflection.
+  FileDescriptorSet files;
+  std::ifstream descriptors(ONNX_DESCRIPTORS, std::ios::binary);
+  files.ParseFromIstream(&descriptors);
+  DescriptorPool pool;
+  const FileDescriptor *onnx = pool.BuildFile(files.file(0));
+  DynamicMessageFactory factory(&pool);
+  const Message *prototype =
+      factory.GetPrototype(onnx->FindMessageTypeByName("ModelProto"));
   std::string folder = makeFolder();
   std::vector<Model> models;
   double slowest = 0;
   for (int i = 3; i < argc; ++i) {
-    models.push_back(readModel(argv[i], folder + "/" + std::to_string(i)));
+    models.push_back(
+        readModel(*prototype, argv[i], folder + "/" + std::to_string(i)));
     std::string path = models.back().folder + "/model.onnx";
     writeFile(path, models.back().bytes);
     Outcome whole = isolated([&] { return compile(path); });
