@@ -165,6 +165,10 @@ Value Attention::findVisible() {
 }
 
 LogicalResult Attention::readMask() {
+  if (Value lengths = ctx.getOperand(6);
+      lengths && typeOf(lengths).getRank() != 1)
+    return ctx.invalid() << "needs one nonpad_kv_seqlen for each sequence, but "
+                         << "has " << lengths.getType();
   Value visible = findVisible();
   mask = ctx.getOperand(3);
   if (!mask) {

@@ -201,12 +201,14 @@ void Importer::nameOps(Block *block, Operation *before, StringRef name) {
 
 /// Now rather than at the end, so that a contradiction is reported beside what
 /// is unsupported elsewhere.
-void Importer::verifyOps(Operation *before) {
+bool Importer::verifyOps(Operation *before) {
   Block *block = builder.getBlock();
   auto first = before ? std::next(before->getIterator()) : block->begin();
+  bool isValid = true;
   for (Operation &op : llvm::make_range(first, block->end()))
-    if (failed(verify(&op)))
-      problems.invalid = true;
+    isValid &= succeeded(verify(&op));
+  problems.invalid |= !isValid;
+  return isValid;
 }
 
 void Importer::inferShapes(Operation *before) {
@@ -322,11 +324,13 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
     if (!ctx.wasRead(attribute.name()))
       ctx.unsupported() << "attribute '" << attribute.name()
                         << "' is unsupported";
+  nameOps(builder.getBlock(), before, name);
+  // Nobody can work with the results of an op that breaks its rules.
+  if (!verifyOps(before))
+    return;
   for (auto [i, output] : llvm::enumerate(node.output()))
     if (!output.empty())
       scope.values[output] = ctx.getResult(i);
-  nameOps(builder.getBlock(), before, name);
-  verifyOps(before);
   inferShapes(before);
 }
 

@@ -43,7 +43,8 @@ private:
   mlir::LogicalResult importInputs(mlir::func::FuncOp function, Scope &scope);
   void importNodes(const Nodes &nodes, Scope &scope);
   void importNode(const onnx::NodeProto &node, Scope &scope);
-  void verifyOps(mlir::Operation *before);
+  /// Reports what is wrong with the ops after `before`.
+  bool verifyOps(mlir::Operation *before);
   void inferShapes(mlir::Operation *before);
   void importCall(const onnx::NodeProto &node, llvm::StringRef name,
                   const onnx::FunctionProto &function, Scope &scope);

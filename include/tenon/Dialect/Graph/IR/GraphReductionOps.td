@@ -82,8 +82,8 @@ def Graph_SoftmaxOp : Graph_Op<"softmax", [Pure]> {
     %0 = graph.softmax %x axis 3 : tensor<?x12x?x?xf32> -> tensor<?x12x?x?xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, Graph_I64Attr:$axis);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins RankedTensorOf<[AnyFloat]>:$input, Graph_I64Attr:$axis);
+  let results = (outs RankedTensorOf<[AnyFloat]>:$output);
   let assemblyFormat = "$input `axis` $axis attr-dict `:` type($input) `->` type($output)";
   let hasVerifier = 1;
 }
@@ -102,10 +102,11 @@ def Graph_NormOp : Graph_Op<"norm", [Pure, AttrSizedOperandSegments]> {
     %1 = graph.norm rms %y scale %h axis 2 epsilon 9.99999974E-6 : (tensor<?x?x576xf32>, tensor<576xf32>) -> tensor<?x?x576xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$scale,
-                       Optional<AnyRankedTensor>:$bias, Graph_I64Attr:$axis,
-                       F32Attr:$epsilon, UnitAttr:$rms);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins RankedTensorOf<[AnyFloat]>:$input,
+                       Optional<RankedTensorOf<[AnyFloat]>>:$scale,
+                       Optional<RankedTensorOf<[AnyFloat]>>:$bias,
+                       Graph_I64Attr:$axis, F32Attr:$epsilon, UnitAttr:$rms);
+  let results = (outs RankedTensorOf<[AnyFloat]>:$output);
   let assemblyFormat = [{
     (`rms` $rms^)? $input (`scale` $scale^)? (`bias` $bias^)? `axis` $axis `epsilon` $epsilon attr-dict
     `:` functional-type(operands, $output)
