@@ -250,6 +250,13 @@ FailureOr<Sizes> ImportContext::extractAll(Value tensor, int64_t least) {
                   << type << ", must be known";
     return failure();
   }
+  // No tensor has as many dimensions, and none is split into as many.
+  constexpr int64_t mostSizes = 4096;
+  if (*count > mostSizes) {
+    unsupported() << "has a tensor of " << *count << " sizes, more than "
+                  << mostSizes;
+    return failure();
+  }
   Sizes sizes;
   for (int64_t i = 0; i < *count; ++i)
     sizes.push_back(extract(tensor, i));
