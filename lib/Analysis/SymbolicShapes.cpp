@@ -304,6 +304,17 @@ void SymbolicShapes::assumeEqual(Operation &op, const SymbolicExpr &lhs,
     assumptions.push_back({lhs, rhs, op.getLoc()});
 }
 
+void SymbolicShapes::assumeInside(Operation &op, Value indices, Value input,
+                                  int64_t axis) {
+  const SymbolicSizes *part = getSizes(indices), *whole = getSizes(input);
+  if (!part || !whole)
+    return;
+  for (size_t dim = 0; dim < part->size(); ++dim)
+    if (int64_t(dim) != axis && !isAtLeast((*whole)[dim] - (*part)[dim], 0))
+      assumeEqual(op, (*part)[dim],
+                  SymbolicExpr::min((*part)[dim], (*whole)[dim]));
+}
+
 SymbolicSizes SymbolicShapes::broadcast(Operation &op, const SymbolicSizes &lhs,
                                         const SymbolicSizes &rhs) {
   SymbolicSizes result;
@@ -442,8 +453,19 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
       .Case<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, SinOp, CosOp,
             TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, RoundOp, NotOp,
             IsNaNOp, CastOp, BitcastOp, GeluOp, CumulativeSumOp,
-            CumulativeProductOp, SoftmaxOp, NormOp>(
+            CumulativeProductOp, SoftmaxOp>(
           [&](auto) { return same(op.getOperand(0)); })
+      .Case([&](NormOp norm) -> std::optional<SymbolicSizes> {
+        std::optional<SymbolicSizes> result = same(norm.getInput());
+        for (Value operand : {norm.getScale(), norm.getBias()}) {
+          const SymbolicSizes *known = operand ? of(operand) : nullptr;
+          if (result && known)
+            for (auto [size, wanted] :
+                 llvm::zip(*known, llvm::drop_begin(*result, norm.getAxis())))
+              assumeEqual(op, size, wanted);
+        }
+        return result;
+      })
       .Case<AddOp, SubOp, MulOp, DivOp, ModOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
             XorOp, ShiftLeftOp, ShiftRightOp, EqualOp, LessOp, LessEqualOp,
             GreaterOp, GreaterEqualOp, WhereOp>(
@@ -588,7 +610,11 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
                       input->end());
         return result;
       })
-      .Case([&](GatherElementsOp gather) { return same(gather.getIndices()); })
+      .Case([&](GatherElementsOp gather) {
+        assumeInside(op, gather.getIndices(), gather.getInput(),
+                     gather.getAxis());
+        return same(gather.getIndices());
+      })
       .Case([&](ScatterElementsOp scatter) -> std::optional<SymbolicSizes> {
         const SymbolicSizes *indices = of(scatter.getIndices());
         const SymbolicSizes *updates = of(scatter.getUpdates());
@@ -596,6 +622,8 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
           return std::nullopt;
         for (auto [count, given] : llvm::zip(*indices, *updates))
           assumeEqual(op, count, given);
+        assumeInside(op, scatter.getIndices(), scatter.getInput(),
+                     scatter.getAxis());
         return same(scatter.getInput());
       })
       .Case([&](ScatterNDOp scatter) -> std::optional<SymbolicSizes> {
@@ -651,6 +679,8 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
               assumeEqual(op, (*known)[dim],
                           rank == 3 && dim == 0 ? input->front()
                                                 : input->end()[dim - rank]);
+          assumeEqual(op, known->back(),
+                      SymbolicExpr::floorDiv(input->back(), 2));
         }
         return *input;
       })
@@ -662,7 +692,9 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
           return std::nullopt;
         assumeEqual(op, (*query)[0], (*key)[0]);
         assumeEqual(op, (*key)[0], (*value)[0]);
+        assumeEqual(op, (*key)[1], (*value)[1]);
         assumeEqual(op, (*key)[2], (*value)[2]);
+        assumeEqual(op, (*query)[3], (*key)[3]);
         if (Value mask = attention.getMask()) {
           const SymbolicSizes *known = of(mask);
           if (!known)

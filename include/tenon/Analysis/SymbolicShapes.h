@@ -77,6 +77,10 @@ private:
                             int64_t stride, int64_t dilation) const;
   void assumeEqual(mlir::Operation &op, const SymbolicExpr &lhs,
                    const SymbolicExpr &rhs);
+  /// What is looked up by `indices` along an axis has, along all others, places
+  /// that the input has too.
+  void assumeInside(mlir::Operation &op, mlir::Value indices, mlir::Value input,
+                    int64_t axis);
 
   llvm::DenseMap<mlir::Value, SymbolicSizes> sizes, contents;
   llvm::DenseMap<mlir::Value, SymbolicExpr> indices;
