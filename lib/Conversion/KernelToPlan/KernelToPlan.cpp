@@ -353,6 +353,9 @@ private:
         builder, loc, SymbolRefAttr::get(kernels.get(region)),
         mapping.lookup(region.getGrid()), buffers, mapped(region.getIndices()));
     launch->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+    // The last buffers are what it writes, for whoever reports on the plan.
+    launch->setAttr("tenon.results",
+                    builder.getI64IntegerAttr(region->getNumResults()));
   }
 
   /// A slice for `type`; in a body it is made before the loop or branch. As

@@ -2,6 +2,8 @@
 #include "Commands.h"
 #include "Costs.h"
 #include "Json.h"
+#include "Pictures.h"
+#include "TensorProto.h"
 
 #include <cstdio>
 #include <set>
@@ -157,6 +159,11 @@ static void printJson(const Description &description,
 int tenon::runtime::infoCommand(const Arguments &arguments) {
   Description description = readDescriptionFile(arguments.artifact);
   std::vector<int64_t> sizes = chooseSizes(description, arguments.shape);
+  if (!arguments.graph.empty()) {
+    std::string picture =
+        drawLaunchGraph(description, sizes, threadCount(arguments));
+    writeFile(arguments.graph, {picture.begin(), picture.end()});
+  }
   arguments.json ? printJson(description, sizes)
                  : printText(description, sizes);
   return 0;
