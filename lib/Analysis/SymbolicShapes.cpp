@@ -410,16 +410,13 @@ std::optional<SymbolicSizes> SymbolicShapes::inferReshape(ReshapeOp op) {
     }
     result.push_back(*size);
   }
-  bool hasValues = llvm::any_of(
-      result, [](const SymbolicExpr &size) { return size.hasValues(); });
-  if (!rest && !hasValues)
-    return result;
   if (!input)
-    return std::nullopt;
+    return rest ? std::nullopt : std::optional(result);
+  SymbolicExpr count = product(*input);
   if (rest)
-    result[*rest] = SymbolicExpr::floorDiv(product(*input), product(result));
-  if (hasValues)
-    assumeEqual(*op, product(result), product(*input));
+    result[*rest] = SymbolicExpr::floorDiv(count, product(result));
+  // An exporter may have fixed a size, or what remains may be no multiple.
+  assumeEqual(*op, count, product(result));
   return result;
 }
 

@@ -1,6 +1,7 @@
 // ONNX operators on sizes, and those that only move elements.
 #include "ImportContext.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 
@@ -96,6 +97,16 @@ LogicalResult importReshape(ImportContext &ctx) {
     } else {
       known *= size;
     }
+  }
+  if (type.hasStaticShape() && !ShapedType::isDynamic(known)) {
+    int64_t count = type.getNumElements();
+    bool fits = rest < 0     ? count == known
+                : known == 0 ? count == 0
+                             : count % known == 0;
+    if (!fits)
+      return ctx.invalid() << "cannot give the " << count << " elements of "
+                           << type << " the sizes "
+                           << llvm::interleaved(staticSizes(*sizes));
   }
   if (rest >= 0)
     result[rest] = type.hasStaticShape() && known > 0

@@ -73,6 +73,10 @@ static void printText(const Description &description,
   printValues(description, "inputs", description.inputs);
   printValues(description, "outputs", description.outputs);
   printSymbols(description);
+  if (!description.assumes.empty())
+    std::printf("assumes\n");
+  for (const std::string &assumption : description.assumes)
+    std::printf("  %s\n", assumption.c_str());
   std::printf("launches: %zu\n", description.launches.size());
   for (const auto &[name, kind] : countKinds(description))
     std::printf("  %-32s %lld, %zu kernel%s\n", name.c_str(),
@@ -132,6 +136,10 @@ static void printJson(const Description &description,
                 (long long)symbol.min, (long long)symbol.max,
                 (long long)symbol.hint, (long long)sizes[i]);
   }
+  std::printf("],\n  \"assumes\": [");
+  for (size_t i = 0; i < description.assumes.size(); ++i)
+    std::printf("%s%s", i ? ", " : "",
+                jsonString(description.assumes[i]).c_str());
   std::printf("],\n  \"launches\": {");
   bool isFirst = true;
   for (const auto &[name, kind] : countKinds(description)) {
