@@ -106,10 +106,11 @@ public:
   }
 
 private:
-  /// The region's name, made an identifier, and a number.
+  /// The region's name, made an identifier, and a number. A region of very many
+  /// ops is named after the first of them.
   std::string nameFor(kernel::RegionOp region) {
     std::string name;
-    for (char c : region.getName())
+    for (char c : region.getName().take_front(64))
       name += llvm::isAlnum(c) ? c : '_';
     return name + "_" + std::to_string(functions.size() - 1);
   }

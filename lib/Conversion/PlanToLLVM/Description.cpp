@@ -175,7 +175,7 @@ private:
   void describeLaunch(plan::LaunchOp launch, int64_t number) {
     SmallVector<std::string> nodes;
     collectNames(launch.getLoc(), nodes);
-    os << "launch " << number << " " << encode(launch.getKernel());
+    os << "launch " << number << " " << encode(plainName(launch.getKernel()));
     if (!nodes.empty())
       os << " " << llvm::join(nodes, ",");
     os << "\n";
@@ -186,6 +186,14 @@ private:
     if (facts && grid)
       os << "facts " << number << " " << *facts << " " << encode(grid->str())
          << "\n";
+  }
+
+  /// The kernel's name without those of nodes: they have a field of their own.
+  StringRef plainName(StringRef kernel) {
+    auto module = main->getParentOfType<ModuleOp>();
+    auto function = module.lookupSymbol(kernel);
+    auto plain = function->getAttrOfType<StringAttr>("tenon.kernel");
+    return plain ? plain.getValue() : kernel;
   }
 
   void describeTotal() {
