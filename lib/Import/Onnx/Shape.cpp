@@ -147,6 +147,24 @@ LogicalResult importUnsqueeze(ImportContext &ctx) {
   return ctx.setResult(ctx.reshape(input, sizes));
 }
 
+/// Of com.microsoft: one axis, which is a scalar.
+LogicalResult importExpandDims(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  std::optional<SmallVector<int64_t>> given =
+      ctx.getConstantInts(ctx.getOperand(1));
+  if (!given || given->size() != 1)
+    return ctx.unsupported() << "the axis must be a constant";
+  FailureOr<int64_t> axis =
+      ctx.normalizeAxis(given->front(), typeOf(input).getRank() + 1);
+  if (failed(axis))
+    return failure();
+  Sizes sizes = ctx.getSizes(input);
+  sizes.insert(sizes.begin() + *axis, ctx.makeSize(1));
+  return ctx.setResult(ctx.reshape(input, sizes));
+}
+
 LogicalResult importSqueeze(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
@@ -539,14 +557,24 @@ LogicalResult importIdentity(ImportContext &ctx) {
 }
 
 const OpHandler handlers[] = {
-    {"Concat", importConcat},       {"Dropout", importIdentity},
-    {"Expand", importExpand},       {"Flatten", importFlatten},
-    {"Identity", importIdentity},   {"Pad", importPad},
-    {"Reshape", importReshape},     {"Shape", importShape},
-    {"Size", importSize},           {"Slice", importSlice},
-    {"Split", importSplit},         {"Squeeze", importSqueeze},
-    {"Transpose", importTranspose}, {"Tile", importTile},
-    {"Trilu", importTrilu},         {"Unsqueeze", importUnsqueeze},
+    {"Concat", importConcat},
+    {"Dropout", importIdentity},
+    {"Expand", importExpand},
+    {"Flatten", importFlatten},
+    {"Identity", importIdentity},
+    {"Pad", importPad},
+    {"Reshape", importReshape},
+    {"Shape", importShape},
+    {"Size", importSize},
+    {"Slice", importSlice},
+    {"Split", importSplit},
+    {"Squeeze", importSqueeze},
+    {"Transpose", importTranspose},
+    {"Tile", importTile},
+    {"Trilu", importTrilu},
+    {"Unsqueeze", importUnsqueeze},
+    {"ExpandDims", importExpandDims, 1, microsoftDomain},
+    {"Trilu", importTrilu, 1, microsoftDomain},
 };
 
 } // namespace
