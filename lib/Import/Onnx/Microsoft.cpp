@@ -183,7 +183,7 @@ LogicalResult refuseMoreThan(ImportContext &ctx, unsigned operands) {
 LogicalResult importAttention(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)) || failed(refuseMoreThan(ctx, 4)))
     return failure();
-  if (ctx.getAttribute("qkv_hidden_sizes") || ctx.getInt("do_rotary", 0))
+  if (ctx.hasAttribute("qkv_hidden_sizes") || ctx.getInt("do_rotary", 0))
     return ctx.unsupported()
            << "qkv_hidden_sizes and do_rotary are unsupported";
   RankedTensorType input = typeOf(ctx.getOperand(0)),
