@@ -135,6 +135,10 @@ LogicalResult FusedAttention::attend(Value mask, Value bias) {
     if (!bias)
       return failure();
   }
+  for (Value heads : {query, value})
+    if (!graph::AttentionOp::takes(typeOf(heads)))
+      return ctx.unsupported()
+             << "there are no kernels for heads of " << typeOf(heads);
   bool isCausal = ctx.getInt("unidirectional", 0) != 0;
   OpFoldResult queries = countQueries();
   // Which keys the first of fewer queries sees is not said.

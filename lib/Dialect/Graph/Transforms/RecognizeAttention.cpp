@@ -133,6 +133,9 @@ FailureOr<Written> matchAttention(MatmulOp op, Obstacle &obstacle) {
   found.isKeyTransposed = product.getTransposeRhs();
   if (!found.isKeyTransposed && !found.key.getDefiningOp<TransposeOp>())
     return obstacle.refuse("the key is not transposed");
+  if (!AttentionOp::takes(tensorType(found.query)) ||
+      !AttentionOp::takes(tensorType(op.getRhs())))
+    return obstacle.refuse("there are no kernels for heads of its type");
   found.scale =
       getProduct(scores).coefficient * query.coefficient * key.coefficient;
   return found;

@@ -230,6 +230,20 @@ func.func @attention(%q: tensor<1x2x5x5xf32>, %k: tensor<1x2x5x5xf32>, %m: tenso
   return %0, %1, %2, %3, %4, %5, %6, %7, %8 : tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<3x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>
 }
 
+func.func @heads_without_kernels(%q: tensor<1x2x5x513xf32>, %v: tensor<1x2x5x8xf32>, %d: tensor<1x2x5x8xf64>, %n: tensor<1x2x5x?xf32>) -> (tensor<1x2x5x8xf32>, tensor<1x2x5x8xf64>, tensor<1x2x5x?xf32>) {
+  %0 = graph.matmul transpose_rhs %q, %q : tensor<1x2x5x513xf32>, tensor<1x2x5x513xf32> -> tensor<1x2x5x5xf32>
+  %1 = graph.softmax %0 axis 3 : tensor<1x2x5x5xf32> -> tensor<1x2x5x5xf32>
+  // expected-remark@+1 {{there are no kernels for heads of its type}}
+  %2 = graph.matmul %1, %v : tensor<1x2x5x5xf32>, tensor<1x2x5x8xf32> -> tensor<1x2x5x8xf32>
+  %3 = graph.matmul transpose_rhs %d, %d : tensor<1x2x5x8xf64>, tensor<1x2x5x8xf64> -> tensor<1x2x5x5xf64>
+  %4 = graph.softmax %3 axis 3 : tensor<1x2x5x5xf64> -> tensor<1x2x5x5xf64>
+  // expected-remark@+1 {{there are no kernels for heads of its type}}
+  %5 = graph.matmul %4, %d : tensor<1x2x5x5xf64>, tensor<1x2x5x8xf64> -> tensor<1x2x5x8xf64>
+  // expected-remark@+1 {{there are no kernels for heads of its type}}
+  %6 = graph.matmul %1, %n : tensor<1x2x5x5xf32>, tensor<1x2x5x?xf32> -> tensor<1x2x5x?xf32>
+  return %2, %5, %6 : tensor<1x2x5x8xf32>, tensor<1x2x5x8xf64>, tensor<1x2x5x?xf32>
+}
+
 func.func @attention_of_other_sizes(%q: tensor<?x7x8xf32>, %r: tensor<2x7x8xf32>, %k: tensor<1x2x7x8xf32>) -> (tensor<?x7x8xf32>, tensor<1x2x7x8xf32>) {
   %scores = graph.matmul transpose_rhs %q, %q : tensor<?x7x8xf32>, tensor<?x7x8xf32> -> tensor<?x7x7xf32>
   %p = graph.softmax %scores axis 2 : tensor<?x7x7xf32> -> tensor<?x7x7xf32>
