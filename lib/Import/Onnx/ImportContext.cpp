@@ -342,6 +342,41 @@ Value ImportContext::broadcast(Value input, ArrayRef<OpFoldResult> sizes) {
       values, known);
 }
 
+/// The padding is none, or is read by nobody:
+/// x[-1:]  ->  pad x[-1:] up to size 1
+Value ImportContext::padLast(Value operand, Value other) {
+  const SymbolicSizes *sizes = shapes.getSizes(operand),
+                      *others = shapes.getSizes(other);
+  if (!sizes || !others)
+    return operand;
+  RankedTensorType type = typeOf(operand);
+  SmallVector<int64_t> padded(type.getShape());
+  Sizes lows(type.getRank(), makeSize(0)), highs = lows;
+  for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
+    int64_t place = dim + typeOf(other).getRank() - type.getRank();
+    if (place < 0 || !type.isDynamicDim(dim))
+      continue;
+    const SymbolicExpr &whole = (*others)[place];
+    SymbolicExpr start =
+        shapes.clampBound(-1, whole, /*step=*/1, /*isStart=*/true);
+    if (shapes.isAtLeast(whole - start, 0) ||
+        (*sizes)[dim] != SymbolicExpr::max(whole - start, 0))
+      continue;
+    padded[dim] = 1;
+    highs[dim] = subtract(makeSize(1), getSize(operand, dim));
+  }
+  if (type.getShape() == ArrayRef(padded))
+    return operand;
+  SmallVector<Value> lowValues, highValues;
+  SmallVector<int64_t> knownLows, knownHighs;
+  dispatchIndexOpFoldResults(lows, lowValues, knownLows);
+  dispatchIndexOpFoldResults(highs, highValues, knownHighs);
+  return graph::PadOp::create(builder, loc, type.clone(padded),
+                              graph::PadKind::Constant, operand,
+                              makeScalar(0, type.getElementType()), lowValues,
+                              knownLows, highValues, knownHighs);
+}
+
 RankedTensorType ImportContext::broadcastType(ArrayRef<Value> operands,
                                               Type elementType) {
   SmallVector<int64_t> sizes;

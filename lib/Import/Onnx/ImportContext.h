@@ -202,6 +202,8 @@ public:
   template <typename OpTy>
   mlir::Value binary(mlir::Value lhs, mlir::Value rhs,
                      mlir::Type elementType = {}) {
+    lhs = padLast(lhs, rhs);
+    rhs = padLast(rhs, lhs);
     mlir::RankedTensorType type = broadcastType({lhs, rhs}, elementType);
     return type ? OpTy::create(builder, loc, type, lhs, rhs).getResult()
                 : mlir::Value();
@@ -212,6 +214,10 @@ public:
                                        mlir::Type elementType = {});
 
 private:
+  /// What is the last of a dimension of `other`, and none if that is empty, as
+  /// one element that broadcasts.
+  mlir::Value padLast(mlir::Value operand, mlir::Value other);
+
   const onnx::NodeProto &node;
   llvm::StringRef name;
   llvm::ArrayRef<mlir::Value> operands;
