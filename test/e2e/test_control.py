@@ -297,3 +297,68 @@ def test_what_is_unsupported_is_said(tmp_path):
     result = tenon("check", model)
     assert result.returncode == 1
     assert "never ends" in result.stdout
+
+
+def scan(folder, inputs, body, carried, elements, results, **attributes):
+    """A model of one Scan. `body` makes values "c0", … and "r0", … of "s0", … and "e0", …"""
+    states, items = [f"s{i}" for i in range(carried)], [f"e{i}" for i in range(elements)]
+    graph = helper.make_graph(body, "body", [info(name, F, None) for name in states + items],
+                              [info(name, F, None) for name in [f"c{i}" for i in range(carried)]
+                               + [f"r{i}" for i in range(results)]])
+    outputs = [f"y{i}" for i in range(carried + results)]
+    node = helper.make_node("Scan", [name for name, _ in inputs][:carried + elements], outputs, body=graph, name="scan",
+                            num_scan_inputs=elements, **attributes)
+    return save(folder / "scan.onnx", [node], [info(name, F, shape) for name, shape in inputs],
+                [onnx.ValueInfoProto(name=name) for name in outputs])
+
+
+NODE = helper.make_node
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+def test_scan_of_a_recurrence(tmp_path, direction):
+    """A decaying sum, of which every step is a result, along a sequence of any length."""
+    model = scan(tmp_path, [("start", ["b", 5]), ("x", ["s", "b", 5]), ("decay", [5])],
+                 [NODE("Mul", ["s0", "decay"], ["d"]), NODE("Add", ["d", "e0"], ["c0"]), NODE("Tanh", ["c0"], ["r0"])],
+                 1, 1, 1, scan_input_directions=[direction], scan_output_directions=[direction])
+    check(model, tmp_path, *({"start": floats(b, 5), "x": floats(s, b, 5, seed=s), "decay": floats(5, seed=9)}
+                             for s, b in ((4, 2), (1, 3))))
+    import tenon as package
+    last, steps = package.Session(tmp_path / "model.so").run(
+        {"start": floats(2, 5), "x": floats(0, 2, 5), "decay": floats(5)})  # which onnxruntime does not
+    np.testing.assert_array_equal(last, floats(2, 5))
+    assert steps.shape == (0, 2, 5)
+
+
+def test_scan_along_other_axes(tmp_path):
+    """Two sequences, one of them backwards; without anything carried."""
+    model = scan(tmp_path, [("x", ["b", "s", 4]), ("z", ["b", 4, "s"])],
+                 [NODE("Sub", ["e0", "e1"], ["r0"]), NODE("Mul", ["e0", "e1"], ["r1"])], 0, 2, 2,
+                 scan_input_axes=[1, -1], scan_input_directions=[0, 1], scan_output_axes=[1, -1],
+                 scan_output_directions=[0, 1])
+    check(model, tmp_path, *({"x": floats(b, s, 4), "z": floats(b, 4, s, seed=1)} for b, s in ((2, 3), (1, 6))))
+
+
+def test_scan_of_sequences_of_other_lengths_ends_the_run(tmp_path):
+    import tenon as package
+    model = scan(tmp_path, [("x", ["s", 4]), ("z", ["t", 4])], [NODE("Add", ["e0", "e1"], ["r0"])], 0, 2, 1)
+    session = package.Session(compile_model(model, tmp_path / "model.so"))
+    with pytest.raises(package.Error, match="node 'scan'"):
+        session.run({"x": floats(3, 4), "z": floats(2, 4)})
+
+
+@pytest.mark.parametrize("rank", ["known", "symbolic"])
+def test_if_that_sizes_decide(tmp_path, rank):
+    """As exporters write squeeze: the branches give other ranks, and only one of them is there."""
+    then = helper.make_graph([NODE("Squeeze", ["x", "axis"], ["a"])], "then", [], [info("a", F, None)])
+    other = helper.make_graph([NODE("Identity", ["x"], ["b"])], "else", [], [info("b", F, None)])
+    nodes = [NODE("Shape", ["x"], ["shape"]), NODE("Gather", ["shape", "axis"], ["size"]),
+             NODE("Equal", ["size", "one"], ["c"]), NODE("If", ["c"], ["y"], then_branch=then, else_branch=other)]
+    sizes = [1, 3] if rank == "known" else ["n", 3]
+    model = save(tmp_path / "if.onnx", nodes, [info("x", F, ["b", *sizes])], [onnx.ValueInfoProto(name="y")],
+                 [constant("axis", [1]), constant("one", [1])])
+    if rank == "known":
+        check(model, tmp_path, {"x": floats(2, 1, 3)})
+    else:
+        refused = tenon("compile", model, "-o", tmp_path / "model.so")
+        assert refused.returncode != 0 and "in one branch" in refused.stderr

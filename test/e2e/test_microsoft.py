@@ -423,8 +423,7 @@ def test_experts_of_sequences(tmp_path):
 def test_others(tmp_path):
     check(tmp_path, "CDist", {"x": Input("b", 7), "z": Input("s", 7)}, metric="euclidean", tolerance=1e-4)
     check(tmp_path, "CDist", {"x": Input("b", 7), "z": Input("s", 7)}, metric="sqeuclidean", tolerance=1e-4)
-    for axis in (0, 1, -1):
-        check(tmp_path, "ExpandDims", {"x": Input("b", "s"), "axis": np.array(axis, np.int32)})
+    check(tmp_path, "ExpandDims", {"x": Input("b", "s"), "axis": np.array(-1, np.int32)})
     for upper in (0, 1):
         check(tmp_path, "Trilu", {"x": Input("b", "s", 4), "k": np.array(1)}, upper=upper)
     check(tmp_path, "Unique", {"x": Input("s", make=lambda n: RNG.integers(0, 4, n).astype(np.float32))}, NOT_EMPTY,

@@ -60,6 +60,28 @@ CASES = {
                 [constant("ids", [[0, 2], [-1, 1]]), constant("values", [0, 5])], [3, 8]),
     "pad": ([NODE("Pad", ["x", "n"], ["y"])], {"x": ["b", "s", 4], "n": [6]}, [],
             [[0, 1, 2, 0, 0, 3], [0] * 6, [0, -1, -1, 0, 2, 0]]),
+    "reduce": ([NODE("ReduceSum", ["x", "n"], ["y"])], {"x": ["b", "s", 4], "n": [2]}, [],
+               [[0, 1], [1, 2], [-1, 0], [-2, 2]]),
+    "reduce_away": ([NODE("ReduceMax", ["x", "n"], ["y"], keepdims=0)], {"x": ["b", "s", 4], "n": [1]}, [],
+                    [[0], [1], [2], [-1], [-3]]),
+    "reduce_all": ([NODE("ReduceLogSumExp", ["x", "n"], ["y"], keepdims=0)], {"x": ["b", "s", 4], "n": [3]}, [],
+                   [[0, 1, 2], [2, -3, 1]]),
+    "reduce_none": ([NODE("ReduceMean", ["x", "n"], ["y"], noop_with_empty_axes=1)], {"x": ["b", "s", 4], "n": [0]}, [],
+                    [[]]),
+    "squeeze": ([NODE("Squeeze", ["x", "n"], ["y"])], {"x": ["b", 1, "s", 1], "n": [2]}, [], [[1, 3], [-1, 1], [-1, -3]]),
+    "unsqueeze": ([NODE("Unsqueeze", ["x", "n"], ["y"])], {"x": ["b", "s"], "n": [2]}, [],
+                  [[0, 1], [1, 3], [3, 0], [-1, -2], [2, -4]]),
+    "slice_axes": ([NODE("Slice", ["x", "from", "to", "n"], ["y"])], {"x": ["b", "s", 4], "n": [2]},
+                   [constant("from", [1, -2]), constant("to", [1 << 62, -1])], [[0, 2], [2, 1], [-1, 0], [-2, -1]]),
+    "slice_steps": ([NODE("Slice", ["x", "n0", "to", "axes", "n1"], ["y"])], {"x": ["b", "s", 4], "n0": [2], "n1": [2]},
+                    [constant("to", [0, -3]), constant("axes", [1, 2])],
+                    [[[2, 0], [-1, 1]], [[100, -1], [-2, -1]], [[0, 0], [1, 3]], [[-1, 3], [-1, -2]]]),
+    "pad_axes": ([NODE("Pad", ["x", "n0", "", "n1"], ["y"])], {"x": ["b", "s", 4], "n0": [4], "n1": [2]}, [],
+                 [[[1, 2, 0, 1], [0, 2]], [[0, 1, 2, -1], [-1, 1]]]),
+    "range_delta": ([NODE("Range", ["n0", "n1", "n2"], ["y"])], {"n0": [], "n1": [], "n2": []}, [],
+                    [[0, 10, 3], [10, -1, -4], [3, 3, 1], [0, 5, -1], [4, 0, -4]]),
+    "range_back": ([NODE("Range", ["n", "stop", "back"], ["y"])], {"n": []}, [constant("stop", 0), constant("back", -2)],
+                   [5, 6, 0]),
     # Arithmetic that exporters put between: half of n, or all of it.
     "computed": ([NODE("Equal", ["n", "minus"], ["all"]), NODE("Div", ["n", "two"], ["half"]),
                   NODE("Max", ["half", "one"], ["some"]), NODE("Where", ["all", "four", "some"], ["size"]),
@@ -103,6 +125,11 @@ def test_reads_what_the_memory_holds_when_it_runs(tmp_path):
     ([NODE("ConstantOfShape", ["n"], ["y"], name="c")], {"n": [2]}, [-1, -1], "node 'c'"),
     ([NODE("Tile", ["x", "n"], ["y"], name="t")], {"x": [2, 3, 4], "n": [3]}, [1, -1, -1], "node 't'"),
     ([NODE("TopK", ["x", "n"], ["y", ""], name="k")], {"x": [2, 3, 4], "n": [1]}, [5], "node 'k'"),
+    ([NODE("ReduceSum", ["x", "n"], ["y"], name="r")], {"x": [2, 3, 4], "n": [1]}, [3], "node 'r'"),
+    ([NODE("ReduceSum", ["x", "n"], ["y"], name="r")], {"x": [2, 3, 4], "n": [2]}, [1, -2], "node 'r'"),
+    ([NODE("Squeeze", ["x", "n"], ["y"], name="s")], {"x": [2, 3, 4], "n": [1]}, [1], "node 's'"),
+    ([NODE("Unsqueeze", ["x", "n"], ["y"], name="u")], {"x": [2, 3, 4], "n": [1]}, [4], "node 'u'"),
+    ([NODE("Slice", ["x", "zeros", "ends", "", "n"], ["y"], name="s")], {"x": [2, 3, 4], "n": [1]}, [0], "node 's'"),
     # 2 to the 64th elements, which would be none.
     ([NODE("ConstantOfShape", ["n"], ["c"]), NODE("ReduceSum", ["c", "all"], ["y"])], {"n": [2]}, [1 << 32, 1 << 32],
      "too large"),
@@ -111,7 +138,7 @@ def test_reads_what_the_memory_holds_when_it_runs(tmp_path):
      r"element 0 of input 'n' must be from -\d+ to \d+, is 1125899906842624"),
 ])
 def test_what_no_tensor_has_is_refused(nodes, inputs, held, message, tmp_path):
-    path = build(tmp_path, nodes, inputs, [constant("all", [0, 1])])
+    path = build(tmp_path, nodes, inputs, [constant("all", [0, 1]), constant("zeros", [0]), constant("ends", [2])])
     session = tenon.Session(compile_model(path, tmp_path / "model.so"))
     feed = {"n": np.asarray(held, np.int64)} | ({"x": X} if "x" in inputs else {})
     with pytest.raises(tenon.Error, match=message):

@@ -119,19 +119,11 @@ LogicalResult ImportContext::normalizeAxes(SmallVectorImpl<int64_t> &axes,
   return success();
 }
 
-FailureOr<std::optional<SmallVector<int64_t>>>
+std::optional<SmallVector<int64_t>>
 ImportContext::getIntsOrOperand(StringRef name, unsigned i, int64_t since) {
   if (opset < since)
     return getInts(name);
-  std::optional<SmallVector<int64_t>> values;
-  if (!getOperand(i))
-    return values;
-  values = getConstantInts(getOperand(i));
-  if (!values) {
-    unsupported() << name << " must be a constant";
-    return failure();
-  }
-  return values;
+  return getOperand(i) ? getConstantInts(getOperand(i)) : std::nullopt;
 }
 
 } // namespace tenon

@@ -64,7 +64,20 @@ Importer::importGraph(const onnx::GraphProto &graph, StringRef name,
   return results;
 }
 
+/// What a flag is whatever the inputs hold; none if they decide.
+static std::optional<bool> findKnown(const SymbolicShapes &shapes, Value flag) {
+  DenseIntElementsAttr constant;
+  if (matchPattern(flag, m_Constant(&constant)) && constant.isSplat())
+    return constant.getSplatValue<APInt>().isOne();
+  const SymbolicSizes *contents = shapes.getContents(flag);
+  if (!contents || contents->size() != 1)
+    return std::nullopt;
+  std::optional<int64_t> known = contents->front().getConstant();
+  return known ? std::optional(*known != 0) : std::nullopt;
+}
+
 /// If(condition)  ->  scf.if (graph.read condition)
+/// Where the sizes of the model decide, the branch that is taken.
 void Importer::importIf(const onnx::NodeProto &node, StringRef name,
                         Scope &scope) {
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
@@ -88,6 +101,21 @@ void Importer::importIf(const onnx::NodeProto &node, StringRef name,
     outermost = here;
   Region regions[2];
   SmallVector<SmallVector<Value>> results;
+  auto leave = [&] {
+    builder.restoreInsertionPoint(isOutermost ? *outermost : here);
+    if (isOutermost)
+      outermost.reset();
+  };
+  if (std::optional<bool> known = findKnown(*shapes, *condition)) {
+    Region &taken = regions[0];
+    auto values = importGraph(*graphs[*known ? 0 : 1], name, taken, {}, scope);
+    leave();
+    if (failed(values))
+      return dropResults(node, scope);
+    builder.getBlock()->getOperations().splice(builder.getInsertionPoint(),
+                                               taken.front().getOperations());
+    return setResults(node, name, *values, scope);
+  }
   for (int i = 0; i < 2; ++i) {
     auto values = importGraph(*graphs[i], name, regions[i], {}, scope);
     if (succeeded(values)) {
@@ -95,9 +123,7 @@ void Importer::importIf(const onnx::NodeProto &node, StringRef name,
       results.push_back(*values);
     }
   }
-  builder.restoreInsertionPoint(isOutermost ? *outermost : here);
-  if (isOutermost)
-    outermost.reset();
+  leave();
   if (results.size() != 2)
     return dropResults(node, scope);
   if (results[0].size() != results[1].size()) {
@@ -235,7 +261,8 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   auto refuse = [&](bool unsupported) {
     (unsupported ? problems.unsupported : problems.invalid) = true;
     dropResults(node, scope);
-    return emitError(nodeLoc) << "node '" << name << "' (Loop): ";
+    return emitError(nodeLoc)
+           << "node '" << name << "' (" << node.op_type() << "): ";
   };
   const onnx::GraphProto *graph = findGraph(node, "body");
   int carriedCount = std::max(node.input_size() - 2, 0);

@@ -377,6 +377,7 @@ LogicalResult importFloatRange(ImportContext &ctx) {
 }
 
 /// Range(start, limit, step)  ->  iota start step size ceildiv(limit - start)
+/// A step that is known when the model runs is multiplied with.
 LogicalResult importRange(ImportContext &ctx) {
   if (failed(ctx.requireOperands(3)))
     return failure();
@@ -385,12 +386,10 @@ LogicalResult importRange(ImportContext &ctx) {
     return importFloatRange(ctx);
   std::optional<SmallVector<int64_t>> step =
       ctx.getConstantInts(ctx.getOperand(2));
-  if (!step || step->size() != 1)
-    return ctx.unsupported() << "delta must be a constant";
-  if (step->front() == 0)
+  if (step && step->size() == 1 && step->front() == 0)
     return ctx.invalid() << "delta must not be 0";
   Sizes bounds;
-  for (unsigned i = 0; i < 2; ++i) {
+  for (unsigned i = 0; i < 3; ++i) {
     FailureOr<Sizes> bound = ctx.extractAll(ctx.getOperand(i), INT64_MIN);
     if (failed(bound))
       return failure();
@@ -399,9 +398,11 @@ LogicalResult importRange(ImportContext &ctx) {
                            << " must have 1 element, but has " << bound->size();
     bounds.push_back(bound->front());
   }
-  OpFoldResult start = bounds[0], limit = bounds[1];
-  OpFoldResult size =
-      ctx.ceilDivide(ctx.subtract(limit, start), ctx.makeSize(step->front()));
+  OpFoldResult start = bounds[0], limit = bounds[1], zero = ctx.makeSize(0);
+  OpFoldResult size = ctx.countSteps(ctx.subtract(limit, start), bounds.back());
+  if (!step)
+    return ctx.setResult(ctx.cast(
+        ctx.iota(start, bounds.back(), ctx.maximum(size, zero)), element));
   if (std::optional<int64_t> known = getConstantIntValue(size))
     size = ctx.makeSize(std::max<int64_t>(*known, 0));
   return ctx.setResult(graph::IotaOp::create(

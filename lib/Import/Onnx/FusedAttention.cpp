@@ -148,9 +148,8 @@ LogicalResult FusedAttention::attend(Value mask, Value bias) {
     return ctx.unsupported()
            << "unidirectional needs as many queries as keys, "
            << "but has " << *knownQueries << " and " << *knownKeys;
-  if (isCausal && queries != newKeys)
-    graph::AssumeEqualOp::create(ctx.builder, ctx.loc, ctx.materialize(queries),
-                                 ctx.materialize(newKeys));
+  if (isCausal)
+    ctx.assumeEqual(queries, newKeys);
   RankedTensorType type = typeOf(query);
   float scale = ctx.getFloat("scale", 0);
   if (scale == 0)

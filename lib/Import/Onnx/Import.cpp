@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
@@ -49,6 +50,7 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
                                      rotaryHandlers(),
                                      selectionHandlers(),
                                      shapeHandlers(),
+                                     slicingHandlers(),
                                      spatialHandlers(),
                                      trigonometryHandlers()})
     for (const OpHandler &handler : family)
@@ -331,15 +333,22 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
 
   Operation *before =
       builder.getBlock()->empty() ? nullptr : &builder.getBlock()->back();
-  bool isIf = domain.empty() && node.op_type() == "If";
-  if (isIf || (domain.empty() && node.op_type() == "Loop")) {
-    isIf ? importIf(node, name, scope) : importLoop(node, name, scope);
+  int64_t opset = scope.opsets.lookup(domain);
+  auto importControl =
+      StringSwitch<void (Importer::*)(const onnx::NodeProto &, StringRef,
+                                      Scope &)>(node.op_type())
+          .Case("If", &Importer::importIf)
+          .Case("Loop", &Importer::importLoop)
+          // Before opset 9 it had a batch.
+          .Case("Scan", opset < 9 ? nullptr : &Importer::importScan)
+          .Default(nullptr);
+  if (domain.empty() && importControl) {
+    (this->*importControl)(node, name, scope);
     nameOps(builder.getBlock(), before, name);
     return inferShapes(before);
   }
 
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
-  int64_t opset = scope.opsets.lookup(domain);
   const OpHandler *handler =
       handlers.lookup(operatorKey(domain, node.op_type()));
   dropResults(node, scope);

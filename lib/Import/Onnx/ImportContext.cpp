@@ -1,4 +1,4 @@
-// Problems, operands, sizes and result types for the handlers.
+// Problems, operands and result types for the handlers.
 #include "ImportContext.h"
 #include "Initializers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -97,162 +97,6 @@ std::string elementTypeName(int64_t dataType) {
              ? onnx::TensorProto_DataType_Name(
                    static_cast<onnx::TensorProto::DataType>(dataType))
              : std::to_string(dataType);
-}
-
-int64_t staticSize(OpFoldResult size) {
-  return getConstantIntValue(size).value_or(ShapedType::kDynamic);
-}
-
-SmallVector<int64_t> staticSizes(ArrayRef<OpFoldResult> sizes) {
-  return llvm::map_to_vector(sizes, staticSize);
-}
-
-/// The elements if the tensor is a constant of integers.
-static std::optional<SmallVector<int64_t>> constantInts(Value tensor) {
-  auto constant = tensor.getDefiningOp<graph::ConstantOp>();
-  if (!constant)
-    return std::nullopt;
-  auto elements = dyn_cast<DenseIntElementsAttr>(constant.getValue());
-  if (!elements)
-    return std::nullopt;
-  bool isUnsigned = elements.getElementType().isUnsignedInteger() ||
-                    elements.getElementType().isInteger(1);
-  SmallVector<int64_t> values;
-  for (const APInt &value : elements.getValues<APInt>())
-    values.push_back(isUnsigned ? static_cast<int64_t>(value.getZExtValue())
-                                : value.getSExtValue());
-  return values;
-}
-
-std::optional<SmallVector<int64_t>>
-ImportContext::getConstantInts(Value tensor) {
-  if (std::optional<SmallVector<int64_t>> values = constantInts(tensor))
-    return values;
-  const SymbolicSizes *contents = shapes.getContents(tensor);
-  if (!contents)
-    return std::nullopt;
-  SmallVector<int64_t> values;
-  for (const SymbolicExpr &element : *contents) {
-    std::optional<int64_t> value = element.getConstant();
-    if (!value)
-      return std::nullopt;
-    values.push_back(*value);
-  }
-  return values;
-}
-
-OpFoldResult ImportContext::getSize(Value tensor, int64_t dim) {
-  int64_t size = typeOf(tensor).getDimSize(dim);
-  if (!ShapedType::isDynamic(size))
-    return makeSize(size);
-  if (const SymbolicSizes *sizes = shapes.getSizes(tensor))
-    if (std::optional<int64_t> known = (*sizes)[dim].getConstant())
-      return makeSize(*known);
-  return graph::DimOp::create(builder, loc, builder.getIndexType(), tensor, dim)
-      .getResult();
-}
-
-Sizes ImportContext::getSizes(Value tensor) {
-  Sizes sizes;
-  for (int64_t dim = 0, rank = typeOf(tensor).getRank(); dim < rank; ++dim)
-    sizes.push_back(getSize(tensor, dim));
-  return sizes;
-}
-
-std::optional<SymbolicExpr> ImportContext::getSizeExpr(Value operand,
-                                                       int64_t dim) {
-  const SymbolicSizes *sizes = shapes.getSizes(operand);
-  return sizes ? std::optional((*sizes)[dim]) : std::nullopt;
-}
-
-Value ImportContext::materialize(OpFoldResult size) {
-  if (auto value = dyn_cast<Value>(size))
-    return value;
-  return arith::ConstantIndexOp::create(builder, loc,
-                                        *getConstantIntValue(size));
-}
-
-OpFoldResult ImportContext::extract(Value tensor, int64_t position) {
-  // Looks through what models build shapes with, so that the sizes which are
-  // written in the model are in the types from the start.
-  if (std::optional<SmallVector<int64_t>> values = getConstantInts(tensor))
-    return makeSize((*values)[position]);
-  if (const SymbolicSizes *contents = shapes.getContents(tensor))
-    if (std::optional<int64_t> known = (*contents)[position].getConstant())
-      return makeSize(*known);
-  Operation *op = tensor.getDefiningOp();
-  if (auto sizes = dyn_cast_if_present<graph::FromIndicesOp>(op)) {
-    Value size = sizes.getValues()[position];
-    if (std::optional<int64_t> value = getConstantIntValue(size))
-      return makeSize(*value);
-    return size;
-  }
-  if (auto reshape = dyn_cast_if_present<graph::ReshapeOp>(op))
-    return extract(reshape.getInput(), position);
-  if (auto concat = dyn_cast_if_present<graph::ConcatOp>(op);
-      concat && typeOf(tensor).getRank() == 1) {
-    int64_t rest = position;
-    for (Value input : concat.getInputs()) {
-      int64_t count = typeOf(input).getDimSize(0);
-      if (ShapedType::isDynamic(count))
-        break;
-      if (rest < count)
-        return extract(input, rest);
-      rest -= count;
-    }
-  }
-  if (auto gather = dyn_cast_if_present<graph::GatherOp>(op);
-      gather && typeOf(gather.getInput()).getRank() == 1) {
-    int64_t count = typeOf(gather.getInput()).getDimSize(0);
-    std::optional<SmallVector<int64_t>> indices =
-        getConstantInts(gather.getIndices());
-    if (indices && !ShapedType::isDynamic(count)) {
-      int64_t index = (*indices)[position];
-      index = index < 0 ? index + count : index;
-      if (index >= 0 && index < count)
-        return extract(gather.getInput(), index);
-    }
-  }
-  return graph::ExtractOp::create(builder, loc, builder.getIndexType(), tensor,
-                                  position)
-      .getResult();
-}
-
-bool ImportContext::isRunTimeValue(Value tensor, int64_t position) {
-  const SymbolicSizes *contents = shapes.getContents(tensor);
-  return contents && (*contents)[position].hasValues();
-}
-
-FailureOr<Sizes> ImportContext::extractAll(Value tensor, int64_t least) {
-  RankedTensorType type = typeOf(tensor);
-  if (!isa<IntegerType>(type.getElementType())) {
-    invalid() << "takes integers from a tensor of type " << type;
-    return failure();
-  }
-  std::optional<int64_t> count = getConstantIntValue(product(getSizes(tensor)));
-  if (!count) {
-    unsupported() << "the number of elements of the tensor of sizes, of type "
-                  << type << ", must be known";
-    return failure();
-  }
-  // No tensor has as many dimensions, and none is split into as many.
-  constexpr int64_t mostSizes = 4096;
-  if (*count > mostSizes) {
-    unsupported() << "has a tensor of " << *count << " sizes, more than "
-                  << mostSizes;
-    return failure();
-  }
-  Sizes sizes;
-  for (int64_t i = 0; i < *count; ++i)
-    sizes.push_back(extract(tensor, i));
-  for (OpFoldResult size : sizes)
-    if (std::optional<int64_t> known = getConstantIntValue(size);
-        known && *known < least) {
-      invalid() << "has size " << *known << ", but must have at least "
-                << least;
-      return failure();
-    }
-  return sizes;
 }
 
 Value ImportContext::reshape(Value input, ArrayRef<OpFoldResult> sizes) {
@@ -456,6 +300,17 @@ Value ImportContext::iota(OpFoldResult start, OpFoldResult size) {
                                /*step=*/1, materialize(size));
 }
 
+Value ImportContext::iota(OpFoldResult start, OpFoldResult step,
+                          OpFoldResult size) {
+  auto scalar = [&](OpFoldResult value) -> Value {
+    return graph::FromIndicesOp::create(
+        builder, loc, RankedTensorType::get({}, builder.getI64Type()),
+        materialize(value));
+  };
+  Value offsets = binary<graph::MulOp>(iota(makeSize(0), size), scalar(step));
+  return binary<graph::AddOp>(offsets, scalar(start));
+}
+
 Value ImportContext::broadcast(Value input, ArrayRef<OpFoldResult> sizes) {
   SmallVector<Value> values;
   SmallVector<int64_t> known;
@@ -464,6 +319,41 @@ Value ImportContext::broadcast(Value input, ArrayRef<OpFoldResult> sizes) {
       builder, loc,
       RankedTensorType::get(known, typeOf(input).getElementType()), input,
       values, known);
+}
+
+/// The padding is none, or is read by nobody:
+/// x[-1:]  ->  pad x[-1:] up to size 1
+Value ImportContext::padLast(Value operand, Value other) {
+  const SymbolicSizes *sizes = shapes.getSizes(operand),
+                      *others = shapes.getSizes(other);
+  if (!sizes || !others)
+    return operand;
+  RankedTensorType type = typeOf(operand);
+  SmallVector<int64_t> padded(type.getShape());
+  Sizes lows(type.getRank(), makeSize(0)), highs = lows;
+  for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
+    int64_t place = dim + typeOf(other).getRank() - type.getRank();
+    if (place < 0 || !type.isDynamicDim(dim))
+      continue;
+    const SymbolicExpr &whole = (*others)[place];
+    SymbolicExpr start =
+        shapes.clampBound(-1, whole, /*step=*/1, /*isStart=*/true);
+    if (shapes.isAtLeast(whole - start, 0) ||
+        (*sizes)[dim] != SymbolicExpr::max(whole - start, 0))
+      continue;
+    padded[dim] = 1;
+    highs[dim] = subtract(makeSize(1), getSize(operand, dim));
+  }
+  if (type.getShape() == ArrayRef(padded))
+    return operand;
+  SmallVector<Value> lowValues, highValues;
+  SmallVector<int64_t> knownLows, knownHighs;
+  dispatchIndexOpFoldResults(lows, lowValues, knownLows);
+  dispatchIndexOpFoldResults(highs, highValues, knownHighs);
+  return graph::PadOp::create(builder, loc, type.clone(padded),
+                              graph::PadKind::Constant, operand,
+                              makeScalar(0, type.getElementType()), lowValues,
+                              knownLows, highValues, knownHighs);
 }
 
 RankedTensorType ImportContext::broadcastType(ArrayRef<Value> operands,

@@ -98,8 +98,8 @@ public:
   mlir::LogicalResult normalizeAxes(llvm::SmallVectorImpl<int64_t> &axes,
                                     int64_t rank);
   /// The integers of attribute `name` before opset `since`, of operand `i` from
-  /// then on. Nothing if it is left out; fails if the operand is no constant.
-  mlir::FailureOr<std::optional<llvm::SmallVector<int64_t>>>
+  /// then on. Nothing if it is left out or no constant.
+  std::optional<llvm::SmallVector<int64_t>>
   getIntsOrOperand(llvm::StringRef name, unsigned i, int64_t since);
   /// What nobody looked at might have changed the result. Fails, after an
   /// error, if the handler did not look at all that the node has.
@@ -132,6 +132,10 @@ public:
   mlir::OpFoldResult ceilDivide(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult floorDivide(mlir::OpFoldResult lhs,
                                  mlir::OpFoldResult rhs);
+  /// How many steps lead to `span`, or beyond; below 0 if they lead away. A run
+  /// ends where the step is 0.
+  mlir::OpFoldResult countSteps(mlir::OpFoldResult span,
+                                mlir::OpFoldResult step);
   mlir::OpFoldResult minimum(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult maximum(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> sizes);
@@ -141,6 +145,10 @@ public:
   mlir::OpFoldResult selectEqual(mlir::OpFoldResult size, int64_t number,
                                  mlir::OpFoldResult then,
                                  mlir::OpFoldResult otherwise);
+  /// `then` where lhs < rhs, else `otherwise`.
+  mlir::OpFoldResult selectLess(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs,
+                                mlir::OpFoldResult then,
+                                mlir::OpFoldResult otherwise);
   /// The elements of a tensor of integers if they are known: it is a constant
   /// or computed from such and from known sizes.
   std::optional<llvm::SmallVector<int64_t>> getConstantInts(mlir::Value tensor);
@@ -185,6 +193,9 @@ public:
   mlir::Value numpyMatmul(mlir::Value lhs, mlir::Value rhs);
   /// start, start + 1, … as i64
   mlir::Value iota(mlir::OpFoldResult start, mlir::OpFoldResult size);
+  /// start, start + step, … as i64
+  mlir::Value iota(mlir::OpFoldResult start, mlir::OpFoldResult step,
+                   mlir::OpFoldResult size);
   /// To exactly these sizes.
   mlir::Value broadcast(mlir::Value input,
                         llvm::ArrayRef<mlir::OpFoldResult> sizes);
@@ -199,6 +210,8 @@ public:
   template <typename OpTy>
   mlir::Value binary(mlir::Value lhs, mlir::Value rhs,
                      mlir::Type elementType = {}) {
+    lhs = padLast(lhs, rhs);
+    rhs = padLast(rhs, lhs);
     mlir::RankedTensorType type = broadcastType({lhs, rhs}, elementType);
     return type ? OpTy::create(builder, loc, type, lhs, rhs).getResult()
                 : mlir::Value();
@@ -214,6 +227,9 @@ private:
   const onnx::AttributeProto *find(llvm::StringRef name);
   const onnx::AttributeProto *
   getAttribute(llvm::StringRef name, onnx::AttributeProto::AttributeType type);
+  /// What is the last of a dimension of `other`, and none if that is empty, as
+  /// one element that broadcasts.
+  mlir::Value padLast(mlir::Value operand, mlir::Value other);
 
   const onnx::NodeProto &node;
   llvm::StringRef name;
@@ -286,6 +302,7 @@ llvm::ArrayRef<OpHandler> resizeHandlers();
 llvm::ArrayRef<OpHandler> rotaryHandlers();
 llvm::ArrayRef<OpHandler> selectionHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
+llvm::ArrayRef<OpHandler> slicingHandlers();
 llvm::ArrayRef<OpHandler> spatialHandlers();
 llvm::ArrayRef<OpHandler> trigonometryHandlers();
 

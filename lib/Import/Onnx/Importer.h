@@ -97,6 +97,8 @@ private:
                 Scope &scope);
   void importLoop(const onnx::NodeProto &node, llvm::StringRef name,
                   Scope &scope);
+  void importScan(const onnx::NodeProto &node, llvm::StringRef name,
+                  Scope &scope);
   /// Imports a graph into a new block of `region` with arguments of `types` for
   /// its inputs, and returns its outputs. Weights and constants of the model go
   /// before the node that the graph belongs to.

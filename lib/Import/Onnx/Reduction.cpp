@@ -1,6 +1,7 @@
 // ONNX operators that combine or order elements along dimensions: reductions,
 // softmax and norms of rows.
 #include "Reduction.h"
+#include "RunTimeAxes.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -54,21 +55,42 @@ Value makeLogSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
   return makeUnary<graph::LogOp>(ctx, makeSum(ctx, input, axes));
 }
 
+/// Each dimension becomes two, of which the second is reduced and has its
+/// elements, or 1, as an operand says:
+/// ReduceX(x, axes)  ->  reshape (reduce (reshape x to [1, a, b, 1, …]))
+template <Value (*make)(ImportContext &, Value, ArrayRef<int64_t>)>
+LogicalResult reduceAlong(ImportContext &ctx, Value operand, bool keepsDims) {
+  Value input = ctx.getOperand(0);
+  Sizes sizes = ctx.getSizes(input), apart, kept;
+  FailureOr<RunTimeAxes> axes = RunTimeAxes::read(ctx, operand, sizes.size());
+  if (failed(axes))
+    return failure();
+  OpFoldResult one = ctx.makeSize(1);
+  SmallVector<int64_t> seconds;
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    kept.push_back(axes->select(dim, one, size));
+    apart.append({kept.back(), axes->select(dim, size, one)});
+    seconds.push_back(2 * dim + 1);
+  }
+  Value result = make(ctx, ctx.reshape(input, apart), seconds);
+  return ctx.setResult(
+      ctx.reshape(result, keepsDims ? kept : axes->drop(sizes)));
+}
+
 /// ReduceX(x) without keepdims  ->  reshape (reduce x)
 template <Value (*make)(ImportContext &, Value, ArrayRef<int64_t>),
           int64_t axesOperandSince>
 LogicalResult importReduce(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  FailureOr<std::optional<SmallVector<int64_t>>> given =
-      ctx.getIntsOrOperand("axes", 1, axesOperandSince);
-  if (failed(given))
-    return failure();
-  Value input = ctx.getOperand(0);
-  int64_t rank = typeOf(input).getRank();
-  SmallVector<int64_t> axes = given->value_or(SmallVector<int64_t>());
   bool keepsAll = ctx.getInt("noop_with_empty_axes", 0) != 0;
   bool keepsDims = ctx.getInt("keepdims", 1) != 0;
+  if (ctx.opset >= axesOperandSince && areRunTimeAxes(ctx, ctx.getOperand(1)))
+    return reduceAlong<make>(ctx, ctx.getOperand(1), keepsDims);
+  Value input = ctx.getOperand(0);
+  int64_t rank = typeOf(input).getRank();
+  SmallVector<int64_t> axes = ctx.getIntsOrOperand("axes", 1, axesOperandSince)
+                                  .value_or(SmallVector<int64_t>());
   if (axes.empty()) {
     if (keepsAll)
       return ctx.setResult(input);
