@@ -1,0 +1,160 @@
+"""How far rounding may move the results of a graph: the error model.
+
+Each node of a graph is taken to give its exact result for the operands it gets,
+with an error of its own, where u is the roundoff of the type it computes in
+(float for 16-bit types, docs/decisions/0007) and v that of its results:
+
+- nodes that move, select or compare: none;
+- an operation or function of one element: 4 u |result| + v |result|, and for
+  those that are made of several (Gelu, Softplus, …), which cancel, 4 u of the
+  largest of operand and result;
+- sums of n terms (products, reductions, convolutions, pooling): n u times the
+  sum of the terms' magnitudes, which is the node on the magnitudes of its
+  operands;
+- rows (softmax, norms, attention, recurrences): what the result changes by when
+  operands change by n u of themselves, plus (n + 4) u of the result and, where
+  it is a logarithm, of 1.
+
+`spread` evaluates the graph with errors of these sizes and random signs. What
+results move by in these runs is what rounding may do to them; an element of any
+type that never moved must be equal but for its own rounding.
+"""
+import numpy as np
+
+from .nodes import F32, F64, ROUNDOFF, Refused, is_float
+
+SUMS = {"MatMul", "Gemm", "Conv", "ConvTranspose", "ReduceSum", "ReduceMean", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+        "ReduceProd", "CumSum", "CumProd", "Einsum", "AveragePool", "GlobalAveragePool", "LpPool", "GlobalLpPool", "Sum",
+        "Mean", "Resize", "Upsample", "GridSample", "ScatterElements", "ScatterND", "TensorScatter", "Col2Im"}
+ROWS = {"Softmax", "LogSoftmax", "LpNormalization", "LayerNormalization", "RMSNormalization", "GroupNormalization",
+        "InstanceNormalization", "BatchNormalization", "MeanVarianceNormalization", "LRN", "ReduceLogSum",
+        "ReduceLogSumExp", "Attention", "MultiHeadAttention", "SkipLayerNormalization", "RotaryEmbedding",
+        "SkipSimplifiedLayerNormalization", "LSTM", "GRU", "RNN", "If", "Loop", "LinearAttention", "CausalConvWithState",
+        "SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss", "EmbedLayerNormalization"}
+LOGARITHMS = {"LogSoftmax", "ReduceLogSum", "ReduceLogSumExp", "SoftmaxCrossEntropyLoss"}
+COMPOSED = {"Gelu", "FastGelu", "BiasGelu", "Mish", "Softplus", "Softsign", "HardSwish", "Swish", "Selu", "Elu", "Celu",
+            "HardSigmoid", "Sinh", "Cosh", "Tan", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh", "Log", "Sin", "Cos",
+            "Mod", "Pow", "DequantizeLinear", "Shrink", "SwiGLU", "Erf", "Tanh", "Sigmoid"}
+EXACT = {"Abs", "Neg", "Ceil", "Floor", "Round", "Sign", "Relu", "Max", "Min", "Clip", "Where", "Identity", "Cast", "Not",
+         "Concat", "Slice", "Split", "Gather", "GatherElements", "GatherND", "Pad", "Tile", "Expand", "Reshape", "Flatten",
+         "Transpose", "Squeeze", "Unsqueeze", "Trilu", "TopK", "MaxPool", "GlobalMaxPool", "Compress", "Unique",
+         "ReduceMax", "ReduceMin", "Hardmax", "OneHot", "ReverseSequence", "DepthToSpace", "SpaceToDepth", "CastLike",
+         "BitCast", "Shape", "Size", "Dropout", "CenterCropPad", "Scatter", "EyeLike", "ConstantOfShape", "Range"}
+SAMPLES, MORE_SAMPLES, SAFETY = 6, 60, 2.0
+
+
+def computed_in(dtype):
+    return ROUNDOFF[F64] if dtype == F64 else ROUNDOFF[F32]
+
+
+def terms(node, feeds, results):
+    """How many numbers go into one element of the result, at most."""
+    sizes = [feeds[n].size for n in node.reads]
+    return max(2, max(sizes) // max(1, min(r.size for r in results) // 4), max(
+        [d for n in node.reads for d in feeds[n].shape], default=1))
+
+
+def magnitude(value, shape):
+    """The operand's, for each element of a result, or its largest."""
+    value = np.abs(value.astype(F64))
+    try:
+        return np.broadcast_to(value, shape)
+    except ValueError:
+        return float(np.max(value, initial=0))
+
+
+def local_errors(node, feeds, results, random):
+    """The sizes of the node's own errors, one array for each result."""
+    op = node.proto.op_type
+    floats = [t if is_float(t) else None for t in node.types]
+    if op in EXACT or not any(floats):
+        return [0.0 for _ in results]
+    u = max((computed_in(t) for t in floats if t), default=0.0)
+    count = terms(node, feeds, results)
+    with np.errstate(all="ignore"):
+        own = [ROUNDOFF[t] * np.abs(r) if t and t != F64 else 0.0 for t, r in zip(floats, results)]
+        if op in SUMS:
+            magnitudes = {n: np.abs(v) if is_float(v.dtype) else v for n, v in feeds.items()}
+            return [o + count * u * np.abs(m) if t else 0.0
+                    for o, m, t in zip(own, node.exact(magnitudes), floats)]
+        if op in ROWS:
+            shaken = {n: (v.astype(F64) * (1 + count * u * random.choice([-1, 1], v.shape))).astype(
+                v.dtype if v.dtype in (F32, F64) else F32) if is_float(v.dtype) else v for n, v in feeds.items()}
+            if node.native or node.proto.domain:
+                shaken = {n: v.astype(feeds[n].dtype) for n, v in shaken.items()}
+            moved = [np.abs(m.astype(F64) - r) for m, r in zip(node.exact(shaken), results)]
+            return [o + (count + 4) * u * (np.abs(r) + (op in LOGARITHMS)) + m if t else 0.0
+                    for o, m, r, t in zip(own, moved, results, floats)]
+        scale = [np.abs(r) for r in results]
+        if op in COMPOSED:
+            for name in node.reads:
+                if is_float(feeds[name].dtype):
+                    scale = [np.maximum(s, magnitude(feeds[name], r.shape)) for s, r in zip(scale, results)]
+        return [o + 4 * u * s if t else 0.0 for o, s, t in zip(own, scale, floats)]
+
+
+def evaluate(nodes, values, random=None):
+    """All values of the graph, with random errors if `random` is given."""
+    values = dict(values)
+    for node in nodes:
+        feeds = {n: values[n] for n in node.reads}
+        if random is None:
+            results = node.run(feeds)
+        else:
+            exact = [r.astype(F64) if is_float(t) else r for r, t in zip(node.exact(feeds), node.types)]
+            errors = local_errors(node, feeds, exact, random)
+            with np.errstate(all="ignore"):
+                results = node.rounded([r + e * random.choice([-1.0, 1.0], r.shape) if is_float(t) else r
+                                        for r, e, t in zip(exact, errors, node.types)])
+        values.update(zip(node.proto.output, results))
+    return values
+
+
+class Spread:
+    """What the outputs of one run may be."""
+
+    def __init__(self, nodes, inputs, outputs, wanted, seed):
+        self.nodes, self.inputs, self.outputs, self.wanted = nodes, inputs, outputs, wanted
+        self.random = np.random.default_rng([seed, 1])
+        self.moved = [np.zeros(w.shape) for w in wanted]
+        self.failed = False
+
+    def sample(self, count):
+        for _ in range(count):
+            try:
+                values = evaluate(self.nodes, self.inputs, self.random)
+            except Refused:
+                self.failed = True  # an error of rounding made an operand unfit
+                return
+            for i, name in enumerate(self.outputs):
+                again, wanted = values[name], self.wanted[i]
+                if again.shape != wanted.shape:
+                    self.moved[i] = np.full(wanted.shape, np.inf)
+                    self.failed = True
+                    continue
+                with np.errstate(all="ignore"):
+                    distance = np.abs(again.astype(F64) - wanted.astype(F64))
+                    distance = np.where(same(again, wanted), 0, np.where(np.isnan(distance), np.inf, distance))
+                self.moved[i] = np.maximum(self.moved[i], distance)
+
+
+def same(found, wanted):
+    """Equal, or both NaN."""
+    with np.errstate(all="ignore"):
+        return (found == wanted) | ((found != found) & (wanted != wanted))
+
+
+def beyond(found, wanted, moved):
+    """Which elements differ by more than rounding may do."""
+    equal = same(found, wanted)
+    if not is_float(wanted.dtype):
+        return ~equal & (moved == 0)
+    with np.errstate(all="ignore"):
+        distance = np.abs(found.astype(F64) - wanted.astype(F64))
+        rounding = 2 * ROUNDOFF[wanted.dtype] * np.abs(wanted.astype(F64)) + smallest(wanted.dtype)
+        return ~equal & ~(distance <= SAFETY * moved + rounding)
+
+
+def smallest(dtype):
+    """The distance of the numbers next to 0; of float, where they may be flushed."""
+    return {ROUNDOFF[F32]: 1.2e-38, ROUNDOFF[F64]: 2.3e-308, 2.0**-11: 6e-8, 2.0**-8: 1.2e-38}[ROUNDOFF[dtype]]
