@@ -90,3 +90,47 @@ def test_division_of_integers_never_traps(tmp_path, op):
     found = run(tmp_path, [helper.make_node(op, ["x", "y"], ["z"])], {"x": x, "y": y}, {"x": ["a"], "y": ["a"]})
     wanted = [0, 0, -2**63, -2**62, -1] if op == "Div" else [0, 0, 0, 0, -1]
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_result_seen_with_other_sizes(tmp_path):
+    """As many dimensions as before, so only the sizes say how far apart its rows are."""
+    x, to = np.arange(12, dtype=np.float32).reshape(6, 2), np.array([3, -1], np.int64)
+    nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0]), helper.make_node("Reshape", ["t", "to"], ["y"])]
+    found = run(tmp_path, nodes, {"x": x, "to": to}, {"x": ["a", "b"], "to": [2]})
+    np.testing.assert_array_equal(found, x.T.reshape(3, 4))
+
+
+@pytest.mark.parametrize("op, wanted", [("ReduceL2", [5, 2]), ("ReduceLogSum", [1, 1]), ("ReduceLogSumExp", [4, 2])])
+def test_reductions_of_integers_that_are_functions(tmp_path, op, wanted):
+    x = np.array([[3, 4], [2, 2]], np.int64)
+    found = run(tmp_path, [helper.make_node(op, ["x", "axes"], ["y"], keepdims=0)], {"x": x}, {"x": ["a", 2]},
+                [("axes", np.int64([1]))])
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("op, function", [("ReduceLogSum", np.log), ("ReduceSumSquare", np.square), ("ReduceL2", np.abs),
+                                          ("ReduceL1", np.abs), ("ReduceSum", np.copy), ("ReduceLogSumExp", np.copy)])
+def test_reductions_over_no_axes(tmp_path, op, function):
+    """ONNX: nothing is combined, but what else the operator does is done."""
+    x = np.float32([[0.5, 2], [3, 4]]) * (-1 if function is np.abs else 1)
+    found = run(tmp_path, [helper.make_node(op, ["x"], ["y"], keepdims=0, noop_with_empty_axes=1)], {"x": x}, {"x": ["a", 2]})
+    np.testing.assert_allclose(found, function(x), rtol=1e-6)
+
+
+def test_several_ops_of_16_bits_round_once(tmp_path):
+    """The logarithm of a sum is larger than what is left of it, and squares overflow."""
+    x = np.random.default_rng(0).uniform(-3, 3, (40, 33)).astype(np.float16)
+    wide = x.astype(np.float64)
+    found = run(tmp_path, [helper.make_node("LogSoftmax", ["x"], ["y"])], {"x": x}, {"x": ["a", 33]})
+    wanted = wide - np.log(np.exp(wide).sum(-1, keepdims=True))
+    assert (np.abs(found - wanted) <= np.spacing(np.abs(wanted).astype(np.float16)).astype(np.float64) * 0.51).all()
+    large = np.full((3, 4), 300, np.float16)
+    found = run(tmp_path, [helper.make_node("ReduceL2", ["x"], ["y"], keepdims=0)], {"x": large}, {"x": ["a", 4]})
+    assert found == np.float16(300 * np.sqrt(12))
+
+
+def test_products_of_a_transposed_convolution_are_not_rounded(tmp_path):
+    x, w = np.float16([[[1 + 2**-10, 1]]]), np.float16([[[-1 - 2**-9, 1 + 2**-10]]])
+    found = run(tmp_path, [helper.make_node("ConvTranspose", ["x", "w"], ["y"])], {"x": x}, {"x": ["a", 1, "b"]}, [("w", w)])
+    wide = np.convolve(x[0, 0].astype(np.float64), w[0, 0].astype(np.float64))
+    np.testing.assert_array_equal(found[0, 0], wide.astype(np.float16))

@@ -44,7 +44,8 @@ from graphs.making import make_graph  # noqa: E402
 from graphs.nodes import F64, is_float  # noqa: E402
 
 COMPILE_SECONDS, RUN_SECONDS = 60, 30
-# What a run may answer where two symbols are not equal (docs/decisions/0008).
+# What differs between two refusals for the same reason.
+DETAILS = re.compile(r"node '[^']*' |'?tensor<[^>]*>'?| by itself.*")
 FAILS = {"differs", "crash", "hang", "error", "run error"}
 
 
@@ -279,7 +280,7 @@ def main():
             if verdict in ("same", "explained"):
                 operators.update(ran)
             if verdict == "refused":
-                refusals[REFUSAL.sub("", text)] += 1
+                refusals[DETAILS.sub("", text)] += 1
             elif verdict in FAILS:
                 print(f"seed {seed}: {verdict}: {text}", flush=True)
             if number % 100 == 0 and sys.stderr.isatty():

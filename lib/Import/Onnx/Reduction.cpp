@@ -54,6 +54,14 @@ Value makeLogSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
   return makeUnary<graph::LogOp>(ctx, makeSum(ctx, input, axes));
 }
 
+/// A function of a reduction of another type than the operand's is computed in:
+/// of integers what is behind the point is dropped.
+template <Value (*make)(ImportContext &, Value, ArrayRef<int64_t>)>
+Value makeWide(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return ctx.cast(make(ctx, ctx.widen(input), axes),
+                  typeOf(input).getElementType());
+}
+
 /// ReduceX(x) without keepdims  ->  reshape (reduce x)
 template <Value (*make)(ImportContext &, Value, ArrayRef<int64_t>),
           int64_t axesOperandSince>
@@ -69,17 +77,15 @@ LogicalResult importReduce(ImportContext &ctx) {
   SmallVector<int64_t> axes = given->value_or(SmallVector<int64_t>());
   bool keepsAll = ctx.getInt("noop_with_empty_axes", 0) != 0;
   bool keepsDims = ctx.getInt("keepdims", 1) != 0;
-  if (axes.empty()) {
-    if (keepsAll)
-      return ctx.setResult(input);
+  // Nothing is combined then, but squares and logarithms are taken.
+  if (axes.empty() && !keepsAll)
     axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  }
   if (failed(ctx.normalizeAxes(axes, rank)))
     return failure();
   llvm::sort(axes);
   axes.erase(llvm::unique(axes), axes.end());
   Value result = make(ctx, input, axes);
-  if (!keepsDims) {
+  if (!keepsDims && !axes.empty()) {
     Sizes kept;
     for (int64_t dim = 0; dim < rank; ++dim)
       if (!llvm::is_contained(axes, dim))
@@ -92,7 +98,10 @@ LogicalResult importReduce(ImportContext &ctx) {
 } // namespace
 
 Value makeLogSoftmax(ImportContext &ctx, Value input, int64_t axis) {
-  return ctx.binary<graph::SubOp>(input, makeLogSumExp(ctx, input, {axis}));
+  Value wide = ctx.widen(input);
+  return ctx.cast(
+      ctx.binary<graph::SubOp>(wide, makeLogSumExp(ctx, wide, {axis})),
+      typeOf(input).getElementType());
 }
 
 namespace {
@@ -510,9 +519,9 @@ const OpHandler handlers[] = {
     {"MeanVarianceNormalization", importMeanVarianceNorm},
     {"RMSNormalization", importNorm<true>},
     {"ReduceL1", importReduce<makeL1, 18>},
-    {"ReduceL2", importReduce<makeL2, 18>},
-    {"ReduceLogSum", importReduce<makeLogSum, 18>},
-    {"ReduceLogSumExp", importReduce<makeLogSumExp, 18>},
+    {"ReduceL2", importReduce<makeWide<makeL2>, 18>},
+    {"ReduceLogSum", importReduce<makeWide<makeLogSum>, 18>},
+    {"ReduceLogSumExp", importReduce<makeWide<makeLogSumExp>, 18>},
     {"ReduceMax", importReduce<makePlain<graph::ReductionKind::Max>, 18>},
     {"ReduceMean", importReduce<makePlain<graph::ReductionKind::Mean>, 18>},
     {"ReduceMin", importReduce<makePlain<graph::ReductionKind::Min>, 18>},

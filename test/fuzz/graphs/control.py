@@ -86,6 +86,7 @@ def loop(g):
         result = body.add("Add", result, count)
     if result == f"{name}_v":
         result = body.add("Identity", result)
+    start = "" if g.chance(0.2) else g.constant(np.bool_(True)) if g.chance(0.7) else g.add_input(BOOL, [])
     early = g.chance(0.3)
     go = body.add("Less", f"{name}_i", body.constant(np.int64(g.number(0, 3)))) if early \
         else body.add("Identity", f"{name}_go")
@@ -96,10 +97,7 @@ def loop(g):
     trips = g.pick([0 if g.chance(0.2) else 1, 2, 3, 4])
     # A value that grows in each turn may leave the range of 16 bits, so there are few.
     trip = g.constant(np.int64(trips)) if g.chance(0.6) else g.add_input(np.int64, [], 0, 3)
-    start = g.constant(np.bool_(True)) if g.chance(0.7) else g.add_input(BOOL, [])
-    if collected and g.everything(trip, lambda count: count == 0):
-        raise Refused  # the evaluator has no sizes for what was collected in no turn
-    g.add("Loop", [trip, start if g.chance(0.8) else "", value], outputs=2 if collected else 1,
+    g.add("Loop", [trip, start, value], outputs=2 if collected else 1,
           body=body.graph(inputs, outputs))
 
 

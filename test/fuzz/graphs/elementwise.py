@@ -13,14 +13,16 @@ COMPARE = ["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"]
 
 def unary(g):
     op = g.pick(UNARY)
+    source = g.choose_for(op)
     attributes = {}
     if op in ("Elu", "Celu", "ThresholdedRelu", "LeakyRelu", "Swish") and g.chance(0.5):
         attributes["alpha"] = float(g.pick([0.5, 1.5, 0.01]))
     if op == "Gelu":
         attributes["approximate"] = g.pick(["none", "tanh"])
     if op == "Shrink":
-        attributes.update(lambd=0.75, bias=0.25)
-    g.add(op, [g.choose_for(op)], **attributes)
+        # Of integers, which ONNX casts both to but the evaluator does not, they have no fractions.
+        attributes.update(zip(("lambd", "bias"), (0.75, 0.25) if is_float(g.types[source]) else (2.0, 1.0)))
+    g.add(op, [source], **attributes)
 
 
 def binary(g):

@@ -5,12 +5,14 @@ with an error of its own, where u is the roundoff of the type it computes in
 (float for 16-bit types, docs/decisions/0007) and v that of its results:
 
 - nodes that move, select or compare: none;
-- an operation or function of one element: 4 u |result| + v |result|, and for
-  those that are made of several (Gelu, Softplus, …), which cancel, 4 u of the
-  largest of operand and result;
+- an operation or function of one element: 4 u |result| + v |result|;
+- formulas of several (Gelu, Softplus, …), which cancel: 4 v of the largest of
+  operand and result, since their constants are of the operand's type;
 - sums of n terms (products, reductions, convolutions, pooling): n u times the
   sum of the terms' magnitudes, which is the node on the magnitudes of its
   operands;
+- Resize: also places are computed in float, so 4 u times a dimension's size of
+  the largest element;
 - rows (softmax, norms, attention, recurrences): what the result changes by when
   operands change by n u of themselves, plus (n + 4) u of the result and, where
   it is a logarithm, of 1.
@@ -25,7 +27,7 @@ from .nodes import F32, F64, ROUNDOFF, Refused, is_float
 
 SUMS = {"MatMul", "Gemm", "Conv", "ConvTranspose", "ReduceSum", "ReduceMean", "ReduceL1", "ReduceL2", "ReduceSumSquare",
         "ReduceProd", "CumSum", "CumProd", "Einsum", "AveragePool", "GlobalAveragePool", "LpPool", "GlobalLpPool", "Sum",
-        "Mean", "Resize", "Upsample", "GridSample", "ScatterElements", "ScatterND", "TensorScatter", "Col2Im"}
+        "Mean", "ScatterElements", "ScatterND", "TensorScatter", "Col2Im"}
 ROWS = {"Softmax", "LogSoftmax", "LpNormalization", "LayerNormalization", "RMSNormalization", "GroupNormalization",
         "InstanceNormalization", "BatchNormalization", "MeanVarianceNormalization", "LRN", "ReduceLogSum",
         "ReduceLogSumExp", "Attention", "MultiHeadAttention", "SkipLayerNormalization", "RotaryEmbedding",
@@ -85,8 +87,13 @@ def local_errors(node, feeds, results, random):
             moved = [np.abs(m.astype(F64) - r) for m, r in zip(node.exact(shaken), results)]
             return [o + (count + 4) * u * (np.abs(r) + (op in LOGARITHMS)) + m if t else 0.0
                     for o, m, r, t in zip(own, moved, results, floats)]
+        if op == "Resize":
+            value = feeds[node.reads[0]]
+            largest = 4 * max(value.shape) * float(np.max(np.abs(value.astype(F64)), initial=0))
+            return [o + u * largest for o in own]
         scale = [np.abs(r) for r in results]
         if op in COMPOSED:
+            u = max(ROUNDOFF[t] for t in floats if t)
             for name in node.reads:
                 if is_float(feeds[name].dtype):
                     scale = [np.maximum(s, magnitude(feeds[name], r.shape)) for s, r in zip(scale, results)]

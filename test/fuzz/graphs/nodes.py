@@ -12,6 +12,9 @@ import onnx
 from onnx import TensorProto, defs, helper
 from onnx.reference import ReferenceEvaluator
 
+from .refusal import Refused
+from .specified import RENEWED, SPECIFIED, attribute
+
 BF16 = np.dtype(ml_dtypes.bfloat16)
 F16, F32, F64 = np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)
 FLOATS = [F32, F16, BF16, F64]
@@ -28,13 +31,6 @@ LARGEST = {F64: 1e300, F32: 3.4e38, F16: 65504.0, BF16: 3.38e38}
 # Their results depend on the type of what they read.
 NATIVE = {"Cast", "CastLike", "BitCast", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearMatMul",
           "If", "Loop", "Range", "ConstantOfShape", "EyeLike", "OneHot", "Constant"}
-
-# The evaluator knows them from opset 19; what older opsets have of them is the same.
-RENEWED = {"QuantizeLinear", "DequantizeLinear"}
-
-
-class Refused(Exception):
-    """The operands do not suit the operator: take others."""
 
 
 def is_float(dtype):
@@ -86,8 +82,9 @@ class Node:
 
     def __init__(self, proto, types, values, opsets):
         """`types` and `values` are those of the names that it reads."""
-        self.proto, self.opsets = proto, opsets
-        self.reads = [n for n in dict.fromkeys([*proto.input, *captured(proto)]) if n]
+        self.proto, self.opsets, self.body = proto, opsets, None
+        self.captured = captured(proto)
+        self.reads = [n for n in dict.fromkeys([*proto.input, *self.captured]) if n]
         self.native = proto.op_type in NATIVE or not any(is_float(types[n]) for n in self.reads)
         inputs = [type_info(n, types[n], [None] * values[n].ndim) for n in self.reads]
         outputs = [helper.make_empty_tensor_value_info(n) for n in proto.output]
@@ -100,8 +97,8 @@ class Node:
         if self.proto.domain != "com.microsoft":
             model = onnx.ModelProto()
             model.CopyFrom(self.model)
-            if self.proto.op_type in RENEWED:
-                model.opset_import[0].version = max(19, model.opset_import[0].version)
+            since = RENEWED.get(self.proto.op_type, 1)
+            model.opset_import[0].version = max(since, model.opset_import[0].version)
             try:
                 return ReferenceEvaluator(model)
             except Exception as error:
@@ -151,7 +148,7 @@ class Node:
             wide = {n: feeds[n].astype(F64) if not self.native and self.proto.domain == "" and is_float(feeds[n].dtype)
                     else feeds[n] for n in self.reads}
             try:
-                results = SPECIFIED[self.proto.op_type](self.proto, wide) if self.proto.op_type in SPECIFIED \
+                results = SPECIFIED[self.proto.op_type](self, wide) if self.proto.op_type in SPECIFIED \
                     else self.evaluator.run(None, wide)
             except Refused:
                 raise
@@ -164,19 +161,6 @@ class Node:
     def rounded(self, results):
         with np.errstate(all="ignore"):
             return [r.astype(t) for r, t in zip(results, self.types)]
-
-
-def operand(proto, feeds, index):
-    name = proto.input[index] if index < len(proto.input) else ""
-    return feeds[name] if name else None
-
-
-def attribute(proto, name, otherwise):
-    return next((helper.get_attribute_value(a) for a in proto.attribute if a.name == name), otherwise)
-
-
-# Forms that the evaluator gets wrong, computed as ONNX specifies them. Each says what is wrong.
-SPECIFIED = {}
 
 
 def undefined(proto, operands):

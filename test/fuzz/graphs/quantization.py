@@ -10,7 +10,7 @@ WORDS = [np.dtype(np.uint16), np.dtype(np.int16)]
 
 def parameters(g, dtype, axis_size=None):
     shape = [] if axis_size is None else [axis_size]
-    scale = g.constant(g.draw(shape, F32, 0.02, 0.2))
+    scale = g.constant(np.asarray(g.random.uniform(0.02, 0.2, shape), np.float32))
     zero = g.constant(g.draw(shape, dtype, 100, 140) if dtype == BYTES[0] else g.draw(shape, dtype, -5, 5))
     return scale, zero
 

@@ -1,0 +1,93 @@
+"""Forms that ONNX's reference evaluator (1.23.2) gets wrong, as ONNX specifies them.
+
+Each function says what is wrong. It takes the node, and the values by the names that
+the node reads, and returns the results; or Refused where it leaves the node to nobody.
+"""
+import numpy as np
+import onnx
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+from .refusal import Refused
+
+
+def operand(proto, feeds, index):
+    name = proto.input[index] if index < len(proto.input) else ""
+    return feeds[name] if name else None
+
+
+def attribute(proto, name, otherwise=None):
+    return next((helper.get_attribute_value(a) for a in proto.attribute if a.name == name), otherwise)
+
+
+def global_max_pool(node, feeds):
+    """The evaluator reduces the last two dimensions whatever the rank; ONNX, all behind the channels."""
+    value = operand(node.proto, feeds, 0)
+    return [value.max(axis=tuple(range(2, value.ndim)), keepdims=True)]
+
+
+def lp_normalization(node, feeds):
+    """The evaluator sums powers of the elements for p = 1, not of their magnitudes."""
+    value, axis, p = operand(node.proto, feeds, 0), attribute(node.proto, "axis", -1), attribute(node.proto, "p", 2)
+    norm = (np.abs(value)**p).sum(axis=axis, keepdims=True)**(1 / p)
+    return [np.where(norm == 0, 0, value / norm)]
+
+
+def unique(node, feeds):
+    """With sorted=0 the evaluator sorts if there is one result, and takes rows of what ONNX flattens."""
+    value, axis = operand(node.proto, feeds, 0), attribute(node.proto, "axis")
+    if axis is None:
+        value, axis = value.reshape(-1), 0
+    found, first, inverse, counts = np.unique(value, True, True, True, axis=axis)
+    if not attribute(node.proto, "sorted", 1):
+        order = np.argsort(first)
+        found, first, counts = np.take(found, order, axis), first[order], counts[order]
+        inverse = np.argsort(order)[inverse.reshape(-1)]
+    return [found, first, inverse.reshape(-1), counts][:len(node.proto.output)]
+
+
+def loop(node, feeds):
+    """The evaluator does not turn once without a condition, and joins what turns collect along their rows."""
+    proto, body = node.proto, attribute(node.proto, "body")
+    outer = [name for name in node.reads if name not in proto.input]
+    outer += [name for name in node.captured if name in proto.input]
+    if node.body is None:
+        inputs = [*body.input, *[helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(feeds[n].dtype), None)
+                                 for n in outer]]
+        graph = helper.make_graph(body.node, "body", inputs, body.output, body.initializer)
+        node.body = ReferenceEvaluator(helper.make_model(graph, opset_imports=node.opsets, ir_version=10))
+    trips, go = operand(proto, feeds, 0), operand(proto, feeds, 1)
+    carried = [feeds[name] for name in proto.input[2:]]
+    collected = [[] for _ in body.output[1 + len(carried):]]
+    turn = 0
+    while (trips is None or turn < trips) and (go is None or go):
+        if turn > 20:
+            raise Refused
+        state = dict(zip([i.name for i in body.input], [np.int64(turn), np.bool_(True), *carried]))
+        results = [np.asarray(r) for r in node.body.run(None, {**state, **{name: feeds[name] for name in outer}})]
+        go = None if go is None else results[0]
+        carried = results[1:1 + len(carried)]
+        for values, value in zip(collected, results[1 + len(carried):]):
+            values.append(value)
+        turn += 1
+    if not turn and collected:
+        raise Refused  # of no known shape
+    return carried + [np.stack(values) for values in collected]
+
+
+def attention(node, feeds):
+    """Of a mask with one row for all queries and is_causal the evaluator makes the mask of the first query."""
+    mask = operand(node.proto, feeds, 3)
+    if mask is not None and attribute(node.proto, "is_causal", 0) and mask.shape[-2:-1] != (1,) or mask is None:
+        return node.evaluator.run(None, feeds)
+    query = operand(node.proto, feeds, 0)
+    name = node.proto.input[3]
+    rows = np.broadcast_to(mask, (*mask.shape[:-2], query.shape[-2], mask.shape[-1]))
+    return node.evaluator.run(None, {**feeds, name: rows})
+
+
+SPECIFIED = {"GlobalMaxPool": global_max_pool, "LpNormalization": lp_normalization, "Unique": unique, "Loop": loop,
+             "Attention": attention}
+# What the evaluator knows from a later opset on only, with the same meaning; in BatchNormalization of older
+# ones it updates the mean, as in training.
+RENEWED = {"QuantizeLinear": 19, "DequantizeLinear": 19, "BatchNormalization": 15}
