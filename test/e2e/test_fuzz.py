@@ -134,3 +134,29 @@ def test_products_of_a_transposed_convolution_are_not_rounded(tmp_path):
     found = run(tmp_path, [helper.make_node("ConvTranspose", ["x", "w"], ["y"])], {"x": x}, {"x": ["a", 1, "b"]}, [("w", w)])
     wide = np.convolve(x[0, 0].astype(np.float64), w[0, 0].astype(np.float64))
     np.testing.assert_array_equal(found[0, 0], wide.astype(np.float16))
+
+
+def test_a_loop_without_condition_ignores_that_of_its_body(tmp_path):
+    body = helper.make_graph(
+        [helper.make_node("Less", ["i", "one"], ["go_on"]), helper.make_node("Add", ["v", "v"], ["twice"]),
+         helper.make_node("Identity", ["twice"], ["row"])], "body",
+        [helper.make_tensor_value_info("i", 7, []), helper.make_tensor_value_info("go", 9, []),
+         helper.make_tensor_value_info("v", 1, ["a"])],
+        [helper.make_tensor_value_info("go_on", 9, []), helper.make_tensor_value_info("twice", 1, ["a"]),
+         helper.make_tensor_value_info("row", 1, ["a"])])
+    found = run(tmp_path, [helper.make_node("Loop", ["trips", "", "x"], ["last", "y"], body=body),
+                           helper.make_node("Identity", ["y"], ["z"])],
+                {"x": np.float32([1, 3])}, {"x": ["a"]}, [("trips", np.int64(4)), ("one", np.int64(1))])
+    np.testing.assert_array_equal(found, np.outer([2, 4, 8, 16], np.float32([1, 3])))
+
+
+def test_shrink_of_unsigned_integers(tmp_path):
+    x = np.uint8([0, 1, 2, 3, 255])
+    found = run(tmp_path, [helper.make_node("Shrink", ["x"], ["y"], lambd=2.0, bias=1.0)], {"x": x}, {"x": ["a"]})
+    np.testing.assert_array_equal(found, [0, 0, 0, 2, 254])
+
+
+def test_gemm_with_a_factor_of_no_third_matrix(tmp_path):
+    x, w = np.float32([[1, 2]]), np.float32([[3], [4]])
+    found = run(tmp_path, [helper.make_node("Gemm", ["x", "w"], ["y"], beta=0.25)], {"x": x}, {"x": ["a", 2]}, [("w", w)])
+    np.testing.assert_array_equal(found, x @ w)

@@ -13,9 +13,10 @@ with an error of its own, where u is the roundoff of the type it computes in
   operands;
 - Resize: also places are computed in float, so 4 u times a dimension's size of
   the largest element;
-- rows (softmax, norms, attention, recurrences): what the result changes by when
-  operands change by n u of themselves, plus (n + 4) u of the result and, where
-  it is a logarithm, of 1.
+- rows (softmax, norms, attention): what the result changes by when operands
+  change by n u of themselves, plus (n + 4) u of the result and, where it is a
+  logarithm, of 1; the same for bodies of If and Loop and for attention with a
+  soft cap, but with v, as they keep values of 16 bits between.
 
 `spread` evaluates the graph with errors of these sizes and random signs. What
 results move by in these runs is what rounding may do to them; an element of any
@@ -80,6 +81,9 @@ def local_errors(node, feeds, results, random):
             return [o + count * u * np.abs(m) if t else 0.0
                     for o, m, t in zip(own, node.exact(magnitudes), floats)]
         if op in ROWS:
+            if op in ("If", "Loop") or any(a.name == "softcap" for a in node.proto.attribute):
+                u = max(ROUNDOFF[t] for t in floats if t)
+                count = 8
             shaken = {n: (v.astype(F64) * (1 + count * u * random.choice([-1, 1], v.shape))).astype(
                 v.dtype if v.dtype in (F32, F64) else F32) if is_float(v.dtype) else v for n, v in feeds.items()}
             if node.native or node.proto.domain:

@@ -175,14 +175,20 @@ class Graph:
 
     # Nodes.
 
-    def add(self, op, inputs, outputs=1, domain="", **attributes):
-        """Adds a node and computes it in all runs. Returns its first result, or a list of several."""
+    def add(self, op, inputs, outputs=1, domain="", varies=None, **attributes):
+        """Adds a node and computes it in all runs. Returns its result, or a list of several.
+
+        `varies` is a dimension whose size data decides: it must not be the same in all runs, as what is 1 by
+        chance does not broadcast (docs/decisions/0008).
+        """
         if domain == "":
             schema(op, self.opset)
         names = [f"v{len(self.types) + i}" for i in range(outputs)]
         proto = helper.make_node(op, inputs, names, name=f"{op.lower()}_{len(self.nodes)}", domain=domain, **attributes)
         node = Node(proto, self.types, self.runs[0], self.opsets())
         results = [node.run({n: run[n] for n in node.reads}) for run in self.runs]
+        if varies is not None and len({found[0].shape[varies] for found in results}) == 1:
+            raise Refused
         for run, found in zip(self.runs, results):
             feeds = [run[n] for n in node.reads]
             for result, dtype in zip(found, node.types):

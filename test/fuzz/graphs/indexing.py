@@ -125,7 +125,7 @@ def nonzero(g):
     source = g.choose_for("NonZero", rank=(1, 2, 3))
     if is_float(g.types[source]):
         source = g.add("Greater", [source, g.constant(g.draw([], g.types[source]))])
-    found = g.add("NonZero", [source])
+    found = g.add("NonZero", [source], varies=1)
     if g.chance(0.5):
         data = g.choose(ANY, fits=lambda n: g.rank(n) == g.rank(source) and g.shapes(n) == g.shapes(source))
         g.add("GatherND", [data, g.add("Transpose", [found], perm=[1, 0])])
@@ -134,17 +134,18 @@ def nonzero(g):
 def compress(g):
     source = g.choose(ANY, rank=(1, 2, 3))
     if g.chance(0.3):
-        g.add("Compress", [source, g.operand([g.number(0, 5)], BOOL)])
+        g.add("Compress", [source, g.add_input(BOOL, [g.number(0, 5)])], varies=0)
         return
     axis = g.axis(source)
-    g.add("Compress", [source, g.operand([g.dim(source, axis) if g.chance(0.7) else 1], BOOL)], axis=axis)
+    condition = g.add_input(BOOL, [g.dim(source, axis) if g.chance(0.7) else 1])
+    g.add("Compress", [source, condition], varies=axis, axis=axis)
 
 
 def unique(g):
     source = g.choose_for("Unique", rank=(1, 2, 3))
     count = g.number(1, 4)
     attributes = {"axis": 0} if g.rank(source) == 1 and g.chance(0.3) else {}
-    g.add("Unique", [source], outputs=count, sorted=g.number(0, 1), **attributes)
+    g.add("Unique", [source], outputs=count, varies=0, sorted=g.number(0, 1), **attributes)
 
 
 OPERATORS = [(gather, 4), (embedding, 1), (gather_elements, 2), (gather_nd, 2), (scatter_elements, 2), (scatter_nd, 2),

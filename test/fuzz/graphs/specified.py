@@ -86,7 +86,68 @@ def attention(node, feeds):
     return node.evaluator.run(None, {**feeds, name: rows})
 
 
-SPECIFIED = {"GlobalMaxPool": global_max_pool, "LpNormalization": lp_normalization, "Unique": unique, "Loop": loop,
+def pool(node, feeds):
+    """The evaluator takes pads in another order, and pads of one or three dimensions for none."""
+    proto, value = node.proto, operand(node.proto, feeds, 0)
+    kernel, rank, auto = attribute(proto, "kernel_shape"), value.ndim - 2, attribute(proto, "auto_pad", b"NOTSET").decode()
+    strides, dilations = (attribute(proto, name) or [1] * rank for name in ("strides", "dilations"))
+    pads = attribute(proto, "pads") or [0] * 2 * rank
+    starts = []
+    for i, (size, stride) in enumerate(zip(value.shape[2:], strides)):
+        reach = (kernel[i] - 1) * dilations[i] + 1
+        if auto.startswith("SAME"):
+            count = -(-size // stride)
+            low = max((count - 1) * stride + reach - size, 0)
+            low = (low + (auto == "SAME_LOWER")) // 2
+        else:
+            low, span = pads[i], size + pads[i] + pads[i + rank] - reach
+            count = (-(-span // stride) if attribute(proto, "ceil_mode", 0) else span // stride) + 1
+            # A window that starts behind the elements is none.
+            count -= (count - 1) * stride >= size + low
+        starts.append([at * stride - low for at in range(count)])
+    result = np.zeros((*value.shape[:2], *map(len, starts)), value.dtype)
+    for place in np.ndindex(*result.shape[2:]):
+        inside, padded = [], 1
+        for i, at in enumerate(place):
+            places = starts[i][at] + np.arange(kernel[i]) * dilations[i]
+            inside.append(places[(places >= 0) & (places < value.shape[i + 2])])
+            padded *= int(np.sum((places >= -pads[i]) & (places < value.shape[i + 2] + pads[i + rank])))
+        window = value[np.ix_(range(value.shape[0]), range(value.shape[1]), *inside)].reshape(*value.shape[:2], -1)
+        if not window.shape[2]:
+            raise Refused  # nothing but padding
+        if proto.op_type == "MaxPool":
+            found = window.max(-1)
+        elif proto.op_type == "AveragePool":
+            found = window.sum(-1) / (padded if attribute(proto, "count_include_pad", 0) else window.shape[2])
+        else:
+            p = attribute(proto, "p", 2)
+            found = (np.abs(window)**p).sum(-1)**(1 / p)
+        result[(..., *place)] = found
+    return [result]
+
+
+def transposed_convolution(node, feeds):
+    """Of several groups the evaluator adds the first one's bias to all, and places one map of each."""
+    value, weights, bias = (operand(node.proto, feeds, i) for i in range(3))
+    groups = attribute(node.proto, "group", 1)
+    if groups == 1:
+        return node.evaluator.run(None, feeds)
+    if node.body is None:
+        proto = onnx.NodeProto()
+        proto.CopyFrom(node.proto)
+        del proto.input[2:]
+        next(a for a in proto.attribute if a.name == "group").i = 1
+        values = [helper.make_tensor_value_info(n, 11, None) for n in (*proto.input, *proto.output)]
+        node.body = ReferenceEvaluator(helper.make_model(helper.make_graph([proto], "group", values[:2], values[2:]),
+                                                         opset_imports=node.opsets))
+    parts = [node.body.run(None, dict(zip(node.proto.input, part)))[0]
+             for part in zip(np.split(value, groups, 1), np.split(weights, groups, 0))]
+    result = np.concatenate(parts, 1)
+    return [result if bias is None else result + bias.reshape(-1, *[1] * (value.ndim - 2))]
+
+
+SPECIFIED = {"MaxPool": pool, "AveragePool": pool, "LpPool": pool, "ConvTranspose": transposed_convolution,
+             "GlobalMaxPool": global_max_pool, "LpNormalization": lp_normalization, "Unique": unique, "Loop": loop,
              "Attention": attention}
 # What the evaluator knows from a later opset on only, with the same meaning; in BatchNormalization of older
 # ones it updates the mean, as in training.
