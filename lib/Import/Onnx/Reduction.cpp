@@ -21,20 +21,33 @@ Value makeSquare(ImportContext &ctx, Value input) {
   return ctx.binary<graph::MulOp>(input, input);
 }
 
-/// log(sum(exp(x))), written so that exp cannot overflow.
-Value makeLogSumExp(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+/// x as exp can take it: less the largest element, which `offset` becomes.
+Value subtractLargest(ImportContext &ctx, Value input, ArrayRef<int64_t> axes,
+                      Value &offset) {
   Value largest = ctx.reduce(graph::ReductionKind::Max, input, axes);
   Value zero = ctx.makeScalar(0, typeOf(input).getElementType());
   // Where all are -inf, or one is +inf, the difference must not be NaN.
   Value finite =
       ctx.binary<graph::EqualOp>(ctx.binary<graph::SubOp>(largest, largest),
                                  zero, ctx.builder.getI1Type());
-  Value offset = graph::WhereOp::create(ctx.builder, ctx.loc, largest.getType(),
-                                        finite, largest, zero);
-  Value powers =
-      makeUnary<graph::ExpOp>(ctx, ctx.binary<graph::SubOp>(input, offset));
-  Value sum = makeSum(ctx, powers, axes);
-  return ctx.binary<graph::AddOp>(makeUnary<graph::LogOp>(ctx, sum), offset);
+  offset = graph::WhereOp::create(ctx.builder, ctx.loc, largest.getType(),
+                                  finite, largest, zero);
+  return ctx.binary<graph::SubOp>(input, offset);
+}
+
+Value makeLogSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeUnary<graph::LogOp>(ctx, makeSum(ctx, input, axes));
+}
+
+/// log(sum(exp(x)))
+Value makeLogOfPowers(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeLogSum(ctx, makeUnary<graph::ExpOp>(ctx, input), axes);
+}
+
+Value makeLogSumExp(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  Value offset;
+  Value shifted = subtractLargest(ctx, input, axes, offset);
+  return ctx.binary<graph::AddOp>(makeLogOfPowers(ctx, shifted, axes), offset);
 }
 
 template <graph::ReductionKind kind>
@@ -49,9 +62,6 @@ Value makeSumSquare(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
 }
 Value makeL2(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
   return makeUnary<graph::SqrtOp>(ctx, makeSumSquare(ctx, input, axes));
-}
-Value makeLogSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
-  return makeUnary<graph::LogOp>(ctx, makeSum(ctx, input, axes));
 }
 
 /// A function of a reduction of another type than the operand's is computed in:
@@ -98,9 +108,12 @@ LogicalResult importReduce(ImportContext &ctx) {
 } // namespace
 
 Value makeLogSoftmax(ImportContext &ctx, Value input, int64_t axis) {
-  Value wide = ctx.widen(input);
+  // The largest is taken off x, not added to the logarithm, which it may be
+  // much larger than.
+  Value offset;
+  Value shifted = subtractLargest(ctx, ctx.widen(input), {axis}, offset);
   return ctx.cast(
-      ctx.binary<graph::SubOp>(wide, makeLogSumExp(ctx, wide, {axis})),
+      ctx.binary<graph::SubOp>(shifted, makeLogOfPowers(ctx, shifted, {axis})),
       typeOf(input).getElementType());
 }
 
@@ -326,7 +339,8 @@ Value alongChannels(ImportContext &ctx, Value vector, int64_t rank) {
   return ctx.reshape(vector, sizes);
 }
 
-/// Channels at dimension 1 are scaled and shifted. Fails after an error.
+/// Channels at dimension 1 are scaled and shifted, and the result has the type
+/// of the node's first operand. Fails after an error.
 LogicalResult setScaled(ImportContext &ctx, Value normed, Value scale,
                         Value bias) {
   int64_t rank = typeOf(normed).getRank();
@@ -334,7 +348,10 @@ LogicalResult setScaled(ImportContext &ctx, Value normed, Value scale,
       ctx.binary<graph::MulOp>(normed, alongChannels(ctx, scale, rank));
   if (result)
     result = ctx.binary<graph::AddOp>(result, alongChannels(ctx, bias, rank));
-  return result ? ctx.setResult(result) : failure();
+  if (!result)
+    return failure();
+  return ctx.setResult(
+      ctx.cast(result, typeOf(ctx.getOperand(0)).getElementType()));
 }
 
 LogicalResult requireChannels(ImportContext &ctx, unsigned operands) {
@@ -404,24 +421,25 @@ LogicalResult importBatchNorm(ImportContext &ctx) {
     wantsTraining |= ctx.isResultUsed(i);
   if (wantsTraining)
     return ctx.unsupported() << "training is unsupported";
-  Value input = ctx.getOperand(0);
+  auto operand = [&](unsigned i) { return ctx.widen(ctx.getOperand(i)); };
+  Value input = operand(0), variance = operand(4);
   Value epsilon = ctx.makeScalar(ctx.getFloat("epsilon", 1e-5f),
-                                 typeOf(ctx.getOperand(4)).getElementType());
+                                 typeOf(variance).getElementType());
   Value deviation = makeUnary<graph::SqrtOp>(
-      ctx, ctx.binary<graph::AddOp>(ctx.getOperand(4), epsilon));
-  Value scale = ctx.binary<graph::DivOp>(ctx.getOperand(1), deviation);
+      ctx, ctx.binary<graph::AddOp>(variance, epsilon));
+  Value scale = ctx.binary<graph::DivOp>(operand(1), deviation);
   Value centred = ctx.binary<graph::SubOp>(
-      input, alongChannels(ctx, ctx.getOperand(3), typeOf(input).getRank()));
+      input, alongChannels(ctx, operand(3), typeOf(input).getRank()));
   if (!scale || !centred)
     return failure();
-  return setScaled(ctx, centred, scale, ctx.getOperand(2));
+  return setScaled(ctx, centred, scale, operand(2));
 }
 
 /// x / |x|, and 0 where the norm is 0
 LogicalResult importLpNorm(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  Value input = ctx.getOperand(0);
+  Value input = ctx.widen(ctx.getOperand(0));
   FailureOr<int64_t> axis = ctx.getAxis(-1, typeOf(input).getRank());
   if (failed(axis))
     return failure();
@@ -433,16 +451,18 @@ LogicalResult importLpNorm(ImportContext &ctx) {
   Value zero = ctx.makeScalar(0, typeOf(input).getElementType());
   Value isZero =
       ctx.binary<graph::EqualOp>(length, zero, ctx.builder.getI1Type());
-  return ctx.setResult(
+  Value result =
       graph::WhereOp::create(ctx.builder, ctx.loc, input.getType(), isZero,
-                             zero, ctx.binary<graph::DivOp>(input, length)));
+                             zero, ctx.binary<graph::DivOp>(input, length));
+  return ctx.setResult(
+      ctx.cast(result, typeOf(ctx.getOperand(0)).getElementType()));
 }
 
 /// (x - mean) / (sqrt(mean(x²) - mean²) + 1e-9)
 LogicalResult importMeanVarianceNorm(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  Value input = ctx.getOperand(0);
+  Value input = ctx.widen(ctx.getOperand(0));
   auto axes = ctx.getInts("axes").value_or(SmallVector<int64_t>{0, 2, 3});
   if (failed(ctx.normalizeAxes(axes, typeOf(input).getRank())))
     return failure();
@@ -453,7 +473,8 @@ LogicalResult importMeanVarianceNorm(ImportContext &ctx) {
   Value deviation = ctx.binary<graph::AddOp>(
       makeUnary<graph::SqrtOp>(ctx, variance),
       ctx.makeScalar(1e-9, typeOf(input).getElementType()));
-  return ctx.setResult(ctx.binary<graph::DivOp>(centred, deviation));
+  return ctx.setResult(ctx.cast(ctx.binary<graph::DivOp>(centred, deviation),
+                                typeOf(ctx.getOperand(0)).getElementType()));
 }
 
 /// Rank 3, with num_heads, is split into heads around the op; without

@@ -6,8 +6,8 @@ with an error of its own, where u is the roundoff of the type it computes in
 
 - nodes that move, select or compare: none;
 - an operation or function of one element: 4 u |result| + v |result|;
-- formulas of several (Gelu, Softplus, …), which cancel: 4 v of the largest of
-  operand and result, since their constants are of the operand's type;
+- formulas of several (Gelu, Elu, …), which cancel: 4 v of the largest of operand,
+  result and 1, since their constants are of that size and of the operand's type;
 - sums of n terms (products, reductions, convolutions, pooling): n u times the
   sum of the terms' magnitudes, which is the node on the magnitudes of its
   operands;
@@ -15,8 +15,8 @@ with an error of its own, where u is the roundoff of the type it computes in
   the largest element;
 - rows (softmax, norms, attention): what the result changes by when operands
   change by n u of themselves, plus (n + 4) u of the result and, where it is a
-  logarithm, of 1; the same for bodies of If and Loop and for attention with a
-  soft cap, but with v, as they keep values of 16 bits between.
+  logarithm, of 1; for attention with a soft cap with v, as it keeps scores of 16
+  bits.
 
 `spread` evaluates the graph with errors of these sizes and random signs. What
 results move by in these runs is what rounding may do to them; an element of any
@@ -24,6 +24,7 @@ type that never moved must be equal but for its own rounding.
 """
 import numpy as np
 
+from .bodies import CONTROL
 from .nodes import F32, F64, ROUNDOFF, Refused, is_float
 
 SUMS = {"MatMul", "Gemm", "Conv", "ConvTranspose", "ReduceSum", "ReduceMean", "ReduceL1", "ReduceL2", "ReduceSumSquare",
@@ -32,7 +33,7 @@ SUMS = {"MatMul", "Gemm", "Conv", "ConvTranspose", "ReduceSum", "ReduceMean", "R
 ROWS = {"Softmax", "LogSoftmax", "LpNormalization", "LayerNormalization", "RMSNormalization", "GroupNormalization",
         "InstanceNormalization", "BatchNormalization", "MeanVarianceNormalization", "LRN", "ReduceLogSum",
         "ReduceLogSumExp", "Attention", "MultiHeadAttention", "SkipLayerNormalization", "RotaryEmbedding",
-        "SkipSimplifiedLayerNormalization", "LSTM", "GRU", "RNN", "If", "Loop", "LinearAttention", "CausalConvWithState",
+        "SkipSimplifiedLayerNormalization", "LSTM", "GRU", "RNN", "LinearAttention", "CausalConvWithState",
         "SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss", "EmbedLayerNormalization"}
 LOGARITHMS = {"LogSoftmax", "ReduceLogSum", "ReduceLogSumExp", "SoftmaxCrossEntropyLoss"}
 COMPOSED = {"Gelu", "FastGelu", "BiasGelu", "Mish", "Softplus", "Softsign", "HardSwish", "Swish", "Selu", "Elu", "Celu",
@@ -81,9 +82,8 @@ def local_errors(node, feeds, results, random):
             return [o + count * u * np.abs(m) if t else 0.0
                     for o, m, t in zip(own, node.exact(magnitudes), floats)]
         if op in ROWS:
-            if op in ("If", "Loop") or any(a.name == "softcap" for a in node.proto.attribute):
+            if any(a.name == "softcap" for a in node.proto.attribute):
                 u = max(ROUNDOFF[t] for t in floats if t)
-                count = 8
             shaken = {n: (v.astype(F64) * (1 + count * u * random.choice([-1, 1], v.shape))).astype(
                 v.dtype if v.dtype in (F32, F64) else F32) if is_float(v.dtype) else v for n, v in feeds.items()}
             if node.native or node.proto.domain:
@@ -100,24 +100,27 @@ def local_errors(node, feeds, results, random):
             u = max(ROUNDOFF[t] for t in floats if t)
             for name in node.reads:
                 if is_float(feeds[name].dtype):
-                    scale = [np.maximum(s, magnitude(feeds[name], r.shape)) for s, r in zip(scale, results)]
+                    scale = [np.maximum(np.maximum(s, 1), magnitude(feeds[name], r.shape))
+                             for s, r in zip(scale, results)]
         return [o + 4 * u * s if t else 0.0 for o, s, t in zip(own, scale, floats)]
 
 
-def evaluate(nodes, values, random=None):
-    """All values of the graph, with random errors if `random` is given."""
+def run_noisy(node, feeds, random):
+    """The node's results with errors of random signs."""
+    if node.bodies:
+        return CONTROL[node.proto.op_type](node, feeds, lambda inner, values: run_noisy(inner, values, random))
+    exact = [r.astype(F64) if is_float(t) else r for r, t in zip(node.exact(feeds), node.types)]
+    errors = local_errors(node, feeds, exact, random)
+    with np.errstate(all="ignore"):
+        return node.rounded([r + e * random.choice([-1.0, 1.0], r.shape) if is_float(t) else r
+                             for r, e, t in zip(exact, errors, node.types)])
+
+
+def evaluate(nodes, values, random):
+    """All values of the graph, with random errors."""
     values = dict(values)
     for node in nodes:
-        feeds = {n: values[n] for n in node.reads}
-        if random is None:
-            results = node.run(feeds)
-        else:
-            exact = [r.astype(F64) if is_float(t) else r for r, t in zip(node.exact(feeds), node.types)]
-            errors = local_errors(node, feeds, exact, random)
-            with np.errstate(all="ignore"):
-                results = node.rounded([r + e * random.choice([-1.0, 1.0], r.shape) if is_float(t) else r
-                                        for r, e, t in zip(exact, errors, node.types)])
-        values.update(zip(node.proto.output, results))
+        values.update(zip(node.proto.output, run_noisy(node, {n: values[n] for n in node.reads}, random)))
     return values
 
 

@@ -144,6 +144,8 @@ class Graph:
         if dims is None:
             rank = self.pick([0, 1, 2, 2, 3, 3, 3, 4])
             dims = [self.pick(list(self.symbols)) if self.chance(0.4) else self.pick(SIZES) for _ in range(rank)]
+        if any(dim is None for dim in dims):
+            raise Refused
         arrays = [self.draw([self.symbols[d][i] if isinstance(d, str) else d for d in dims], dtype, low, high)
                   for i in range(RUNS)]
         if any(array.size > 20000 for array in arrays):
@@ -167,9 +169,7 @@ class Graph:
 
     def operand(self, dims, dtype, low=-3.0, high=3.0):
         """A weight of these sizes, or an input: where symbols are among them, always."""
-        if any(dim is None for dim in dims):
-            raise Refused
-        if any(isinstance(dim, str) for dim in dims) or self.chance(0.25):
+        if any(not isinstance(dim, int) for dim in dims) or self.chance(0.25):
             return self.add_input(dtype, list(dims), low, high)
         return self.constant(self.draw(dims, dtype, low, high))
 
@@ -185,7 +185,8 @@ class Graph:
             schema(op, self.opset)
         names = [f"v{len(self.types) + i}" for i in range(outputs)]
         proto = helper.make_node(op, inputs, names, name=f"{op.lower()}_{len(self.nodes)}", domain=domain, **attributes)
-        node = Node(proto, self.types, self.runs[0], self.opsets())
+        ranks = {name: value.ndim for name, value in self.runs[0].items()}
+        node = Node(proto, self.types, self.opsets(), ranks)
         results = [node.run({n: run[n] for n in node.reads}) for run in self.runs]
         if varies is not None and len({found[0].shape[varies] for found in results}) == 1:
             raise Refused

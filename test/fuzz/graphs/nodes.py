@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, defs, helper
 from onnx.reference import ReferenceEvaluator
 
+from .bodies import CONTROL, make_bodies
 from .refusal import Refused
 from .specified import RENEWED, SPECIFIED, attribute
 
@@ -30,7 +31,12 @@ LARGEST = {F64: 1e300, F32: 3.4e38, F16: 65504.0, BF16: 3.38e38}
 
 # Their results depend on the type of what they read.
 NATIVE = {"Cast", "CastLike", "BitCast", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearMatMul",
-          "If", "Loop", "Range", "ConstantOfShape", "EyeLike", "OneHot", "Constant"}
+          "Range", "ConstantOfShape", "EyeLike", "OneHot", "Constant"}
+
+# Their vector functions and row kernels are of float alone (docs/decisions/0007).
+NOT_OF_DOUBLE = {"Sin", "Cos", "Tan", "Sinh", "Cosh", "Tanh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh", "Erf",
+                 "Gelu", "Mish", "Softmax", "LayerNormalization", "RMSNormalization", "GroupNormalization",
+                 "InstanceNormalization", "Attention", "Resize"}
 
 
 def is_float(dtype):
@@ -77,16 +83,31 @@ def captured(node):
     return list(dict.fromkeys(names))
 
 
+def operators(proto):
+    """Those of a node and of its graphs."""
+    found = {proto.op_type}
+    for attribute in proto.attribute:
+        for inner in attribute.g.node:
+            found |= operators(inner)
+    return found
+
+
 class Node:
     """A node, the types of its results, and an evaluator for it."""
 
-    def __init__(self, proto, types, values, opsets):
-        """`types` and `values` are those of the names that it reads."""
+    def __init__(self, proto, types, opsets, ranks=None):
+        """`types` are those of the names that it reads, as `ranks` if they are known."""
         self.proto, self.opsets, self.body = proto, opsets, None
         self.captured = captured(proto)
+        if F64 in [types[n] for n in (*proto.input, *self.captured) if n] and operators(proto) & NOT_OF_DOUBLE:
+            raise Refused
         self.reads = [n for n in dict.fromkeys([*proto.input, *self.captured]) if n]
         self.native = proto.op_type in NATIVE or not any(is_float(types[n]) for n in self.reads)
-        inputs = [type_info(n, types[n], [None] * values[n].ndim) for n in self.reads]
+        self.bodies = None
+        if proto.op_type in CONTROL:
+            self.bodies, self.types = make_bodies(proto, types, lambda inner, known: Node(inner, known, opsets))
+            return
+        inputs = [type_info(n, types[n], [None] * ranks[n] if ranks else None) for n in self.reads]
         outputs = [helper.make_empty_tensor_value_info(n) for n in proto.output]
         graph = helper.make_graph([proto], "node", inputs, outputs)
         self.model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
@@ -115,8 +136,7 @@ class Node:
         """The types of the results; Refused where the schema forbids the node."""
         if self.proto.domain == "com.microsoft":
             return [types[self.reads[0]]] * len(self.proto.output)
-        if not any(a.type == onnx.AttributeProto.GRAPH for a in self.proto.attribute):
-            self.check_types(types)
+        self.check_types(types)
         try:
             inferred = onnx.shape_inference.infer_shapes(self.model, check_type=True, strict_mode=True)
         except Exception as error:
@@ -138,6 +158,8 @@ class Node:
 
     def run(self, feeds):
         """The results for operands of the node's types."""
+        if self.bodies:
+            return CONTROL[self.proto.op_type](self, feeds, Node.run)
         undefined(self.proto, [feeds[n] if n else None for n in self.proto.input])
         return self.rounded(self.exact(feeds))
 

@@ -46,35 +46,6 @@ def unique(node, feeds):
     return [found, first, inverse.reshape(-1), counts][:len(node.proto.output)]
 
 
-def loop(node, feeds):
-    """The evaluator does not turn once without a condition, and joins what turns collect along their rows."""
-    proto, body = node.proto, attribute(node.proto, "body")
-    outer = [name for name in node.reads if name not in proto.input]
-    outer += [name for name in node.captured if name in proto.input]
-    if node.body is None:
-        inputs = [*body.input, *[helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(feeds[n].dtype), None)
-                                 for n in outer]]
-        graph = helper.make_graph(body.node, "body", inputs, body.output, body.initializer)
-        node.body = ReferenceEvaluator(helper.make_model(graph, opset_imports=node.opsets, ir_version=10))
-    trips, go = operand(proto, feeds, 0), operand(proto, feeds, 1)
-    carried = [feeds[name] for name in proto.input[2:]]
-    collected = [[] for _ in body.output[1 + len(carried):]]
-    turn = 0
-    while (trips is None or turn < trips) and (go is None or go):
-        if turn > 20:
-            raise Refused
-        state = dict(zip([i.name for i in body.input], [np.int64(turn), np.bool_(True), *carried]))
-        results = [np.asarray(r) for r in node.body.run(None, {**state, **{name: feeds[name] for name in outer}})]
-        go = None if go is None else results[0]
-        carried = results[1:1 + len(carried)]
-        for values, value in zip(collected, results[1 + len(carried):]):
-            values.append(value)
-        turn += 1
-    if not turn and collected:
-        raise Refused  # of no known shape
-    return carried + [np.stack(values) for values in collected]
-
-
 def attention(node, feeds):
     """Of a mask with one row for all queries and is_causal the evaluator makes the mask of the first query."""
     mask = operand(node.proto, feeds, 3)
@@ -84,6 +55,12 @@ def attention(node, feeds):
     name = node.proto.input[3]
     rows = np.broadcast_to(mask, (*mask.shape[:-2], query.shape[-2], mask.shape[-1]))
     return node.evaluator.run(None, {**feeds, name: rows})
+
+
+def hard_swish(node, feeds):
+    """Of doubles too the evaluator takes the float next to 1/6."""
+    value = operand(node.proto, feeds, 0)
+    return [value * np.clip(value / 6 + 0.5, 0, 1)]
 
 
 def pool(node, feeds):
@@ -126,6 +103,16 @@ def pool(node, feeds):
     return [result]
 
 
+def local_response(node, feeds):
+    """The evaluator counts channels by the size of the batch."""
+    value, proto = operand(node.proto, feeds, 0), node.proto
+    size, bias = attribute(proto, "size"), attribute(proto, "bias", 1.0)
+    alpha, beta = attribute(proto, "alpha", 1e-4), attribute(proto, "beta", 0.75)
+    squares = np.stack([np.sum(value[:, max(0, c - (size - 1) // 2):c + size // 2 + 1]**2, axis=1)
+                        for c in range(value.shape[1])], 1)
+    return [value / (bias + alpha / size * squares)**beta]
+
+
 def transposed_convolution(node, feeds):
     """Of several groups the evaluator adds the first one's bias to all, and places one map of each."""
     value, weights, bias = (operand(node.proto, feeds, i) for i in range(3))
@@ -146,8 +133,9 @@ def transposed_convolution(node, feeds):
     return [result if bias is None else result + bias.reshape(-1, *[1] * (value.ndim - 2))]
 
 
-SPECIFIED = {"MaxPool": pool, "AveragePool": pool, "LpPool": pool, "ConvTranspose": transposed_convolution,
-             "GlobalMaxPool": global_max_pool, "LpNormalization": lp_normalization, "Unique": unique, "Loop": loop,
+SPECIFIED = {"MaxPool": pool, "AveragePool": pool, "LpPool": pool, "LRN": local_response, "HardSwish": hard_swish,
+             "ConvTranspose": transposed_convolution,
+             "GlobalMaxPool": global_max_pool, "LpNormalization": lp_normalization, "Unique": unique,
              "Attention": attention}
 # What the evaluator knows from a later opset on only, with the same meaning; in BatchNormalization of older
 # ones it updates the mean, as in training.
