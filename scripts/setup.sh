@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 PACKAGES=(cmake ninja-build ccache g++ python3 python3-venv libgtest-dev
   llvm-22-dev libmlir-22-dev mlir-22-tools lld-22 clang-format-22
-  protobuf-compiler libprotobuf-dev)
+  protobuf-compiler libprotobuf-dev qemu-user)
 
 say() { printf '\n== %s\n' "$*"; }
 

@@ -25,7 +25,7 @@ count() {
 run_ctest() {
   say "tests of preset $1"
   local log="build/$1/test.log" status=0
-  ctest --preset "$@" | tee "$log" || status=$?
+  ctest --preset "$@" --parallel "$(nproc)" | tee "$log" || status=$?
   local bad total
   total=$(sed -n 's/.*tests failed out of \([0-9]*\)$/\1/p' "$log")
   bad=$(sed -n 's/.*, \([0-9]*\) tests failed out of .*/\1/p' "$log")
@@ -51,7 +51,7 @@ run_pytest() {
 build release
 run_ctest release
 if [ "$mode" != --quick ]; then
-  run_pytest test/e2e
+  run_pytest test/e2e --numprocesses "$(nproc)" --dist worksteal
 fi
 if [ "$mode" = --full ]; then
   run_pytest test/e2e --full

@@ -59,20 +59,39 @@ typedef struct tn_frame {
  *                                     people; RANK 0 when it is not there
  *   extent OUTPUT DIM EXPR            a size of an output, where DIM was ?
  *   counted OUTPUT DIM                a size of an output that the run
- * computes: its `extent` is the most that it may be launch NUMBER KERNEL
- * NODE[,NODE]  ONNX nodes that a launch computes index NUMBER [NODE,...] a
- * look-up of an ONNX node, whose indices are checked while it runs facts NUMBER
- * FLOPS READ WRITTEN GRID what launch NUMBER costs: floating point operations,
- * compulsory bytes, parts that may run at once; EXPR each total FLOPS READ
- * WRITTEN          of all launches, where all are known live EXPR bytes alive
- * at one step: no arena is smaller than the largest of these target NAME
- * KEY=VALUE...          facts of the machine that it was compiled for weights
- * BYTES step NUMBER STEP                  when launch NUMBER runs, for slices
+ *                                     computes: its `extent` is the most that
+ *                                     it may be
+ *   launch NUMBER KERNEL NODE[,NODE]  ONNX nodes that a launch computes
+ *   index NUMBER [NODE,...]           a look-up of an ONNX node, whose indices
+ *                                     are checked while it runs
+ *   facts NUMBER FLOPS READ WRITTEN GRID
+ *                                     what launch NUMBER costs: floating point
+ *                                     operations, compulsory bytes, parts that
+ *                                     may run at once; EXPR each
+ *   total FLOPS READ WRITTEN          of all launches, where all are known
+ *   live EXPR                         bytes alive at one step: no arena is
+ *                                     smaller than the largest of these
+ *   target NAME KEY=VALUE...          facts of the machine that it was compiled
+ *                                     for
+ *   weights BYTES
+ *   step NUMBER STEP                  when launch NUMBER runs, for slices
  *   slice ID FIRST LAST EXPR [ID...]  bytes of a slice of the arena, alive from
  *                                     step FIRST to LAST, above the slices
  *                                     named; at step FIRST it is written only
+ *   buffer NUMBER PLACE OF TYPE BYTES [DIM...]
+ *                                     memory that launches share; PLACE and OF:
+ *                                     input or output and its number, slice and
+ *                                     its ID, weight or constant and a name.
+ *                                     DIM and BYTES are EXPR, or ? where no
+ *                                     symbol says them
+ *   reads NUMBER [BUFFER...]          the buffers that launch NUMBER reads
+ *   writes NUMBER [BUFFER...]         and those that it writes
+ *   copy STEP BUFFER BUFFER           at STEP the first becomes the second
+ *   read STEP BUFFER                  at STEP the host reads a buffer: to
+ *                                     decide what runs, or a size
  *   assume TEXT                       what tenon_sizes checks, or tenon_run
- * where the run computes a size; last on its line
+ *                                     where the run computes a size; last on
+ *                                     its line
  *
  * An EXPR is a sum of products of integers, symbols and the functions min, max,
  * floordiv, ceildiv, mod, equal and less (1 or 0) of two EXPR and select of

@@ -427,6 +427,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
         (!hasOnlySupportedTypes(*module, *choice->target) ||
          !hasOnlyFixedSizes(*module)))
       return CompileStatus::Unsupported;
+    if (phase.name == "simplify" && failed(checkFixedSizes(*module)))
+      return CompileStatus::Error;
     FailureOr<bool> last = finish(phase.name, outputPath);
     if (failed(last))
       return CompileStatus::Error;

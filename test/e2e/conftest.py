@@ -1,4 +1,5 @@
 """Where the tools are, and how a test compiles a model and runs it."""
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -56,9 +57,11 @@ def reference(model, inputs):
 def minilm(tmp_path_factory):
     """Folder of all-MiniLM-L6-v2 with its published weights, made if needed."""
     folder = ROOT / "build/minilm"
-    if not (folder / "model.onnx").exists():
-        subprocess.run(["bash", "-c", ". scripts/setup.sh; . scripts/minilm_model.sh; minilm_model"],
-                       cwd=ROOT, check=True)
+    with open(ROOT / "build/minilm.lock", "w") as lock:  # Several processes may run tests.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "model.onnx").exists():
+            subprocess.run(["bash", "-c", ". scripts/setup.sh; . scripts/minilm_model.sh; minilm_model"],
+                           cwd=ROOT, check=True)
     return folder
 
 

@@ -89,15 +89,6 @@ def test_compiling_twice_gives_identical_bytes(minilm, tmp_path):
     assert first == compile_model(minilm / "model.onnx", tmp_path / "b.so").read_bytes()
 
 
-def test_going_on_from_each_dump_gives_identical_bytes(minilm, tmp_path):
-    whole = compile_model(minilm / "model.onnx", tmp_path / "whole.so",
-                          "--dump-phases", tmp_path / "dump").read_bytes()
-    dumps = sorted((tmp_path / "dump").glob("*.mlir"))
-    assert [d.stem for d in dumps] == ["1-import", "2-simplify", "3-compress", "4-fuse", "5-schedule", "6-plan"]
-    for dump in dumps:
-        assert compile_model(dump, tmp_path / "part.so").read_bytes() == whole, dump.name
-
-
 def test_program_matches_onnxruntime(minilm, tmp_path):
     import onnx
     program = compile_model(minilm / "model.onnx", tmp_path / "minilm", "--emit=exe")

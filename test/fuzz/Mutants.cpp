@@ -1,6 +1,5 @@
 #include "Mutants.h"
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -79,7 +78,6 @@ void tenon::fuzz::damage(Bytes &bytes, size_t begin, size_t end, bool isFixed,
 }
 
 Outcome tenon::fuzz::isolated(const std::function<int()> &body) {
-  auto begin = std::chrono::steady_clock::now();
   std::fflush(nullptr);
   pid_t child = fork();
   if (child == 0) {
@@ -95,9 +93,12 @@ Outcome tenon::fuzz::isolated(const std::function<int()> &body) {
     std::perror("cannot run a process");
     std::exit(2);
   }
-  std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+  auto seconds = [](const timeval &time) {
+    return double(time.tv_sec) + double(time.tv_usec) * 1e-6;
+  };
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1 - WTERMSIG(status),
-          time.count(), usage.ru_maxrss >> 10};
+          seconds(usage.ru_utime) + seconds(usage.ru_stime),
+          usage.ru_maxrss >> 10};
 }
 
 std::string tenon::fuzz::makeFolder() {

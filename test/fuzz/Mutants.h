@@ -27,8 +27,8 @@ void damage(Bytes &bytes, size_t begin, size_t end, bool isFixed,
             Random &random);
 
 struct Outcome {
-  int code; ///< of exit, or -1 - the signal
-  double seconds;
+  int code;          ///< of exit, or -1 - the signal
+  double seconds;    ///< of processors
   int64_t megabytes; ///< of resident memory, at its highest
 };
 

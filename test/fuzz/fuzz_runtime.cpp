@@ -11,89 +11,23 @@
 // 0 or 1, in less than 2 s more than on the whole file, in less than 1 GB.
 // Prints one line for each seed that does not, keeps its file, and exits
 // with 1.
+#include "Mutants.h"
 #include "Runtime/Checksum.h"
 #include "Runtime/Cli/TensorProto.h"
 #include "tenon-c/CommandLine.h"
 #include "tenon-c/ModuleAbi.h"
 #include "tenon-c/Runtime.h"
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
-#include <functional>
-#include <random>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <filesystem>
 
+using namespace tenon::fuzz;
 using namespace tenon::runtime;
-
-using Bytes = std::vector<char>;
-using Random = std::mt19937_64;
-
-// A sanitizer's report ends the process with a code that no command has.
-extern "C" const char *__asan_default_options() {
-  return "exitcode=99:detect_leaks=0:allocator_may_return_null=1";
-}
-extern "C" const char *__ubsan_default_options() {
-  return "halt_on_error=1:exitcode=99";
-}
+namespace fs = std::filesystem;
 
 static std::string folder; // of this run, in memory where there is one
-
-/// Changes bytes from `begin` to `end`. Their number stays where `isFixed`.
-static void damage(Bytes &bytes, size_t begin, size_t end, bool isFixed,
-                   Random &random) {
-  static const int64_t numbers[] = {
-      0,         1,         -1,        INT8_MAX,         INT16_MAX, INT32_MAX,
-      INT32_MIN, INT64_MAX, INT64_MIN, int64_t(1) << 32, 4096,      0x80};
-  auto below = [&](size_t n) { return n ? size_t(random() % n) : 0; };
-  for (int changes = 1 + int(below(4)); changes > 0 && end > begin; --changes) {
-    size_t at = begin + below(end - begin), length = 1 + below(16);
-    length = std::min(length, end - at);
-    switch (below(isFixed ? 5 : 9)) {
-    case 0:
-      bytes[at] = char(bytes[at] ^ 1 << below(8));
-      break;
-    case 1:
-      bytes[at] = char(random());
-      break;
-    case 2: // a digit or a letter, where there is text
-      bytes[at] = "0123456789 -,%\n?abcdefxyz\"()*"[below(29)];
-      break;
-    case 3: {
-      int64_t number = numbers[below(std::size(numbers))];
-      std::memcpy(&bytes[at], &number, std::min<size_t>(length, 8));
-      break;
-    }
-    case 4: // what lies elsewhere
-      std::memmove(&bytes[at], &bytes[begin + below(end - begin - length + 1)],
-                   length);
-      break;
-    case 5:
-      bytes.erase(bytes.begin() + at, bytes.begin() + at + length);
-      end -= length;
-      break;
-    case 6: {
-      Bytes copy(bytes.begin() + at, bytes.begin() + at + length);
-      bytes.insert(bytes.begin() + at, copy.begin(), copy.end());
-      end += length;
-      break;
-    }
-    case 7:
-      bytes.resize(at);
-      end = at;
-      break;
-    case 8:
-      bytes.insert(bytes.begin() + at, length, char(random()));
-      end += length;
-      break;
-    }
-  }
-}
 
 /// Where the artifact has its tn_note.
 static size_t findNote(const Bytes &artifact) {
@@ -160,35 +94,6 @@ static int readArtifact(const std::string &path, bool runs) {
   return code;
 }
 
-struct Outcome {
-  int code; // of exit, or -1 - the signal
-  double seconds;
-  int64_t megabytes;
-};
-
-/// Runs `body` in a process of its own that says nothing.
-static Outcome isolated(const std::function<int()> &body) {
-  auto begin = std::chrono::steady_clock::now();
-  std::fflush(nullptr);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(20);
-    int nothing = open("/dev/null", O_WRONLY);
-    dup2(nothing, 1);
-    dup2(nothing, 2);
-    _exit(body());
-  }
-  int status = 0;
-  rusage usage = {};
-  if (child < 0 || wait4(child, &status, 0, &usage) != child) {
-    std::perror("cannot run a process");
-    std::exit(2);
-  }
-  std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1 - WTERMSIG(status),
-          time.count(), usage.ru_maxrss >> 10};
-}
-
 /// Writes a data set for the fake artifact, one file of each kind, and returns
 /// its files. What the artifact computes is what is expected.
 static std::vector<std::string> writeDataSet(const std::string &fake) {
@@ -220,14 +125,7 @@ int main(int argc, char **argv) {
   }
   uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1000;
   uint64_t first = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 0;
-  char name[] = "/dev/shm/fuzz-runtime.XXXXXX", other[] = "/tmp/fuzz.XXXXXX";
-  const char *made = mkdtemp(name);
-  made = made ? made : mkdtemp(other);
-  if (!made) {
-    std::perror("cannot make a folder");
-    return 2;
-  }
-  folder = made;
+  folder = makeFolder();
   std::vector<std::pair<std::string, Bytes>> files;
   std::string fake = ARTIFACTS "/fake.so";
   bool isArtifact = what == "artifacts";
@@ -259,9 +157,7 @@ int main(int argc, char **argv) {
       return 1;
     }
   }
-  uint64_t codes[2] = {}, bad = 0;
-  double longest = 0;
-  int64_t largest = 0;
+  Tally tally(what, slowest);
   for (uint64_t seed = first; seed < first + count; ++seed) {
     Random random(seed);
     auto &[file, whole] = files[seed % files.size()];
@@ -272,31 +168,12 @@ int main(int argc, char **argv) {
     else
       damage(bytes, 0, bytes.size(), /*isFixed=*/false, random);
     writeFile(folder + file, bytes);
-    Outcome outcome =
-        isolated([&, &file = file] { return read(file, /*runs=*/!isChecked); });
-    longest = std::max(longest, outcome.seconds);
-    largest = std::max(largest, outcome.megabytes);
-    bool isFine = (outcome.code == 0 || outcome.code == 1) &&
-                  outcome.seconds < slowest + 2 && outcome.megabytes < 1024;
-    if (isFine) {
-      ++codes[outcome.code];
-    } else {
-      ++bad;
-      std::string kept = "fuzz-" + what + "-" + std::to_string(seed);
-      writeFile(kept, bytes);
-      std::printf("seed %llu: ended with %d after %.1f s in %lld MB: %s\n",
-                  (unsigned long long)seed, outcome.code, outcome.seconds,
-                  (long long)outcome.megabytes, kept.c_str());
-    }
+    tally.add(seed, isolated([&, &file = file] {
+                return read(file, /*runs=*/!isChecked);
+              }),
+              bytes, fs::path(file).extension());
     writeFile(folder + file, whole);
   }
-  for (auto &[file, bytes] : files)
-    unlink((folder + file).c_str());
-  rmdir(folder.c_str());
-  std::printf("%llu %s: %llu taken, %llu refused, %llu bad; at most %.2f s, "
-              "%lld MB\n",
-              (unsigned long long)count, what.c_str(),
-              (unsigned long long)codes[0], (unsigned long long)codes[1],
-              (unsigned long long)bad, longest, (long long)largest);
-  return bad != 0;
+  fs::remove_all(folder);
+  return tally.report();
 }

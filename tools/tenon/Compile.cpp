@@ -324,11 +324,11 @@ int runCompile(int argc, char **argv) {
   Progress progress;
   int status = compileAndCollect(
       input, output, options, registry, progress, [](const Problem &problem) {
-        if (quiet && !problem.isError)
+        if (quiet && !problem.isError())
           return;
-        llvm::errs() << (problem.isError ? "error: " : "note: ")
-                     << problem.place << (problem.place.empty() ? "" : ": ")
-                     << problem.message << "\n";
+        llvm::errs() << problem.severity << ": " << problem.place
+                     << (problem.place.empty() ? "" : ": ") << problem.message
+                     << "\n";
       });
   if (status == 0 && !reportPath.empty() && !writeReport(progress))
     return 1;

@@ -106,10 +106,11 @@ public:
   }
 
 private:
-  /// The region's name, made an identifier, and a number.
+  /// The region's name, made an identifier, and a number. A region of very many
+  /// ops is named after the first of them.
   std::string nameFor(kernel::RegionOp region) {
     std::string name;
-    for (char c : region.getName())
+    for (char c : region.getName().take_front(64))
       name += llvm::isAlnum(c) ? c : '_';
     return name + "_" + std::to_string(functions.size() - 1);
   }
@@ -356,6 +357,9 @@ private:
         builder, loc, SymbolRefAttr::get(kernels.get(region)),
         mapping.lookup(region.getGrid()), buffers, mapped(region.getIndices()));
     launch->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+    // The last buffers are what it writes, for whoever reports on the plan.
+    launch->setAttr("tenon.results",
+                    builder.getI64IntegerAttr(region->getNumResults()));
   }
 
   /// A slice for `type`; in a body it is made before the loop or branch. As

@@ -128,10 +128,8 @@ Value Attention::findVisible() {
     // ONNX aligns the first query with the first new key, graph.attention the
     // last with the last: the same where there are as many of both.
     isCausal = isDynamic || knownQueries == knownKeys;
-    if (isDynamic && queries != newKeys)
-      graph::AssumeEqualOp::create(ctx.builder, ctx.loc,
-                                   ctx.materialize(queries),
-                                   ctx.materialize(newKeys));
+    if (isDynamic)
+      ctx.assumeEqual(queries, newKeys);
     if (isCausal)
       return {};
   }

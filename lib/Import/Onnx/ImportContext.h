@@ -123,6 +123,8 @@ public:
   mlir::OpFoldResult minimum(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult maximum(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  /// Leaves it to the run to check two sizes, unless both are known here.
+  void assumeEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   /// `then` where `size` is `number`, else `otherwise`.
   mlir::OpFoldResult selectEqual(mlir::OpFoldResult size, int64_t number,
                                  mlir::OpFoldResult then,

@@ -167,6 +167,12 @@ template <typename OpTy> LogicalResult importCumulative(ImportContext &ctx) {
   if (rank == 0)
     return ctx.invalid() << "needs a rank of 1 or more, but has "
                          << input.getType();
+  if (ctx.isRunTimeValue(axis, 0)) {
+    OpFoldResult number = ctx.extract(axis, 0), least = ctx.makeSize(-rank),
+                 most = ctx.makeSize(rank - 1);
+    ctx.assumeEqual(ctx.maximum(number, least), number);
+    ctx.assumeEqual(ctx.maximum(number, most), most);
+  }
   axis = ctx.reshape(axis, {});
   Value result = combine(0);
   for (int64_t along = 1; along < rank; ++along) {

@@ -1,6 +1,7 @@
 // ONNX operators on sizes, and those that only move elements.
 #include "ImportContext.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 
@@ -96,6 +97,16 @@ LogicalResult importReshape(ImportContext &ctx) {
     } else {
       known *= size;
     }
+  }
+  if (type.hasStaticShape() && !ShapedType::isDynamic(known)) {
+    int64_t count = type.getNumElements();
+    bool fits = rest < 0     ? count == known
+                : known == 0 ? count == 0
+                             : count % known == 0;
+    if (!fits)
+      return ctx.invalid() << "cannot give the " << count << " elements of "
+                           << type << " the sizes "
+                           << llvm::interleaved(staticSizes(*sizes));
   }
   if (rest >= 0)
     result[rest] = type.hasStaticShape() && known > 0
@@ -338,6 +349,7 @@ LogicalResult importSplit(ImportContext &ctx) {
     return ctx.invalid() << "num_outputs is " << wanted << ", but there are "
                          << count << " results";
   Sizes sizes;
+  bool isEqual = false;
   if (ctx.opset >= 13 && ctx.getOperand(1)) {
     FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1), 0);
     if (failed(values))
@@ -350,17 +362,22 @@ LogicalResult importSplit(ImportContext &ctx) {
       sizes.push_back(ctx.makeSize(size));
     }
   } else {
+    isEqual = true;
     sizes.assign(
         count, ctx.ceilDivide(ctx.getSize(input, *axis), ctx.makeSize(count)));
   }
   if (sizes.size() != count)
     return ctx.invalid() << "splits into " << sizes.size() << " parts, but has "
                          << count << " results";
-  OpFoldResult start = ctx.makeSize(0);
+  OpFoldResult start = ctx.makeSize(0), all = start;
+  for (OpFoldResult size : sizes)
+    all = ctx.add(all, size);
+  // Since opset 18 the last of equal parts may be smaller.
+  if (ctx.opset < 18 || !isEqual)
+    ctx.assumeEqual(all, ctx.getSize(input, *axis));
   int64_t whole = typeOf(input).getDimSize(*axis);
   for (unsigned i = 0; i < count; ++i) {
     OpFoldResult end = ctx.add(start, sizes[i]);
-    // Of equal parts, the last may be smaller.
     if (int64_t known = staticSize(end);
         !ShapedType::isDynamic(whole) && known > whole)
       end = ctx.makeSize(std::max(whole, staticSize(start)));

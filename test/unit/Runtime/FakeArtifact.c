@@ -5,8 +5,9 @@
  * FAKE_OVERRUN writes behind the arena, FAKE_FREED frees the product before the
  * second launch reads it, FAKE_HUGE asks for 64 TiB from batch 1000 on. With
  * FAKE_MEETING, rows is the number of runs that began before this one ended,
- * which waits for two, and at most ten seconds. With FAKE_COUNTED, y has as many
- * rows as the mask begins with zeros, and if these are 5 an assumption fails. */
+ * which waits for two, and at most ten seconds. With FAKE_COUNTED, y has as
+ * many rows as the mask begins with zeros, and if these are 5 an assumption
+ * fails. */
 #include "tenon-c/ModuleAbi.h"
 #ifdef FAKE_MEETING
 #include <time.h>
