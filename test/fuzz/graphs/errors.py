@@ -15,8 +15,9 @@ with an error of its own, where u is the roundoff of the type it computes in
   the largest element;
 - rows (softmax, norms, attention): what the result changes by when operands
   change by n u of themselves, plus (n + 4) u of the result and, where it is a
-  logarithm, of 1; for attention with a soft cap with v, as it keeps scores of 16
-  bits.
+  logarithm, of 1; with v for attention with a soft cap, which keeps scores of 16
+  bits, and for norms of groups and instances, where ONNX's functions round what
+  is normalised before it is scaled.
 
 `spread` evaluates the graph with errors of these sizes and random signs. What
 results move by in these runs is what rounding may do to them; an element of any
@@ -82,7 +83,8 @@ def local_errors(node, feeds, results, random):
             return [o + count * u * np.abs(m) if t else 0.0
                     for o, m, t in zip(own, node.exact(magnitudes), floats)]
         if op in ROWS:
-            if any(a.name == "softcap" for a in node.proto.attribute):
+            if op in ("GroupNormalization", "InstanceNormalization") or any(
+                    a.name == "softcap" for a in node.proto.attribute):
                 u = max(ROUNDOFF[t] for t in floats if t)
             shaken = {n: (v.astype(F64) * (1 + count * u * random.choice([-1, 1], v.shape))).astype(
                 v.dtype if v.dtype in (F32, F64) else F32) if is_float(v.dtype) else v for n, v in feeds.items()}

@@ -57,6 +57,16 @@ def attention(node, feeds):
     return node.evaluator.run(None, {**feeds, name: rows})
 
 
+def one_hot(node, feeds):
+    """The evaluator adds the difference of the two values to one of them, which rounds."""
+    places, depth, values = (operand(node.proto, feeds, i) for i in range(3))
+    depth = int(depth.reshape(()))
+    axis = attribute(node.proto, "axis", -1) % (places.ndim + 1)
+    hot = np.arange(depth).reshape(-1, *[1] * (places.ndim - axis)) == np.expand_dims(
+        np.where(places < 0, places.astype(np.int64) + depth, places.astype(np.int64)), axis)
+    return [np.where(hot, values[1], values[0])]
+
+
 def hard_swish(node, feeds):
     """Of doubles too the evaluator takes the float next to 1/6."""
     value = operand(node.proto, feeds, 0)
@@ -133,7 +143,7 @@ def transposed_convolution(node, feeds):
     return [result if bias is None else result + bias.reshape(-1, *[1] * (value.ndim - 2))]
 
 
-SPECIFIED = {"MaxPool": pool, "AveragePool": pool, "LpPool": pool, "LRN": local_response, "HardSwish": hard_swish,
+SPECIFIED = {"MaxPool": pool, "AveragePool": pool, "LpPool": pool, "LRN": local_response, "HardSwish": hard_swish, "OneHot": one_hot,
              "ConvTranspose": transposed_convolution,
              "GlobalMaxPool": global_max_pool, "LpNormalization": lp_normalization, "Unique": unique,
              "Attention": attention}
