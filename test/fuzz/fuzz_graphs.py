@@ -210,7 +210,7 @@ def kind_of(verdict, text):
 
 
 def part(case, nodes, outputs):
-    """The case with these nodes only: what the others gave are inputs."""
+    """The case with these nodes only, what the others gave as inputs; None if no output is left."""
     made = {name for node in nodes for name in node.proto.output}
     outputs = [name for name in outputs if name in made]
     inputs = {}
@@ -232,8 +232,6 @@ def shrink(case, tool):
         changed = False
         tries = [(case.nodes, [name]) for name in case.outputs if len(case.outputs) > 1]
         tries += [([n for n in case.nodes if n is not node], case.outputs) for node in case.nodes]
-        tries += [(case.nodes, case.outputs + [name for name in node.proto.output if name])
-                  for node in case.nodes[:0]]
         for nodes, outputs in tries:
             needed, kept = set(outputs), []
             for node in reversed(nodes):
@@ -241,10 +239,7 @@ def shrink(case, tool):
                     kept.insert(0, node)
                     needed.update(node.reads)
             smaller = part(case, kept, outputs)
-            if smaller is None:
-                # Without the node that gives the output, what it reads is the output.
-                continue
-            if kind_of(*run_case(smaller, tool)) == verdict:
+            if smaller and kind_of(*run_case(smaller, tool)) == verdict:
                 case, changed = smaller, True
                 break
     return case

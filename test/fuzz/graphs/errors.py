@@ -13,9 +13,9 @@ with an error of its own, where u is the roundoff of the type it computes in
   operands;
 - Resize: also places are computed in float, so 4 u times a dimension's size of
   the largest element;
-- rows (softmax, norms, attention): what the result changes by when operands
-  change by n u of themselves, plus (n + 4) u of the result and, where it is a
-  logarithm, of 1; with v for attention with a soft cap, which keeps scores of 16
+- rows (softmax, norms, attention, recurrences): what the result changes by when
+  operands change by n u of themselves, plus (n + 4) u of the result and, where it
+  is a logarithm or made from states that are near 1, of 1; with v for attention with a soft cap, which keeps scores of 16
   bits, and for norms of groups and instances, where ONNX's functions round what
   is normalised before it is scaled.
 
@@ -36,7 +36,7 @@ ROWS = {"Softmax", "LogSoftmax", "LpNormalization", "LayerNormalization", "RMSNo
         "ReduceLogSumExp", "Attention", "MultiHeadAttention", "SkipLayerNormalization", "RotaryEmbedding",
         "SkipSimplifiedLayerNormalization", "LSTM", "GRU", "RNN", "LinearAttention", "CausalConvWithState",
         "SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss", "EmbedLayerNormalization"}
-LOGARITHMS = {"LogSoftmax", "ReduceLogSum", "ReduceLogSumExp", "SoftmaxCrossEntropyLoss"}
+OF_ONE = {"LogSoftmax", "ReduceLogSum", "ReduceLogSumExp", "SoftmaxCrossEntropyLoss", "LSTM", "GRU", "RNN"}
 COMPOSED = {"Gelu", "FastGelu", "BiasGelu", "Mish", "Softplus", "Softsign", "HardSwish", "Swish", "Selu", "Elu", "Celu",
             "HardSigmoid", "Sinh", "Cosh", "Tan", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh", "Log", "Sin", "Cos",
             "Mod", "Pow", "DequantizeLinear", "Shrink", "SwiGLU", "Erf", "Tanh", "Sigmoid"}
@@ -91,7 +91,7 @@ def local_errors(node, feeds, results, random):
             if node.native or node.proto.domain:
                 shaken = {n: v.astype(feeds[n].dtype) for n, v in shaken.items()}
             moved = [np.abs(m.astype(F64) - r) for m, r in zip(node.exact(shaken), results)]
-            return [o + (count + 4) * u * (np.abs(r) + (op in LOGARITHMS)) + m if t else 0.0
+            return [o + (count + 4) * u * (np.abs(r) + (op in OF_ONE)) + m if t else 0.0
                     for o, m, r, t in zip(own, moved, results, floats)]
         if op == "Resize":
             value = feeds[node.reads[0]]

@@ -10,6 +10,7 @@ from .nodes import (BF16, BOOL, F16, F32, F64, FLOATS, I64, INTEGERS, LARGEST, N
                     proto_type, schema, type_info)
 
 SIZES = [1, 2, 3, 4, 5, 7, 8, 16, 17, 33]
+LARGE = [48, 64, 100, 130, 257]  # more than a vector, a panel or a tile
 RUNS = 3
 OPSETS = [13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28]
 MICROSOFT = "com.microsoft"
@@ -144,6 +145,8 @@ class Graph:
         if dims is None:
             rank = self.pick([0, 1, 2, 2, 3, 3, 3, 4])
             dims = [self.pick(list(self.symbols)) if self.chance(0.4) else self.pick(SIZES) for _ in range(rank)]
+            if rank in (1, 2) and self.chance(0.2):
+                dims[self.number(0, rank - 1)] = self.pick(LARGE)
         if any(dim is None for dim in dims):
             raise Refused
         arrays = [self.draw([self.symbols[d][i] if isinstance(d, str) else d for d in dims], dtype, low, high)

@@ -1,13 +1,13 @@
 """One graph for each seed, from all families."""
 import numpy as np
 
-from . import attention, control, elementwise, indexing, movement, products, quantization, reductions, spatial
+from . import attention, control, elementwise, indexing, movement, products, quantization, recurrent, reductions, spatial
 from .growing import Graph
 from .nodes import BOOL, FLOATS, INTEGERS, Refused
 
 # How often a family is asked, however many operators it has.
 FAMILIES = [(elementwise, 26), (products, 12), (reductions, 18), (movement, 22), (indexing, 12), (spatial, 5), (control, 4),
-            (attention, 5), (quantization, 5)]
+            (attention, 5), (quantization, 5), (recurrent, 1.5)]
 
 
 def weighted(random, options):

@@ -19,7 +19,7 @@ def matmul(g):
         g.add("MatMul", [lhs, transposed] if g.chance(0.6) else [transposed, lhs])
         return
     inner = g.dim(lhs, -1)
-    columns = g.pick(SIZES + [40, 65, "a"])
+    columns = g.pick(SIZES + [40, 65, 130, "a"])
     if kind == "left":
         if g.rank(lhs) < 2:
             raise Refused

@@ -59,6 +59,14 @@ def matmul_integer(g):
     g.add("MatMulInteger", inputs)
 
 
+def quantized_product(g):
+    dims = [g.pick([1, 2, 5, "a"]), g.pick(SIZES)]
+    left, right = g.pick(BYTES), g.pick(BYTES)
+    lhs, rhs = g.add_input(left, dims, 0, 127), g.constant(g.draw([dims[1], g.pick(SIZES)], right, -100, 100))
+    inputs = [lhs, *parameters(g, left), rhs, *parameters(g, right), *parameters(g, left)]
+    g.add("QLinearMatMul", inputs)
+
+
 def weight_only(g):
     """A product with weights that are stored as integers."""
     source = g.choose([F32], rank=(2, 3))
@@ -72,4 +80,5 @@ def weight_only(g):
     g.add("MatMul", [source, wide])
 
 
-OPERATORS = [(quantize, 2), (dequantize, 1.5), (dynamic, 1), (matmul_integer, 1.5), (weight_only, 1.5)]
+OPERATORS = [(quantize, 2), (dequantize, 1.5), (dynamic, 1), (matmul_integer, 1.5), (weight_only, 1.5),
+             (quantized_product, 0.7)]
