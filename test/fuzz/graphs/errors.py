@@ -5,7 +5,8 @@ with an error of its own, where u is the roundoff of the type it computes in
 (float for 16-bit types, docs/decisions/0007) and v that of its results:
 
 - nodes that move, select or compare: none;
-- an operation or function of one element: 4 u |result| + v |result|;
+- an operation or function of one element: 4 u |result| + v |result|, and the
+  smallest number of the type, as small results underflow;
 - formulas of several (Gelu, Elu, …), which cancel: 4 v of the largest of operand,
   result and 1, since their constants are of that size and of the operand's type;
 - sums of n terms (products, reductions, convolutions, pooling): n u times the
@@ -77,7 +78,7 @@ def local_errors(node, feeds, results, random):
     u = max((computed_in(t) for t in floats if t), default=0.0)
     count = terms(node, feeds, results)
     with np.errstate(all="ignore"):
-        own = [ROUNDOFF[t] * np.abs(r) if t and t != F64 else 0.0 for t, r in zip(floats, results)]
+        own = [ROUNDOFF[t] * np.abs(r) + smallest(t) * ((r != 0) | (op in SUMS | ROWS)) if t and t != F64 else 0.0 for t, r in zip(floats, results)]
         if op in SUMS:
             magnitudes = {n: np.abs(v) if is_float(v.dtype) else v for n, v in feeds.items()}
             return [o + count * u * np.abs(m) if t else 0.0

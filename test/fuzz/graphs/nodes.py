@@ -185,6 +185,16 @@ class Node:
             return [r.astype(t) for r, t in zip(results, self.types)]
 
 
+def normalised(proto, value):
+    """How many elements a norm centres together; 0 for other operators."""
+    axes = {"LayerNormalization": lambda: range(attribute(proto, "axis", -1) % value.ndim, value.ndim),
+            "SkipLayerNormalization": lambda: [-1], "InstanceNormalization": lambda: range(2, value.ndim),
+            "GroupNormalization": lambda: range(1, value.ndim),
+            "MeanVarianceNormalization": lambda: attribute(proto, "axes", [0, 2, 3])}.get(proto.op_type)
+    count = int(np.prod([value.shape[axis] for axis in axes()])) if axes else 0
+    return count // attribute(proto, "num_groups", 1) if count else 0
+
+
 def undefined(proto, operands):
     """Refused where ONNX does not say what the node gives for these values."""
     op = proto.op_type
@@ -206,6 +216,8 @@ def undefined(proto, operands):
             if not np.all(np.isfinite(wide)) or np.any(np.trunc(wide) < float(limits.min)) \
                     or np.any(np.trunc(wide) > float(limits.max) * (1 - 2.0**-40)):
                 raise Refused
+    if normalised(proto, value) == 2:
+        raise Refused  # ±1 whatever two elements are: nothing tells how far rounding of their mean moves that
     if op in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceLogSum", "ReduceLogSumExp", "ArgMax", "ArgMin") \
             and value.size == 0:
         raise Refused  # of nothing
