@@ -278,7 +278,7 @@ def main():
                 refusals[DETAILS.sub("", text)] += 1
             elif verdict in FAILS:
                 print(f"seed {seed}: {verdict}: {text}", flush=True)
-            if number % 100 == 0 and sys.stderr.isatty():
+            if number % 100 == 0:
                 print(f"{number} of {len(seeds)}", file=sys.stderr)
     for text, count in refusals.most_common():
         print(f"refused {count} times: {text}")

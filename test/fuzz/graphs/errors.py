@@ -46,7 +46,7 @@ EXACT = {"Abs", "Neg", "Ceil", "Floor", "Round", "Sign", "Relu", "Max", "Min", "
          "Transpose", "Squeeze", "Unsqueeze", "Trilu", "TopK", "MaxPool", "GlobalMaxPool", "Compress", "Unique",
          "ReduceMax", "ReduceMin", "Hardmax", "OneHot", "ReverseSequence", "DepthToSpace", "SpaceToDepth", "CastLike",
          "BitCast", "Shape", "Size", "Dropout", "CenterCropPad", "Scatter", "EyeLike", "ConstantOfShape", "Range"}
-SAMPLES, MORE_SAMPLES, SAFETY = 6, 60, 2.0
+SAMPLES, MORE_SAMPLES, SAFETY = 2, 60, 2.0
 
 
 def computed_in(dtype):
