@@ -27,7 +27,7 @@ type that never moved must be equal but for its own rounding.
 import numpy as np
 
 from .bodies import CONTROL
-from .nodes import F32, F64, ROUNDOFF, Refused, is_float
+from .nodes import BF16, F16, F32, F64, ROUNDOFF, Refused, is_float
 
 SUMS = {"MatMul", "Gemm", "Conv", "ConvTranspose", "ReduceSum", "ReduceMean", "ReduceL1", "ReduceL2", "ReduceSumSquare",
         "ReduceProd", "CumSum", "CumProd", "Einsum", "AveragePool", "GlobalAveragePool", "LpPool", "GlobalLpPool", "Sum",
@@ -173,5 +173,5 @@ def beyond(found, wanted, moved):
 
 
 def smallest(dtype):
-    """The distance of the numbers next to 0; of float, where they may be flushed."""
-    return {ROUNDOFF[F32]: 1.2e-38, ROUNDOFF[F64]: 2.3e-308, 2.0**-11: 6e-8, 2.0**-8: 1.2e-38}[ROUNDOFF[dtype]]
+    """The least number of the type; of those computed in float or wider, the least that is not flushed to 0."""
+    return {F64: 2.3e-308, F32: 1.2e-38, BF16: 1.2e-38, F16: 6e-8}[dtype]
