@@ -216,6 +216,10 @@ def undefined(proto, operands):
             if not np.all(np.isfinite(wide)) or np.any(np.trunc(wide) < float(limits.min)) \
                     or np.any(np.trunc(wide) > float(limits.max) * (1 - 2.0**-40)):
                 raise Refused
+    if op in ("ReduceProd", "CumProd") and is_float(value.dtype):
+        magnitudes = np.abs(value[value != 0].astype(F64))
+        if np.sum(np.abs(np.log2(magnitudes))) > 100:
+            raise Refused  # in another order some product overflows, or underflows
     if normalised(proto, value) == 2:
         raise Refused  # ±1 whatever two elements are: nothing tells how far rounding of their mean moves that
     if op in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceLogSum", "ReduceLogSumExp", "ArgMax", "ArgMin") \
