@@ -216,6 +216,8 @@ def undefined(proto, operands):
             if not np.all(np.isfinite(wide)) or np.any(np.trunc(wide) < float(limits.min)) \
                     or np.any(np.trunc(wide) > float(limits.max) * (1 - 2.0**-40)):
                 raise Refused
+    if op == "DynamicQuantizeLinear" and not np.any(value):
+        raise Refused  # ONNX divides by 0; Tenon and onnxruntime take a scale of 1, the evaluator 1/255
     if op in ("ReduceProd", "CumProd") and is_float(value.dtype):
         magnitudes = np.abs(value[value != 0].astype(F64))
         if np.sum(np.abs(np.log2(magnitudes))) > 100:
