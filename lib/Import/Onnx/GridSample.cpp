@@ -199,6 +199,7 @@ LogicalResult importGridSample(ImportContext &ctx) {
 
 const OpHandler handlers[] = {
     {"GridSample", importGridSample},
+    {"GridSample", importGridSample, 1, microsoftDomain},
 };
 
 } // namespace

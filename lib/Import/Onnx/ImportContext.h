@@ -9,6 +9,7 @@
 #include "onnx.pb.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/StringSet.h"
 #include <optional>
 
@@ -39,7 +40,7 @@ public:
         opset(opset), node(node), name(name), operands(operands),
         usedResults(usedResults), callAttributes(callAttributes),
         initializers(initializers), problems(problems), shapes(shapes),
-        results(usedResults.size()) {}
+        results(usedResults.size()), lookedAt(operands.size()) {}
 
   mlir::OpBuilder &builder;
   mlir::Location loc;
@@ -56,17 +57,17 @@ public:
 
   unsigned getNumOperands() const { return operands.size(); }
   /// Null if the node leaves the operand out.
-  mlir::Value getOperand(unsigned i) const {
-    return i < operands.size() ? operands[i] : mlir::Value();
-  }
+  mlir::Value getOperand(unsigned i) const;
   /// Fails, after an error, if one of the first `count` operands is left out.
   mlir::LogicalResult requireOperands(unsigned count);
+  /// Fails, after an error, if operand `i` is there and has another rank.
+  mlir::LogicalResult requireRank(unsigned i, int64_t rank);
   unsigned getNumResults() const { return results.size(); }
   /// Whether anything reads result `i`.
   bool isResultUsed(unsigned i) const {
     return i < usedResults.size() && usedResults[i];
   }
-  mlir::Value getResult(unsigned i) const { return results[i]; }
+  llvm::ArrayRef<mlir::Value> getResults() const { return results; }
   mlir::LogicalResult setResult(mlir::Value value, unsigned i = 0) {
     if (i < results.size())
       results[i] = value;
@@ -75,15 +76,21 @@ public:
 
   // Attributes.
 
+  // One of another type is an error, and as if the node did not have it; what
+  // is reported of the node from then on is not shown.
+
+  bool hasAttribute(llvm::StringRef name) { return find(name); }
+  /// Fails, after an error, if the node does not have it.
+  mlir::LogicalResult requireAttribute(llvm::StringRef name);
+  int64_t getInt(llvm::StringRef name, int64_t otherwise);
+  float getFloat(llvm::StringRef name, float otherwise);
+  llvm::StringRef getString(llvm::StringRef name, llvm::StringRef otherwise);
   /// Null if the node does not have it.
-  const onnx::AttributeProto *getAttribute(llvm::StringRef name) const;
-  /// Whether the handler asked for it.
-  bool wasRead(llvm::StringRef name) const { return read.contains(name); }
-  int64_t getInt(llvm::StringRef name, int64_t otherwise) const;
-  float getFloat(llvm::StringRef name, float otherwise) const;
-  llvm::StringRef getString(llvm::StringRef name,
-                            llvm::StringRef otherwise) const;
-  std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name) const;
+  const onnx::TensorProto *getTensor(llvm::StringRef name);
+  std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name);
+  std::optional<llvm::SmallVector<float>> getFloats(llvm::StringRef name);
+  /// Empty if the node does not have it.
+  llvm::SmallVector<llvm::StringRef> getStrings(llvm::StringRef name);
   /// Attribute `axis`; negative values count from `rank`.
   mlir::FailureOr<int64_t> getAxis(int64_t otherwise, int64_t rank);
   /// Fails, after an error, if the axis is none of `rank` dimensions.
@@ -94,6 +101,9 @@ public:
   /// then on. Nothing if it is left out; fails if the operand is no constant.
   mlir::FailureOr<std::optional<llvm::SmallVector<int64_t>>>
   getIntsOrOperand(llvm::StringRef name, unsigned i, int64_t since);
+  /// What nobody looked at might have changed the result. Fails, after an
+  /// error, if the handler did not look at all that the node has.
+  mlir::LogicalResult checkLeftovers();
 
   // Constants.
 
@@ -103,7 +113,7 @@ public:
   /// A tensor of rank 0 of a float or integer type.
   mlir::Value makeScalar(double value, mlir::Type type);
   /// MLIR's type for a TensorProto.DataType; null if Tenon does not have it.
-  mlir::Type getElementType(int32_t dataType);
+  mlir::Type getElementType(int64_t dataType);
 
   // Sizes: an IntegerAttr where known, else a value of type index.
 
@@ -113,6 +123,8 @@ public:
   /// As a constant also where the type does not tell, but the nodes before do.
   mlir::OpFoldResult getSize(mlir::Value tensor, int64_t dim);
   Sizes getSizes(mlir::Value tensor);
+  /// Over the model's symbols, of an operand; nothing if it depends on data.
+  std::optional<SymbolicExpr> getSizeExpr(mlir::Value operand, int64_t dim);
   mlir::Value materialize(mlir::OpFoldResult size);
   mlir::OpFoldResult multiply(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult add(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
@@ -180,9 +192,10 @@ public:
   mlir::Value broadcast(mlir::Value input,
                         llvm::ArrayRef<mlir::OpFoldResult> sizes);
   /// batch×S×(heads·D)  ->  batch×heads×S×D
-  /// The number of heads is the attribute `name`. Fails after an error.
-  mlir::FailureOr<mlir::Value> splitHeads(mlir::Value input,
-                                          llvm::StringRef name);
+  /// The number of heads is the attribute `name`, or `otherwise` if that is 0
+  /// or left out. Fails after an error.
+  mlir::FailureOr<mlir::Value>
+  splitHeads(mlir::Value input, llvm::StringRef name, int64_t otherwise = 0);
   /// batch×heads×S×D  ->  batch×S×(heads·D)
   mlir::Value joinHeads(mlir::Value input);
   /// Null, after an error, if the operands' sizes do not broadcast.
@@ -199,6 +212,12 @@ public:
                                        mlir::Type elementType = {});
 
 private:
+  mlir::InFlightDiagnostic report(bool &kind);
+  /// Null if the node does not have it.
+  const onnx::AttributeProto *find(llvm::StringRef name);
+  const onnx::AttributeProto *
+  getAttribute(llvm::StringRef name, onnx::AttributeProto::AttributeType type);
+
   const onnx::NodeProto &node;
   llvm::StringRef name;
   llvm::ArrayRef<mlir::Value> operands;
@@ -208,7 +227,9 @@ private:
   Problems &problems;
   const SymbolicShapes &shapes; ///< of what the nodes before have made
   llvm::SmallVector<mlir::Value> results;
-  mutable llvm::StringSet<> read; ///< names of attributes
+  llvm::StringSet<> read;           ///< names of attributes
+  mutable llvm::BitVector lookedAt; ///< operands
+  bool hasWrongAttribute = false;
 };
 
 inline mlir::RankedTensorType typeOf(mlir::Value value) {
@@ -218,13 +239,23 @@ inline mlir::RankedTensorType typeOf(mlir::Value value) {
 inline bool isNarrowFloat(mlir::Type type) {
   return llvm::isa<mlir::FloatType>(type) && type.getIntOrFloatBitWidth() <= 8;
 }
+/// Whether the sizes that are known make more bytes than a process can address.
+bool isTooLarge(mlir::Type type);
+/// What ONNX calls a TensorProto.DataType, or its number if it is none.
+std::string elementTypeName(int64_t dataType);
 /// The size if it is known, else kDynamic.
 int64_t staticSize(mlir::OpFoldResult size);
 llvm::SmallVector<int64_t>
 staticSizes(llvm::ArrayRef<mlir::OpFoldResult> sizes);
 
-/// The oldest opset of the default domain that is imported.
-inline constexpr int64_t oldestOpset = 7;
+/// The opsets of the default domain that are imported: those of ONNX 1.2 to
+/// 1.23.
+inline constexpr int64_t oldestOpset = 7, newestOpset = 28;
+/// The only opset of com.microsoft.
+inline constexpr int64_t microsoftOpset = 1;
+
+/// The domain of what ONNX Runtime's optimizer fuses.
+inline constexpr llvm::StringLiteral microsoftDomain = "com.microsoft";
 
 /// One line of a family's table. `import` sets the results of the node, which
 /// may be of any opset from `since` on.
@@ -232,24 +263,30 @@ struct OpHandler {
   llvm::StringLiteral opType;
   mlir::LogicalResult (*import)(ImportContext &);
   int64_t since = oldestOpset;
+  llvm::StringLiteral domain = "";
 };
 llvm::ArrayRef<OpHandler> activationHandlers();
 llvm::ArrayRef<OpHandler> attentionHandlers();
+llvm::ArrayRef<OpHandler> channelNormHandlers();
 llvm::ArrayRef<OpHandler> contractionHandlers();
 llvm::ArrayRef<OpHandler> convolutionHandlers();
 llvm::ArrayRef<OpHandler> dataHandlers();
 llvm::ArrayRef<OpHandler> einsumHandlers();
 llvm::ArrayRef<OpHandler> elementwiseHandlers();
+llvm::ArrayRef<OpHandler> expertHandlers();
+llvm::ArrayRef<OpHandler> fusedAttentionHandlers();
 llvm::ArrayRef<OpHandler> gridHandlers();
 llvm::ArrayRef<OpHandler> gridSampleHandlers();
 llvm::ArrayRef<OpHandler> linearAttentionHandlers();
 llvm::ArrayRef<OpHandler> lossHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();
 llvm::ArrayRef<OpHandler> poolingHandlers();
+llvm::ArrayRef<OpHandler> positionBiasHandlers();
 llvm::ArrayRef<OpHandler> quantizationHandlers();
 llvm::ArrayRef<OpHandler> recurrentHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();
 llvm::ArrayRef<OpHandler> resizeHandlers();
+llvm::ArrayRef<OpHandler> rotaryHandlers();
 llvm::ArrayRef<OpHandler> selectionHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
 llvm::ArrayRef<OpHandler> spatialHandlers();

@@ -147,6 +147,24 @@ LogicalResult importUnsqueeze(ImportContext &ctx) {
   return ctx.setResult(ctx.reshape(input, sizes));
 }
 
+/// Of com.microsoft: one axis, which is a scalar.
+LogicalResult importExpandDims(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  std::optional<SmallVector<int64_t>> given =
+      ctx.getConstantInts(ctx.getOperand(1));
+  if (!given || given->size() != 1)
+    return ctx.unsupported() << "the axis must be a constant";
+  FailureOr<int64_t> axis =
+      ctx.normalizeAxis(given->front(), typeOf(input).getRank() + 1);
+  if (failed(axis))
+    return failure();
+  Sizes sizes = ctx.getSizes(input);
+  sizes.insert(sizes.begin() + *axis, ctx.makeSize(1));
+  return ctx.setResult(ctx.reshape(input, sizes));
+}
+
 LogicalResult importSqueeze(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
@@ -231,7 +249,8 @@ LogicalResult importTranspose(ImportContext &ctx) {
 }
 
 LogicalResult importConcat(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(std::max(1u, ctx.getNumOperands()))))
+  if (failed(ctx.requireOperands(std::max(1u, ctx.getNumOperands()))) ||
+      failed(ctx.requireAttribute("axis")))
     return failure();
   SmallVector<Value> inputs;
   for (unsigned i = 0; i < ctx.getNumOperands(); ++i)
@@ -285,6 +304,8 @@ LogicalResult importSlice(ImportContext &ctx) {
   Sizes bounds[2];
   for (unsigned i = 0; i < 2; ++i) {
     if (ctx.opset < 10) {
+      if (failed(ctx.requireAttribute(i == 0 ? "starts" : "ends")))
+        return failure();
       for (int64_t bound : ctx.getInts(i == 0 ? "starts" : "ends")
                                .value_or(SmallVector<int64_t>()))
         bounds[i].push_back(ctx.makeSize(bound));
@@ -424,6 +445,8 @@ LogicalResult importPad(ImportContext &ctx) {
   Sizes pads;
   float number = 0;
   if (ctx.opset < 11) {
+    if (failed(ctx.requireAttribute("pads")))
+      return failure();
     number = ctx.getFloat("value", 0);
     for (int64_t pad : ctx.getInts("pads").value_or(SmallVector<int64_t>()))
       pads.push_back(ctx.makeSize(pad));
@@ -515,12 +538,19 @@ LogicalResult importTrilu(ImportContext &ctx) {
       graph::WhereOp::create(ctx.builder, ctx.loc, type, kept, input, zero));
 }
 
-/// Dropout is the identity when a model runs.
 LogicalResult importIdentity(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  // Of training only.
+  return ctx.setResult(ctx.getOperand(0));
+}
+
+/// Dropout is the identity when a model runs.
+LogicalResult importDropout(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  // Of training only: the ratio, an attribute or an operand, and the seed.
   (void)ctx.getFloat("ratio", 0.5f);
+  (void)ctx.getOperand(1);
   (void)ctx.getInt("seed", 0);
   if (Value training = ctx.getOperand(2)) {
     std::optional<SmallVector<int64_t>> mode = ctx.getConstantInts(training);
@@ -539,14 +569,24 @@ LogicalResult importIdentity(ImportContext &ctx) {
 }
 
 const OpHandler handlers[] = {
-    {"Concat", importConcat},       {"Dropout", importIdentity},
-    {"Expand", importExpand},       {"Flatten", importFlatten},
-    {"Identity", importIdentity},   {"Pad", importPad},
-    {"Reshape", importReshape},     {"Shape", importShape},
-    {"Size", importSize},           {"Slice", importSlice},
-    {"Split", importSplit},         {"Squeeze", importSqueeze},
-    {"Transpose", importTranspose}, {"Tile", importTile},
-    {"Trilu", importTrilu},         {"Unsqueeze", importUnsqueeze},
+    {"Concat", importConcat},
+    {"Dropout", importDropout},
+    {"Expand", importExpand},
+    {"Flatten", importFlatten},
+    {"Identity", importIdentity},
+    {"Pad", importPad},
+    {"Reshape", importReshape},
+    {"Shape", importShape},
+    {"Size", importSize},
+    {"Slice", importSlice},
+    {"Split", importSplit},
+    {"Squeeze", importSqueeze},
+    {"Transpose", importTranspose},
+    {"Tile", importTile},
+    {"Trilu", importTrilu},
+    {"Unsqueeze", importUnsqueeze},
+    {"ExpandDims", importExpandDims, 1, microsoftDomain},
+    {"Trilu", importTrilu, 1, microsoftDomain},
 };
 
 } // namespace
