@@ -11,7 +11,7 @@ with an error of its own, where u is the roundoff of the type it computes in
   result and 1, since their constants are of that size and of the operand's type;
 - sums of n terms (products, reductions, convolutions, pooling): n u times the
   sum of the terms' magnitudes, which is the node on the magnitudes of its
-  operands;
+  operands; a convolution of 16 bits is rounded before its bias is added, too;
 - Resize: also places are computed in float, so 4 u times a dimension's size of
   the largest element;
 - rows (softmax, norms, attention, recurrences): what the result changes by when
@@ -79,6 +79,9 @@ def local_errors(node, feeds, results, random):
     count = terms(node, feeds, results)
     with np.errstate(all="ignore"):
         own = [ROUNDOFF[t] * np.abs(r) + smallest(t) * ((r != 0) | (op in SUMS | ROWS)) if t and t != F64 else 0.0 for t, r in zip(floats, results)]
+        if op == "Conv" and len(node.proto.input) > 2:
+            bias = float(np.max(np.abs(feeds[node.proto.input[2]].astype(F64)), initial=0))
+            own = [o + ROUNDOFF[t] * (np.abs(r) + bias) if t in (F16, BF16) else o for o, r, t in zip(own, results, floats)]
         if op in SUMS:
             magnitudes = {n: np.abs(v) if is_float(v.dtype) else v for n, v in feeds.items()}
             return [o + count * u * np.abs(m) if t else 0.0

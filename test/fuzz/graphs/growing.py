@@ -190,6 +190,9 @@ class Graph:
         proto = helper.make_node(op, inputs, names, name=f"{op.lower()}_{len(self.nodes)}", domain=domain, **attributes)
         ranks = {name: value.ndim for name, value in self.runs[0].items()}
         node = Node(proto, self.types, self.opsets(), ranks)
+        # ONNX would take another dimension's size for one that is 0 in a run; Tenon, what the graph computes.
+        if op == "Reshape" and inputs[1] not in self.initializers and any(np.any(run[inputs[1]] == 0) for run in self.runs):
+            raise Refused
         results = [node.run({n: run[n] for n in node.reads}) for run in self.runs]
         if varies is not None and len({found[0].shape[varies] for found in results}) == 1:
             raise Refused
