@@ -242,8 +242,11 @@ private:
       argAttrs.push_back(attrs.getDictionary(function.getContext()));
       Value root = rootOf(value);
       if (root.getDefiningOp<kernel::RegionOp>() &&
-          destinations.try_emplace(root, outputs.back()).second)
+          destinations.try_emplace(root, outputs.back()).second) {
         claimed.insert(index);
+        if (root != value)
+          reshaped.insert(root);
+      }
     }
     function.removeResAttrsAttr();
     function.setFunctionType(builder.getFunctionType(types, {}));
@@ -345,7 +348,7 @@ private:
       Value buffer = destinations.lookup(result);
       if (!buffer)
         buffer = createAlloc(loc, type, sizes);
-      else if (buffer.getType() != type || mostOf(loc, sizes) != sizes)
+      else if (reshaped.contains(result) || mostOf(loc, sizes) != sizes)
         buffer = plan::ViewOp::create(builder, loc, type, buffer, sizes);
       mapping.map(result, buffer);
       buffers.push_back(buffer);
@@ -555,6 +558,7 @@ private:
   IRMapping mapping;
   SmallVector<Value> outputs;
   DenseMap<Value, Value> destinations; ///< A region's result -> its output.
+  DenseSet<Value> reshaped; ///< Of these, what is returned as a view.
   /// What is carried by a loop, and a value of the same sizes before it.
   DenseMap<Value, Value> sizesLike;
   SizeBounds bounds;

@@ -57,8 +57,11 @@ Value selu(Formula &f) {
 
 Value shrink(Formula &f) {
   Value lambda = f.number("lambd", 0.5f), bias = f.number("bias", 0);
+  Value above = f.select(f.less(lambda, f.x), f.sub(f.x, bias), f.number(0));
+  if (f.type.getElementType().isUnsignedInteger())
+    return above; // nothing is below -lambda
   return f.select(f.less(f.x, f.map<graph::NegOp>(lambda)), f.add(f.x, bias),
-                  f.select(f.less(lambda, f.x), f.sub(f.x, bias), f.number(0)));
+                  above);
 }
 
 Value softplus(Formula &f) { return f.softplus(); }

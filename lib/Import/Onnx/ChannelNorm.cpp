@@ -155,20 +155,24 @@ LogicalResult importBatchNorm(ImportContext &ctx) {
     wantsTraining |= ctx.isResultUsed(i);
   if (wantsTraining)
     return ctx.unsupported() << "training is unsupported";
-  Value input = ctx.getOperand(0);
+  auto operand = [&](unsigned i) { return ctx.widen(ctx.getOperand(i)); };
+  Value input = operand(0);
   Value epsilon = ctx.makeScalar(ctx.getFloat("epsilon", 1e-5f),
-                                 typeOf(ctx.getOperand(4)).getElementType());
-  Value variance = ctx.binary<graph::AddOp>(ctx.getOperand(4), epsilon);
+                                 typeOf(operand(4)).getElementType());
+  Value variance = ctx.binary<graph::AddOp>(operand(4), epsilon);
   if (!variance)
     return failure();
   Value deviation =
       graph::SqrtOp::create(ctx.builder, ctx.loc, variance.getType(), variance);
-  Value scale = ctx.binary<graph::DivOp>(ctx.getOperand(1), deviation);
+  Value scale = ctx.binary<graph::DivOp>(operand(1), deviation);
   Value centred = ctx.binary<graph::SubOp>(
-      input, alongChannels(ctx, ctx.getOperand(3), typeOf(input).getRank()));
+      input, alongChannels(ctx, operand(3), typeOf(input).getRank()));
   if (!scale || !centred)
     return failure();
-  return setScaled(ctx, centred, scale, ctx.getOperand(2));
+  if (failed(setScaled(ctx, centred, scale, operand(2))))
+    return failure();
+  return ctx.setResult(ctx.cast(ctx.getResults().front(),
+                                typeOf(ctx.getOperand(0)).getElementType()));
 }
 
 const OpHandler handlers[] = {

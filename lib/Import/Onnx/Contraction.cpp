@@ -34,9 +34,9 @@ Value makeGemm(ImportContext &ctx) {
                                 : value;
   };
   result = scale(result, ctx.getFloat("alpha", 1));
+  float beta = ctx.getFloat("beta", 1);
   if (result && addend)
-    result = ctx.binary<graph::AddOp>(result,
-                                      scale(addend, ctx.getFloat("beta", 1)));
+    result = ctx.binary<graph::AddOp>(result, scale(addend, beta));
   return result;
 }
 

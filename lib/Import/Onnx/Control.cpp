@@ -367,8 +367,9 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   builder.setInsertionPointToEnd(body);
   Value next = graph::AddOp::create(builder, nodeLoc, count,
                                     body->getArgument(0), makeScalar(i64, 1));
-  Value goOn = scalar((*results)[0], flag);
-  mayEndBefore |= !isTrue(goOn);
+  // Without a condition the body has one, too, which ONNX ignores.
+  Value goOn = condition ? scalar((*results)[0], flag) : Value();
+  mayEndBefore |= goOn && !isTrue(goOn);
   SmallVector<Value> yields{keepGoing(next, goOn), next};
   auto scans = results->begin() + 1 + carriedCount;
   yields.append(results->begin() + 1, scans);

@@ -329,11 +329,11 @@ LogicalResult importConvTranspose(ImportContext &ctx) {
   Sizes inGroups;
   if (conv->groups > 1)
     inGroups.push_back(groups);
-  Value columns =
-      ctx.reshape(conv->weights, concatSizes(inGroups, {each, width}));
-  Value places =
-      ctx.reshape(conv->input, concatSizes(concatSizes({batch}, inGroups),
-                                           {each, ctx.product(conv->sizes)}));
+  Value columns = ctx.reshape(ctx.widen(conv->weights),
+                              concatSizes(inGroups, {each, width}));
+  Value places = ctx.reshape(ctx.widen(conv->input),
+                             concatSizes(concatSizes({batch}, inGroups),
+                                         {each, ctx.product(conv->sizes)}));
   Value product = ctx.matmul(columns, places, /*transposeLhs=*/true);
   if (!product)
     return failure();
@@ -368,9 +368,12 @@ LogicalResult importConvTranspose(ImportContext &ctx) {
   if (Value bias = ctx.getOperand(2)) {
     if (failed(requireForChannels(ctx, bias, typeOf(result).getDimSize(1))))
       return failure();
-    result = ctx.binary<graph::AddOp>(result, alongChannels(ctx, bias, rank));
+    result = ctx.binary<graph::AddOp>(
+        result, alongChannels(ctx, ctx.widen(bias), rank));
   }
-  return result ? ctx.setResult(result) : failure();
+  return result ? ctx.setResult(
+                      ctx.cast(result, typeOf(conv->input).getElementType()))
+                : failure();
 }
 
 /// A convolution of each channel by itself over the last places before each,

@@ -171,6 +171,14 @@ Value ImportContext::cast(Value input, Type elementType) {
   return graph::CastOp::create(builder, loc, type.clone(elementType), input);
 }
 
+Value ImportContext::widen(Value input) {
+  Type type = typeOf(input).getElementType();
+  if (isa<Float32Type, Float64Type>(type))
+    return input;
+  return cast(input, isa<FloatType>(type) ? Type(builder.getF32Type())
+                                          : builder.getF64Type());
+}
+
 Value ImportContext::castSaturated(Value input, FloatType elementType) {
   Type from = typeOf(input).getElementType();
   if (!isa<FloatType>(from) || isNarrowFloat(from)) {

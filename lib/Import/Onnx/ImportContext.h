@@ -173,6 +173,9 @@ public:
                     mlir::OpFoldResult end);
   mlir::Value gather(mlir::Value input, mlir::Value indices, int64_t axis);
   mlir::Value cast(mlir::Value input, mlir::Type elementType);
+  /// As what several ops compute one result from: floats of 16 bits as f32, so
+  /// that none of them rounds, integers as f64.
+  mlir::Value widen(mlir::Value input);
   /// What is too large becomes the largest number:
   /// cast (min (max x, -largest), largest)
   mlir::Value castSaturated(mlir::Value input, mlir::FloatType elementType);

@@ -305,7 +305,7 @@ LogicalResult importGlobalLpPool(ImportContext &ctx) {
 LogicalResult importLRN(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  Value input = ctx.getOperand(0);
+  Value input = ctx.widen(ctx.getOperand(0));
   if (failed(getSpatialSizes(ctx, input)))
     return failure();
   Type type = typeOf(input).getElementType();
@@ -333,7 +333,8 @@ LogicalResult importLRN(ImportContext &ctx) {
       scaled, ctx.makeScalar(ctx.getFloat("bias", 1), type));
   Value divisor = ctx.binary<graph::PowOp>(
       base, ctx.makeScalar(ctx.getFloat("beta", 0.75f), type));
-  return ctx.setResult(ctx.binary<graph::DivOp>(input, divisor));
+  return ctx.setResult(ctx.cast(ctx.binary<graph::DivOp>(input, divisor),
+                                typeOf(ctx.getOperand(0)).getElementType()));
 }
 
 const OpHandler handlers[] = {

@@ -22,20 +22,33 @@ Value makeSquare(ImportContext &ctx, Value input) {
   return ctx.binary<graph::MulOp>(input, input);
 }
 
-/// log(sum(exp(x))), written so that exp cannot overflow.
-Value makeLogSumExp(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+/// x as exp can take it: less the largest element, which `offset` becomes.
+Value subtractLargest(ImportContext &ctx, Value input, ArrayRef<int64_t> axes,
+                      Value &offset) {
   Value largest = ctx.reduce(graph::ReductionKind::Max, input, axes);
   Value zero = ctx.makeScalar(0, typeOf(input).getElementType());
   // Where all are -inf, or one is +inf, the difference must not be NaN.
   Value finite =
       ctx.binary<graph::EqualOp>(ctx.binary<graph::SubOp>(largest, largest),
                                  zero, ctx.builder.getI1Type());
-  Value offset = graph::WhereOp::create(ctx.builder, ctx.loc, largest.getType(),
-                                        finite, largest, zero);
-  Value powers =
-      makeUnary<graph::ExpOp>(ctx, ctx.binary<graph::SubOp>(input, offset));
-  Value sum = makeSum(ctx, powers, axes);
-  return ctx.binary<graph::AddOp>(makeUnary<graph::LogOp>(ctx, sum), offset);
+  offset = graph::WhereOp::create(ctx.builder, ctx.loc, largest.getType(),
+                                  finite, largest, zero);
+  return ctx.binary<graph::SubOp>(input, offset);
+}
+
+Value makeLogSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeUnary<graph::LogOp>(ctx, makeSum(ctx, input, axes));
+}
+
+/// log(sum(exp(x)))
+Value makeLogOfPowers(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return makeLogSum(ctx, makeUnary<graph::ExpOp>(ctx, input), axes);
+}
+
+Value makeLogSumExp(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  Value offset;
+  Value shifted = subtractLargest(ctx, input, axes, offset);
+  return ctx.binary<graph::AddOp>(makeLogOfPowers(ctx, shifted, axes), offset);
 }
 
 template <graph::ReductionKind kind>
@@ -51,8 +64,13 @@ Value makeSumSquare(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
 Value makeL2(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
   return makeUnary<graph::SqrtOp>(ctx, makeSumSquare(ctx, input, axes));
 }
-Value makeLogSum(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
-  return makeUnary<graph::LogOp>(ctx, makeSum(ctx, input, axes));
+
+/// A function of a reduction of another type than the operand's is computed in:
+/// of integers what is behind the point is dropped.
+template <Value (*make)(ImportContext &, Value, ArrayRef<int64_t>)>
+Value makeWide(ImportContext &ctx, Value input, ArrayRef<int64_t> axes) {
+  return ctx.cast(make(ctx, ctx.widen(input), axes),
+                  typeOf(input).getElementType());
 }
 
 /// Each dimension becomes two, of which the second is reduced and has its
@@ -91,17 +109,15 @@ LogicalResult importReduce(ImportContext &ctx) {
   int64_t rank = typeOf(input).getRank();
   SmallVector<int64_t> axes = ctx.getIntsOrOperand("axes", 1, axesOperandSince)
                                   .value_or(SmallVector<int64_t>());
-  if (axes.empty()) {
-    if (keepsAll)
-      return ctx.setResult(input);
+  // Nothing is combined then, but squares and logarithms are taken.
+  if (axes.empty() && !keepsAll)
     axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  }
   if (failed(ctx.normalizeAxes(axes, rank)))
     return failure();
   llvm::sort(axes);
   axes.erase(llvm::unique(axes), axes.end());
   Value result = make(ctx, input, axes);
-  if (!keepsDims) {
+  if (!keepsDims && !axes.empty()) {
     Sizes kept;
     for (int64_t dim = 0; dim < rank; ++dim)
       if (!llvm::is_contained(axes, dim))
@@ -114,7 +130,13 @@ LogicalResult importReduce(ImportContext &ctx) {
 } // namespace
 
 Value makeLogSoftmax(ImportContext &ctx, Value input, int64_t axis) {
-  return ctx.binary<graph::SubOp>(input, makeLogSumExp(ctx, input, {axis}));
+  // The largest is taken off x, not added to the logarithm, which it may be
+  // much larger than.
+  Value offset;
+  Value shifted = subtractLargest(ctx, ctx.widen(input), {axis}, offset);
+  return ctx.cast(
+      ctx.binary<graph::SubOp>(shifted, makeLogOfPowers(ctx, shifted, {axis})),
+      typeOf(input).getElementType());
 }
 
 namespace {
@@ -347,7 +369,7 @@ template <bool rms> LogicalResult importNorm(ImportContext &ctx) {
 LogicalResult importLpNorm(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  Value input = ctx.getOperand(0);
+  Value input = ctx.widen(ctx.getOperand(0));
   FailureOr<int64_t> axis = ctx.getAxis(-1, typeOf(input).getRank());
   if (failed(axis))
     return failure();
@@ -359,16 +381,18 @@ LogicalResult importLpNorm(ImportContext &ctx) {
   Value zero = ctx.makeScalar(0, typeOf(input).getElementType());
   Value isZero =
       ctx.binary<graph::EqualOp>(length, zero, ctx.builder.getI1Type());
-  return ctx.setResult(
+  Value result =
       graph::WhereOp::create(ctx.builder, ctx.loc, input.getType(), isZero,
-                             zero, ctx.binary<graph::DivOp>(input, length)));
+                             zero, ctx.binary<graph::DivOp>(input, length));
+  return ctx.setResult(
+      ctx.cast(result, typeOf(ctx.getOperand(0)).getElementType()));
 }
 
 /// (x - mean) / (sqrt(mean(x²) - mean²) + 1e-9)
 LogicalResult importMeanVarianceNorm(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  Value input = ctx.getOperand(0);
+  Value input = ctx.widen(ctx.getOperand(0));
   auto axes = ctx.getInts("axes").value_or(SmallVector<int64_t>{0, 2, 3});
   if (failed(ctx.normalizeAxes(axes, typeOf(input).getRank())))
     return failure();
@@ -379,7 +403,8 @@ LogicalResult importMeanVarianceNorm(ImportContext &ctx) {
   Value deviation = ctx.binary<graph::AddOp>(
       makeUnary<graph::SqrtOp>(ctx, variance),
       ctx.makeScalar(1e-9, typeOf(input).getElementType()));
-  return ctx.setResult(ctx.binary<graph::DivOp>(centred, deviation));
+  return ctx.setResult(ctx.cast(ctx.binary<graph::DivOp>(centred, deviation),
+                                typeOf(ctx.getOperand(0)).getElementType()));
 }
 
 /// CDist(a, b)  ->  sqrt (reduce sum (square (a - b)))
@@ -417,9 +442,9 @@ const OpHandler handlers[] = {
     {"MeanVarianceNormalization", importMeanVarianceNorm},
     {"RMSNormalization", importNorm<true>},
     {"ReduceL1", importReduce<makeL1, 18>},
-    {"ReduceL2", importReduce<makeL2, 18>},
-    {"ReduceLogSum", importReduce<makeLogSum, 18>},
-    {"ReduceLogSumExp", importReduce<makeLogSumExp, 18>},
+    {"ReduceL2", importReduce<makeWide<makeL2>, 18>},
+    {"ReduceLogSum", importReduce<makeWide<makeLogSum>, 18>},
+    {"ReduceLogSumExp", importReduce<makeWide<makeLogSumExp>, 18>},
     {"ReduceMax", importReduce<makePlain<graph::ReductionKind::Max>, 18>},
     {"ReduceMean", importReduce<makePlain<graph::ReductionKind::Mean>, 18>},
     {"ReduceMin", importReduce<makePlain<graph::ReductionKind::Min>, 18>},

@@ -118,3 +118,23 @@ func.func @returns(%x: tensor<?x4xf32> {tenon.dims = ["n", 4]}) -> (tensor<?xf32
   %1 = kernel.view %0 sizes(%flat) : tensor<?x4xf32> -> tensor<?xf32>
   return %1, %0, %x : tensor<?xf32>, tensor<?x4xf32>, tensor<?x4xf32>
 }
+
+// A view of as many dimensions has sizes of its own, though its type is the same.
+// CHECK-LABEL: func.func @returns_other_sizes(
+// CHECK-SAME:    %{{[^:]*}}: memref<?x?xf32>
+// CHECK-SAME:    %[[OUTPUT:[^:]*]]: memref<?x?xf32>
+// CHECK-DAG:     %[[N:.*]] = plan.symbol "n"
+// CHECK-DAG:     %[[M:.*]] = plan.symbol "m"
+// CHECK:         %[[RESULT:.*]] = plan.view %[[OUTPUT]] sizes(%[[N]], %[[M]])
+// CHECK:         plan.launch @{{.*}} buffers(%{{.*}}, %[[RESULT]] :
+// CHECK:         plan.output %[[OUTPUT]] sizes(%[[M]], %[[N]])
+func.func @returns_other_sizes(%x: tensor<?x?xf32> {tenon.dims = ["n", "m"]}) -> tensor<?x?xf32> {
+  %n = kernel.symbol "n" range 0 to 512
+  %m = kernel.symbol "m" range 0 to 512
+  %0 = kernel.region "s" inputs(%x : tensor<?x?xf32>) indices(%n) sizes(%n, %m) grid(%n) schedule <"loops", tile = [1], vector = 1> -> tensor<?x?xf32> {
+  ^bb0(%in: memref<?x?xf32>, %out: memref<?x?xf32>, %k: index, %i: index, %j: index):
+    kernel.yield
+  }
+  %1 = kernel.view %0 sizes(%m, %n) : tensor<?x?xf32> -> tensor<?x?xf32>
+  return %1 : tensor<?x?xf32>
+}
