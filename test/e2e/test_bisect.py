@@ -21,7 +21,7 @@ def save(folder, nodes, element=TensorProto.FLOAT, domain=""):
     random, dtype = np.random.default_rng(0), helper.tensor_dtype_to_np_dtype(element)
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info("x", element, ["rows", 4])],
-        [helper.make_tensor_value_info("y", element, None)],
+        [helper.make_empty_tensor_value_info("y")],
         [numpy_helper.from_array(random.standard_normal((4, 4)).astype(dtype), "w")])
     opsets = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), folder / "model.onnx")

@@ -13,7 +13,7 @@ def model(tmp_path):
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "y"], ["z"], name="layer/sum")], "g",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", "a"), ("y", "b"))],
-        [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)])
+        [helper.make_empty_tensor_value_info("z")])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9),
               tmp_path / "model.onnx")
     return tmp_path / "model.onnx"

@@ -9,7 +9,7 @@ from conftest import tenon
 def save(folder, nodes, initializers=(), opset=17):
     graph = onnx.helper.make_graph(
         nodes, "g", [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 4])],
-        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)], list(initializers))
+        [onnx.helper.make_empty_tensor_value_info("y")], list(initializers))
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
     onnx.save(model, folder / "model.onnx")
     return folder / "model.onnx"

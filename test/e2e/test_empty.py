@@ -66,7 +66,7 @@ def family(request, tmp_path_factory):
     graph = helper.make_graph(
         nodes, request.param,
         [helper.make_tensor_value_info(name, I if name[0] == "i" else F, dims) for name, dims in inputs.items()],
-        [helper.make_tensor_value_info("y", F, None)], constants)
+        [helper.make_empty_tensor_value_info("y")], constants)
     folder = tmp_path_factory.mktemp(request.param)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9),
               folder / "model.onnx")

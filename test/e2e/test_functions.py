@@ -224,7 +224,7 @@ def run_constant(folder, op, constants, opset, **attributes):
     names = list(constants)
     nodes = [helper.make_node(op, names, ["made"], name="node", **attributes), helper.make_node("Add", ["made", "x"], ["y"])]
     graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [])],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [helper.make_empty_tensor_value_info("y")],
                               [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10), folder / "model.onnx")
     return folder / "model.onnx"
@@ -268,7 +268,7 @@ def test_range_of_floats(tmp_path, kind, bounds):
     nodes = [helper.make_node("Range", names, ["r"], name="node"), helper.make_node("Add", ["r", "x"], ["y"])]
     number = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
     graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", number, [])],
-                              [helper.make_tensor_value_info("y", number, None)],
+                              [helper.make_empty_tensor_value_info("y")],
                               [onnx.numpy_helper.from_array(np.asarray(value, kind), name) for name, value in zip(names, bounds)])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8), tmp_path / "model.onnx")
     found, = package.Session(compile_model(tmp_path / "model.onnx", tmp_path / "model.so")).run({"x": np.asarray(0, kind)})

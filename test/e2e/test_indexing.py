@@ -31,8 +31,7 @@ def save(path, op, inputs, constants, opset, outputs=1, fixed=False, **attribute
         return helper.make_tensor_value_info(name, kind, sizes)
 
     graph = helper.make_graph([node], "g", [info(name, value) for name, value in inputs.items()],
-                              # Their types are not looked at.
-                              [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in results],
+                              [helper.make_empty_tensor_value_info(name) for name in results],
                               [onnx.numpy_helper.from_array(np.asarray(value), name)
                                for name, value in constants.items() if value is not None])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
@@ -364,7 +363,7 @@ def test_sizes_that_kernels_compute_are_refused(tmp_path, op, operand, problem):
     given = [("x", [2, 3]), ("given", operand)]
     graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes)
                                            for name, sizes in given],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+                              [helper.make_empty_tensor_value_info("y")])
     model = tmp_path / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), model)
     result = tenon("check", model)

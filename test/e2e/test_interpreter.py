@@ -135,7 +135,7 @@ def test_two_slices_of_the_arena_that_overlap_are_noticed(tmp_path):
         [helper.make_node("Softmax", ["x"], ["a"], axis=0), helper.make_node("Softmax", ["x"], ["b"], axis=1),
          helper.make_node("MatMul", ["a", "b"], ["y"])], "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+        [helper.make_empty_tensor_value_info("y")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     model.graph.node[2].input[1] = "t"
     model.graph.node.insert(2, helper.make_node("Transpose", ["b"], ["t"]))
@@ -200,7 +200,7 @@ def test_a_size_that_an_input_holds(tmp_path):
         [helper.make_node("Reshape", ["x", "n"], ["r"]), helper.make_node("Exp", ["r"], ["y"])], "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["a", 6]),
          helper.make_tensor_value_info("n", TensorProto.INT64, [2])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+        [helper.make_empty_tensor_value_info("y")])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9),
               tmp_path / "model.onnx")
     dump(tmp_path / "model.onnx", tmp_path)

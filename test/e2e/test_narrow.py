@@ -110,7 +110,7 @@ def test_what_lies_in_the_model(tmp_path, kind, count):
     w = ints(-2 if np.dtype(kind).kind != "u" and "uint" not in np.dtype(kind).name else 0, 2, count).astype(np.float32).astype(kind)
     graph = helper.make_graph([helper.make_node("Cast", ["w"], ["c"], to=TensorProto.FLOAT), helper.make_node("Add", ["c", "x"], ["y"])],
                               "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [])],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [onnx.numpy_helper.from_array(w, "w")])
+                              [helper.make_empty_tensor_value_info("y")], [onnx.numpy_helper.from_array(w, "w")])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 25)], ir_version=12), tmp_path / "model.onnx")
     found, = package.Session(compile_model(tmp_path / "model.onnx", tmp_path / "model.so")).run({"x": np.float32(0)})
     np.testing.assert_array_equal(found, w.astype(np.float32))

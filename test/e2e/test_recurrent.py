@@ -53,7 +53,7 @@ def check(folder, op, steps=5, batch=3, size=4, hidden=6, direction="forward", b
         return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), sizes)
 
     graph = helper.make_graph([node], "g", [info(name, value) for name, value in feeds[0].items()],
-                              [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in results if name],
+                              [helper.make_empty_tensor_value_info(name) for name in results if name],
                               [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8), folder / "model.onnx")
     artifact = compile_model(folder / "model.onnx", folder / "model.so")
@@ -158,7 +158,7 @@ def test_linear_attention(tmp_path, rule, groups, per_head, past, scale):
                     for name, value in inputs.items()}
             graph = helper.make_graph([node], "g", [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims[name])
                                                     for name in inputs],
-                                      [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y", "next")])
+                                      [helper.make_empty_tensor_value_info(name) for name in ("y", "next")])
             onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 27)], ir_version=12),
                       tmp_path / "model.onnx")
             session = package.Session(compile_model(tmp_path / "model.onnx", tmp_path / "model.so"))

@@ -45,10 +45,13 @@ static StringAttr nodeName(Location loc) {
 /// has the name of its file.
 static std::string placeOf(Location loc, StringRef text, StringRef model) {
   StringAttr node = nodeName(loc);
-  if (node && !text.contains(node.getValue()))
-    return node == model ? model.str()
-                         : ("node '" + node.getValue() + "'").str();
-  if (auto file = dyn_cast<FileLineColLoc>(loc); file && !node)
+  if (node && node == model)
+    return text.contains(model) ? "" : model.str();
+  if (node)
+    return text.contains(("'" + node.getValue() + "'").str())
+               ? ""
+               : ("node '" + node.getValue() + "'").str();
+  if (auto file = dyn_cast<FileLineColLoc>(loc))
     return (file.getFilename().getValue() + ":" + Twine(file.getLine())).str();
   return "";
 }

@@ -168,6 +168,7 @@ static bool writeReport(const Progress &progress) {
         json.object([&] {
           json.attribute("phase", phase.phase);
           json.attribute("seconds", phase.seconds);
+          json.attribute("cpu_seconds", phase.cpuSeconds);
           json.attribute("peak_bytes", phase.peakBytes);
         });
     });

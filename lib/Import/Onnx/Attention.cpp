@@ -82,7 +82,7 @@ LogicalResult Attention::readScale() {
   int64_t headSize = typeOf(query).getDimSize(3);
   if (ShapedType::isDynamic(headSize))
     headSize = typeOf(key).getDimSize(3);
-  if (!ctx.getAttribute("scale") && ShapedType::isDynamic(headSize))
+  if (!ctx.hasAttribute("scale") && ShapedType::isDynamic(headSize))
     return ctx.unsupported() << "without scale the size of a head must be "
                              << "known, but the query is " << query.getType();
   scale = ctx.getFloat("scale",

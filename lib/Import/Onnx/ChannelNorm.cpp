@@ -101,7 +101,7 @@ LogicalResult setGroupNorm(ImportContext &ctx, Value input) {
   if (failed(setScaled(ctx, normGroups(ctx, wide, ctx.makeSize(groups)),
                        ctx.getOperand(1), ctx.getOperand(2))))
     return failure();
-  Value result = ctx.getResult(0);
+  Value result = ctx.getResults().front();
   if (activation == 1) {
     Value gate = graph::SigmoidOp::create(ctx.builder, ctx.loc,
                                           result.getType(), result);

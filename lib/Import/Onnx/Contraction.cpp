@@ -50,7 +50,7 @@ LogicalResult importFusedGemm(ImportContext &ctx) {
   SmallVector<float> parameters;
   for (StringRef name :
        {"activation_alpha", "activation_beta", "activation_gamma"})
-    if (ctx.getAttribute(name))
+    if (ctx.hasAttribute(name))
       parameters.push_back(ctx.getFloat(name, 0));
   Value result = makeGemm(ctx);
   if (result)

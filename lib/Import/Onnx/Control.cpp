@@ -24,22 +24,19 @@ Value Importer::makeScalar(Type type, int64_t value) {
       DenseElementsAttr::get(tensor, builder.getIntegerAttr(type, value)));
 }
 
-void Importer::setResults(const onnx::NodeProto &node, ValueRange results,
-                          Scope &scope) {
-  for (auto [i, output] : llvm::enumerate(node.output()))
-    if (!output.empty())
-      scope.values[output] = i < results.size() ? results[i] : Value();
-}
-
 FailureOr<SmallVector<Value>>
 Importer::importGraph(const onnx::GraphProto &graph, StringRef name,
                       Region &region, TypeRange types, Scope &outer) {
   Scope scope = outer; // a graph may read any value around it
+  scope.definitions.clear();
+  declare(graph.value_info(), graph.output(), scope);
   scope.prefix = (name + "/").str();
   Block *block = new Block();
   region.push_back(block);
-  for (auto [i, type] : llvm::enumerate(types))
+  for (auto [i, type] : llvm::enumerate(types)) {
     scope.values[graph.input(i).name()] = block->addArgument(type, loc);
+    scope.definitions[graph.input(i).name()] = "an input";
+  }
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.restoreInsertionPoint(*outermost);
@@ -47,6 +44,7 @@ Importer::importGraph(const onnx::GraphProto &graph, StringRef name,
       FailureOr<Value> value = initializers.emit(
           builder, NameLoc::get(builder.getStringAttr(tensor.name())), tensor);
       scope.values[tensor.name()] = succeeded(value) ? *value : Value();
+      scope.definitions[tensor.name()] = "an initializer";
     }
     outermost = builder.saveInsertionPoint();
   }
@@ -56,7 +54,9 @@ Importer::importGraph(const onnx::GraphProto &graph, StringRef name,
   importNodes(graph.node(), scope);
   SmallVector<Value> results;
   for (const onnx::ValueInfoProto &output : graph.output()) {
-    FailureOr<Value> value = lookUp(loc, output.name(), scope);
+    FailureOr<Value> value =
+        lookUp(NameLoc::get(builder.getStringAttr(name)),
+               "node '" + name + "': its graph gives", output.name(), scope);
     if (failed(value))
       return failure();
     results.push_back(*value);
@@ -89,11 +89,12 @@ void Importer::importIf(const onnx::NodeProto &node, StringRef name,
                                       findGraph(node, "else_branch")};
   if (!graphs[0] || !graphs[1] || node.input_size() != 1) {
     refuse(false) << "needs one condition, then_branch and else_branch";
-    return setResults(node, {}, scope);
+    return dropResults(node, scope);
   }
-  FailureOr<Value> condition = lookUp(nodeLoc, node.input(0), scope);
+  FailureOr<Value> condition =
+      lookUp(nodeLoc, "node '" + name + "' (If): reads", node.input(0), scope);
   if (failed(condition))
-    return setResults(node, {}, scope);
+    return dropResults(node, scope);
   OpBuilder::InsertPoint here = builder.saveInsertionPoint();
   bool isOutermost = !outermost;
   if (isOutermost)
@@ -110,10 +111,10 @@ void Importer::importIf(const onnx::NodeProto &node, StringRef name,
     auto values = importGraph(*graphs[*known ? 0 : 1], name, taken, {}, scope);
     leave();
     if (failed(values))
-      return setResults(node, {}, scope);
+      return dropResults(node, scope);
     builder.getBlock()->getOperations().splice(builder.getInsertionPoint(),
                                                taken.front().getOperations());
-    return setResults(node, *values, scope);
+    return setResults(node, name, *values, scope);
   }
   for (int i = 0; i < 2; ++i) {
     auto values = importGraph(*graphs[i], name, regions[i], {}, scope);
@@ -124,17 +125,17 @@ void Importer::importIf(const onnx::NodeProto &node, StringRef name,
   }
   leave();
   if (results.size() != 2)
-    return setResults(node, {}, scope);
+    return dropResults(node, scope);
   if (results[0].size() != results[1].size()) {
     refuse(false) << "gives " << results[0].size() << " values in one branch, "
                   << results[1].size() << " in the other";
-    return setResults(node, {}, scope);
+    return dropResults(node, scope);
   }
   for (auto [lhs, rhs] : llvm::zip(results[0], results[1]))
     if (lhs.getType() != rhs.getType()) {
       refuse(true) << "gives " << lhs.getType() << " in one branch, "
                    << rhs.getType() << " in the other, which is unsupported";
-      return setResults(node, {}, scope);
+      return dropResults(node, scope);
     }
   Value decision =
       graph::ReadOp::create(builder, nodeLoc, builder.getI1Type(), *condition);
@@ -143,7 +144,7 @@ void Importer::importIf(const onnx::NodeProto &node, StringRef name,
   state.addTypes(ValueRange(results[0]).getTypes());
   for (Region &region : regions)
     state.addRegion()->takeBody(region);
-  setResults(node, builder.create(state)->getResults(), scope);
+  setResults(node, name, builder.create(state)->getResults(), scope);
 }
 
 static bool isTrue(Value flag) {
@@ -259,7 +260,7 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
   auto refuse = [&](bool unsupported) {
     (unsupported ? problems.unsupported : problems.invalid) = true;
-    setResults(node, {}, scope);
+    dropResults(node, scope);
     return emitError(nodeLoc)
            << "node '" << name << "' (" << node.op_type() << "): ";
   };
@@ -277,9 +278,11 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   for (int i = 0; i < node.input_size(); ++i) {
     if (node.input(i).empty())
       continue;
-    FailureOr<Value> value = lookUp(nodeLoc, node.input(i), scope);
+    FailureOr<Value> value =
+        lookUp(nodeLoc, "node '" + name + "' (" + node.op_type() + "): reads",
+               node.input(i), scope);
     if (failed(value))
-      return setResults(node, {}, scope);
+      return dropResults(node, scope);
     if (i == 0)
       trips = *value;
     else if (i == 1)
@@ -350,7 +353,7 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   auto results = importGraph(*graph, name, nested, types, scope);
   if (failed(results)) {
     leave();
-    return setResults(node, {}, scope);
+    return dropResults(node, scope);
   }
   Block &inner = nested.front();
   SmallVector<Value> arguments{body->getArgument(0), always};
@@ -405,7 +408,7 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
     for (Value &scan : MutableArrayRef(finals).drop_front(1 + carriedCount))
       scan = takeRows(builder, nodeLoc, scan, done);
   }
-  setResults(node, ArrayRef(finals).drop_front(), scope);
+  setResults(node, name, ArrayRef(finals).drop_front(), scope);
 }
 
 } // namespace tenon

@@ -201,9 +201,8 @@ LogicalResult importConv(ImportContext &ctx) {
 LogicalResult importFusedConv(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
-  SmallVector<float> parameters;
-  if (const auto *given = ctx.getAttribute("activation_params"))
-    parameters.assign(given->floats().begin(), given->floats().end());
+  SmallVector<float> parameters =
+      ctx.getFloats("activation_params").value_or(SmallVector<float>());
   Value result = makeConv(ctx, ctx.getOperand(0), ctx.getOperand(1));
   if (Value sum = ctx.getOperand(3); sum && result)
     result = ctx.binary<graph::AddOp>(result, sum);

@@ -12,26 +12,29 @@ namespace {
 
 LogicalResult importConstant(ImportContext &ctx) {
   Builder &builder = ctx.builder;
-  if (const onnx::AttributeProto *value = ctx.getAttribute("value")) {
-    FailureOr<Value> tensor = ctx.makeTensor(value->t());
+  if (const onnx::TensorProto *value = ctx.getTensor("value")) {
+    FailureOr<Value> tensor = ctx.makeTensor(*value);
     return failed(tensor) ? failure() : ctx.setResult(*tensor);
   }
   auto make = [&](Type type, ArrayRef<int64_t> shape, auto values) {
     return ctx.setResult(ctx.makeConstant(
         DenseElementsAttr::get(RankedTensorType::get(shape, type), values)));
   };
-  if (ctx.getAttribute("value_int"))
+  if (ctx.hasAttribute("value_int"))
     return make(builder.getI64Type(), {}, ArrayRef(ctx.getInt("value_int", 0)));
-  if (ctx.getAttribute("value_float"))
+  if (ctx.hasAttribute("value_float"))
     return make(builder.getF32Type(), {},
                 ArrayRef(ctx.getFloat("value_float", 0)));
   if (std::optional<SmallVector<int64_t>> ints = ctx.getInts("value_ints"))
     return make(builder.getI64Type(), static_cast<int64_t>(ints->size()),
                 ArrayRef<int64_t>(*ints));
-  if (const onnx::AttributeProto *value = ctx.getAttribute("value_floats"))
-    return make(builder.getF32Type(), value->floats_size(),
-                ArrayRef<float>(value->floats().data(), value->floats_size()));
-  return ctx.unsupported() << "strings and sparse values are unsupported";
+  if (std::optional<SmallVector<float>> floats = ctx.getFloats("value_floats"))
+    return make(builder.getF32Type(), static_cast<int64_t>(floats->size()),
+                ArrayRef<float>(*floats));
+  for (StringRef name : {"value_string", "value_strings", "sparse_value"})
+    if (ctx.hasAttribute(name))
+      return ctx.unsupported() << "strings and sparse values are unsupported";
+  return ctx.requireAttribute("value");
 }
 
 /// ConstantOfShape(sizes)  ->  broadcast c to [sizes]
@@ -42,8 +45,8 @@ LogicalResult importConstantOfShape(ImportContext &ctx) {
   if (failed(sizes))
     return failure();
   Value scalar;
-  if (const onnx::AttributeProto *value = ctx.getAttribute("value")) {
-    FailureOr<Value> tensor = ctx.makeTensor(value->t());
+  if (const onnx::TensorProto *value = ctx.getTensor("value")) {
+    FailureOr<Value> tensor = ctx.makeTensor(*value);
     if (failed(tensor))
       return failure();
     if (typeOf(*tensor).getNumElements() != 1)
@@ -236,12 +239,11 @@ LogicalResult importEyeLike(ImportContext &ctx) {
   RankedTensorType type = typeOf(input);
   if (type.getRank() != 2)
     return ctx.invalid() << "needs a rank of 2, but has " << type;
-  auto to = static_cast<onnx::TensorProto::DataType>(ctx.getInt("dtype", 0));
+  int64_t to = ctx.getInt("dtype", 0);
   Type element = to ? ctx.getElementType(to) : type.getElementType();
   if (!element)
-    return ctx.unsupported()
-           << "gives element type " << onnx::TensorProto_DataType_Name(to)
-           << ", which is unsupported";
+    return ctx.unsupported() << "gives element type " << elementTypeName(to)
+                             << ", which is unsupported";
   Sizes sizes = ctx.getSizes(input);
   Value rows = ctx.reshape(ctx.iota(ctx.makeSize(ctx.getInt("k", 0)), sizes[0]),
                            {sizes[0], ctx.makeSize(1)});

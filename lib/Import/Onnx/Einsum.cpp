@@ -170,7 +170,8 @@ Term multiply(ImportContext &ctx, const Term &lhs, const Term &rhs,
 
 LogicalResult importEinsum(ImportContext &ctx) {
   unsigned count = ctx.getNumOperands();
-  if (failed(ctx.requireOperands(std::max(1u, count))))
+  if (failed(ctx.requireOperands(std::max(1u, count))) ||
+      failed(ctx.requireAttribute("equation")))
     return failure();
   std::string equation = ctx.getString("equation", "").str();
   llvm::erase(equation, ' ');

@@ -95,29 +95,27 @@ Value castAsNode(ImportContext &ctx, Type type) {
 }
 
 LogicalResult importCast(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(1)))
+  if (failed(ctx.requireOperands(1)) || failed(ctx.requireAttribute("to")))
     return failure();
-  auto to = static_cast<onnx::TensorProto::DataType>(ctx.getInt("to", 0));
+  int64_t to = ctx.getInt("to", 0);
   Type type = ctx.getElementType(to);
   if (!type)
-    return ctx.unsupported()
-           << "casts to element type " << onnx::TensorProto_DataType_Name(to)
-           << ", which is unsupported";
+    return ctx.unsupported() << "casts to element type " << elementTypeName(to)
+                             << ", which is unsupported";
   return ctx.setResult(castAsNode(ctx, type));
 }
 
 /// A bool is a byte of 0 or 1:
 /// BitCast(b)  ->  cast b
 LogicalResult importBitCast(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(1)))
+  if (failed(ctx.requireOperands(1)) || failed(ctx.requireAttribute("to")))
     return failure();
   Value input = ctx.getOperand(0);
-  auto to = static_cast<onnx::TensorProto::DataType>(ctx.getInt("to", 0));
+  int64_t to = ctx.getInt("to", 0);
   Type from = typeOf(input).getElementType(), type = ctx.getElementType(to);
   if (!type)
-    return ctx.unsupported()
-           << "takes bits as element type "
-           << onnx::TensorProto_DataType_Name(to) << ", which is unsupported";
+    return ctx.unsupported() << "takes bits as element type "
+                             << elementTypeName(to) << ", which is unsupported";
   auto width = [](Type element) {
     return element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
   };
@@ -145,9 +143,9 @@ LogicalResult importClip(ImportContext &ctx) {
   Value low = ctx.getOperand(1), high = ctx.getOperand(2);
   if (ctx.opset < 11) {
     Type type = typeOf(result).getElementType();
-    if (ctx.getAttribute("min"))
+    if (ctx.hasAttribute("min"))
       low = ctx.makeScalar(ctx.getFloat("min", 0), type);
-    if (ctx.getAttribute("max"))
+    if (ctx.hasAttribute("max"))
       high = ctx.makeScalar(ctx.getFloat("max", 0), type);
   }
   if (low)
@@ -203,7 +201,7 @@ LogicalResult importSign(ImportContext &ctx) {
 LogicalResult importMean(ImportContext &ctx) {
   if (failed(importVariadic<graph::AddOp>(ctx)))
     return failure();
-  Value sum = ctx.getResult(0);
+  Value sum = ctx.getResults().front();
   return ctx.setResult(ctx.binary<graph::DivOp>(
       sum, ctx.makeScalar(ctx.getNumOperands(), typeOf(sum).getElementType())));
 }

@@ -62,7 +62,7 @@ Value swiGlu(ImportContext &ctx, Value fused) {
   };
   Formula f(ctx, part(0));
   Value gate = f.x, value = part(1);
-  if (ctx.getAttribute("swiglu_limit")) {
+  if (ctx.hasAttribute("swiglu_limit")) {
     float limit = ctx.getFloat("swiglu_limit", 0);
     gate = f.min(gate, f.number(limit));
     value = f.max(f.min(value, f.number(limit)), f.number(-limit));

@@ -27,13 +27,11 @@ Value asNumber(ImportContext &ctx, OpFoldResult size) {
 LogicalResult importWindow(ImportContext &ctx, ArrayRef<double> coefficients) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  auto to = static_cast<onnx::TensorProto::DataType>(
-      ctx.getInt("output_datatype", onnx::TensorProto::FLOAT));
+  int64_t to = ctx.getInt("output_datatype", onnx::TensorProto::FLOAT);
   Type element = ctx.getElementType(to);
   if (!element)
-    return ctx.unsupported()
-           << "gives element type " << onnx::TensorProto_DataType_Name(to)
-           << ", which is unsupported";
+    return ctx.unsupported() << "gives element type " << elementTypeName(to)
+                             << ", which is unsupported";
   FailureOr<Sizes> sizes = ctx.extractAll(ctx.getOperand(0), 0);
   if (failed(sizes))
     return failure();

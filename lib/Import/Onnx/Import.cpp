@@ -18,18 +18,14 @@ namespace tenon {
 /// Functions may call functions; none may call itself.
 static constexpr unsigned deepestCall = 16;
 
-/// "ai.onnx" is the other name of the default domain.
-static StringRef canonicalDomain(StringRef domain) {
-  return domain == "ai.onnx" ? "" : domain;
-}
-
-static std::string operatorKey(StringRef domain, StringRef name) {
-  return (canonicalDomain(domain) + ":" + name).str();
+static std::string operatorKey(StringRef domain, StringRef name,
+                               StringRef overload = "") {
+  return (canonicalDomain(domain) + ":" + name + ":" + overload).str();
 }
 
 Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
-                   StringRef folder, Location loc)
-    : builder(context), model(model), loc(loc), initializers(folder, problems) {
+                   StringRef path, Location loc)
+    : builder(context), model(model), loc(loc), initializers(path, problems) {
   for (ArrayRef<OpHandler> family : {activationHandlers(),
                                      attentionHandlers(),
                                      channelNormHandlers(),
@@ -60,7 +56,8 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
     for (const OpHandler &handler : family)
       handlers[operatorKey(handler.domain, handler.opType)] = &handler;
   for (const onnx::FunctionProto &function : model.functions())
-    functions[operatorKey(function.domain(), function.name())] = &function;
+    functions[operatorKey(function.domain(), function.name(),
+                          function.overload())] = &function;
   for (const onnx::TensorProto &tensor : model.graph().initializer())
     tensors[tensor.name()] = &tensor;
 }
@@ -129,9 +126,7 @@ LogicalResult Importer::importInputs(func::FuncOp function, Scope &scope) {
       auto error = emitError(loc) << "input '" << input.name() << "': ";
       if (!element)
         error << "unsupported element type "
-              << onnx::TensorProto_DataType_Name(
-                     static_cast<onnx::TensorProto::DataType>(
-                         tensor.elem_type()));
+              << elementTypeName(tensor.elem_type());
       else
         error << "unsupported type, its rank is unknown";
       good = false;
@@ -139,8 +134,15 @@ LogicalResult Importer::importInputs(func::FuncOp function, Scope &scope) {
     }
     SmallVector<int64_t> sizes;
     SmallVector<Attribute> dims;
+    bool hasSizes = true;
     for (const auto &dim : tensor.shape().dim()) {
-      if (dim.has_dim_value() && dim.dim_value() >= 0) {
+      if (dim.has_dim_value() && dim.dim_value() < 0) {
+        invalid() << "input '" << input.name() << "': has size "
+                  << dim.dim_value() << " in dimension " << dims.size()
+                  << ", which must be at least 0";
+        hasSizes = false;
+      }
+      if (dim.has_dim_value()) {
         sizes.push_back(dim.dim_value());
         dims.push_back(builder.getI64IntegerAttr(dim.dim_value()));
         continue;
@@ -154,7 +156,18 @@ LogicalResult Importer::importInputs(func::FuncOp function, Scope &scope) {
       if (!llvm::is_contained(symbols, name))
         symbols.push_back(name);
     }
-    types.push_back(RankedTensorType::get(sizes, element));
+    if (!hasSizes) {
+      good = false;
+      continue;
+    }
+    auto type = RankedTensorType::get(sizes, element);
+    if (isTooLarge(type)) {
+      invalid() << "input '" << input.name() << "': is a " << type
+                << ", which no memory could hold";
+      good = false;
+      continue;
+    }
+    types.push_back(type);
     attributes.push_back(builder.getDictionaryAttr(
         {builder.getNamedAttr("tenon.name",
                               builder.getStringAttr(input.name())),
@@ -175,8 +188,8 @@ LogicalResult Importer::importInputs(func::FuncOp function, Scope &scope) {
   return success(good);
 }
 
-FailureOr<Value> Importer::lookUp(Location at, const std::string &name,
-                                  Scope &scope) {
+FailureOr<Value> Importer::lookUp(Location at, const Twine &reader,
+                                  const std::string &name, Scope &scope) {
   auto found = scope.values.find(name);
   if (found != scope.values.end())
     return found->second ? FailureOr<Value>(found->second)
@@ -192,7 +205,11 @@ FailureOr<Value> Importer::lookUp(Location at, const std::string &name,
       return value;
     }
   problems.invalid = true;
-  emitError(at) << "value '" << name << "' is read before it is computed";
+  emitError(at) << reader << " value '" << name << "', which "
+                << (scope.producers.contains(name)
+                        ? "is computed only later; nodes must be in an order "
+                          "without cycles"
+                        : "nothing computes");
   scope.values[name] = Value();
   return failure();
 }
@@ -217,6 +234,14 @@ void Importer::nameOps(Block *block, Operation *before, StringRef name) {
     op.walk(nameUnnamed);
 }
 
+static LogicalResult checkSizes(Operation *op) {
+  for (Type type : op->getResultTypes())
+    if (isTooLarge(type))
+      return op->emitError("gives a ")
+             << type << ", which no memory could hold";
+  return success();
+}
+
 /// Now rather than at the end, so that a contradiction is reported beside what
 /// is unsupported elsewhere.
 bool Importer::verifyOps(Operation *before) {
@@ -224,7 +249,7 @@ bool Importer::verifyOps(Operation *before) {
   auto first = before ? std::next(before->getIterator()) : block->begin();
   bool isValid = true;
   for (Operation &op : llvm::make_range(first, block->end()))
-    isValid &= succeeded(verify(&op));
+    isValid &= succeeded(verify(&op)) && succeeded(checkSizes(&op));
   problems.invalid |= !isValid;
   return isValid;
 }
@@ -241,23 +266,32 @@ void Importer::importCall(const onnx::NodeProto &node, StringRef name,
   if (scope.depth >= deepestCall) {
     invalid() << "node '" << name << "': calls of function '" << function.name()
               << "' are nested more than " << deepestCall << " deep";
-    for (const std::string &output : node.output())
-      scope.values[output] = Value();
-    return;
+    return dropResults(node, scope);
+  }
+  if (node.input_size() > function.input_size()) {
+    invalid(node, name) << "has " << node.input_size()
+                        << " operands, but the function takes "
+                        << function.input_size();
+    return dropResults(node, scope);
   }
   Scope body;
   body.prefix = (name + "/").str();
   body.depth = scope.depth + 1;
   for (const onnx::OperatorSetIdProto &opset : function.opset_import())
     body.opsets[canonicalDomain(opset.domain())] = opset.version();
+  declare(function.value_info(), {}, body);
   for (auto [i, input] : llvm::enumerate(function.input())) {
+    body.definitions[input] = "an input";
     // An operand that the call leaves out is left out in the body, too.
     if (static_cast<int>(i) >= node.input_size() || node.input(i).empty() ||
         scope.omitted.contains(node.input(i))) {
       body.omitted.insert(input);
       continue;
     }
-    FailureOr<Value> value = lookUp(loc, node.input(i), scope);
+    FailureOr<Value> value =
+        lookUp(NameLoc::get(builder.getStringAttr(name)),
+               "node '" + name + "' (" + node.op_type() + "): reads",
+               node.input(i), scope);
     body.values[input] = succeeded(value) ? *value : Value();
   }
   CallAttributes attributes;
@@ -274,11 +308,14 @@ void Importer::importCall(const onnx::NodeProto &node, StringRef name,
   for (const std::string &output : function.output())
     body.used.insert(output);
   importNodes(function.node(), body);
-  for (auto [i, output] : llvm::enumerate(node.output()))
-    if (!output.empty())
-      scope.values[output] = static_cast<int>(i) < function.output_size()
-                                 ? body.values.lookup(function.output(i))
-                                 : Value();
+  SmallVector<Value> results;
+  for (const std::string &output : function.output()) {
+    FailureOr<Value> value =
+        lookUp(NameLoc::get(builder.getStringAttr(name)),
+               "node '" + name + "': its function gives", output, body);
+    results.push_back(succeeded(value) ? *value : Value());
+  }
+  setResults(node, name, results, scope);
 }
 
 void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
@@ -288,8 +325,10 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
                           ? node.op_type() + "_" + std::to_string(nodesSeen)
                           : node.name());
   ++nodesSeen;
-  if (const onnx::FunctionProto *function =
-          functions.lookup(operatorKey(domain, node.op_type())))
+  if (!checkNode(node, name, scope))
+    return;
+  if (const onnx::FunctionProto *function = functions.lookup(
+          operatorKey(domain, node.op_type(), node.overload())))
     return importCall(node, name, *function, scope);
 
   Operation *before =
@@ -312,8 +351,7 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
   const OpHandler *handler =
       handlers.lookup(operatorKey(domain, node.op_type()));
-  for (const std::string &output : node.output())
-    scope.values[output] = Value();
+  dropResults(node, scope);
   if (!handler || (domain.empty() && opset < handler->since)) {
     problems.unsupported = true;
     emitError(nodeLoc) << "node '" << name << "' (" << node.op_type() << ", "
@@ -329,7 +367,9 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
     operands.emplace_back();
     if (input.empty() || scope.omitted.contains(input))
       continue;
-    FailureOr<Value> value = lookUp(nodeLoc, input, scope);
+    FailureOr<Value> value =
+        lookUp(nodeLoc, "node '" + name + "' (" + node.op_type() + "): reads",
+               input, scope);
     if (succeeded(value))
       operands.back() = *value;
     else
@@ -342,20 +382,13 @@ void Importer::importNode(const onnx::NodeProto &node, Scope &scope) {
     used.push_back(!output.empty() && scope.used.contains(output));
   ImportContext ctx(builder, node, name, opset, operands, used,
                     scope.callAttributes, initializers, problems, *shapes);
-  if (failed(handler->import(ctx)))
+  if (failed(handler->import(ctx)) || failed(ctx.checkLeftovers()))
     return;
-  // What nobody looked at might have changed the result.
-  for (const onnx::AttributeProto &attribute : node.attribute())
-    if (!ctx.wasRead(attribute.name()))
-      ctx.unsupported() << "attribute '" << attribute.name()
-                        << "' is unsupported";
   nameOps(builder.getBlock(), before, name);
   // Nobody can work with the results of an op that breaks its rules.
   if (!verifyOps(before))
     return;
-  for (auto [i, output] : llvm::enumerate(node.output()))
-    if (!output.empty())
-      scope.values[output] = ctx.getResult(i);
+  setResults(node, name, ctx.getResults(), scope);
   inferShapes(before);
 }
 
@@ -376,6 +409,9 @@ static void collectUses(const Nodes &nodes, llvm::StringSet<> &used) {
 void Importer::importNodes(const Nodes &nodes, Scope &scope) {
   collectUses(nodes, scope.used);
   for (const onnx::NodeProto &node : nodes)
+    for (const std::string &output : node.output())
+      scope.producers[output] = &node;
+  for (const onnx::NodeProto &node : nodes)
     importNode(node, scope);
 }
 
@@ -386,8 +422,15 @@ OwningOpRef<ModuleOp> Importer::run() {
   auto function = func::FuncOp::create(builder, loc, "main",
                                        builder.getFunctionType({}, {}));
   Scope scope;
+  checkOpsets(model.opset_import(), "");
+  for (const onnx::FunctionProto &called : model.functions())
+    checkOpsets(called.opset_import(), "function '" + called.name() + "' ");
+  checkNames(scope);
+  if (problems.invalid || problems.unsupported)
+    return nullptr; // What the nodes mean is not known.
   for (const onnx::OperatorSetIdProto &opset : model.opset_import())
     scope.opsets[canonicalDomain(opset.domain())] = opset.version();
+  declare(model.graph().value_info(), model.graph().output(), scope);
   for (const onnx::SparseTensorProto &tensor :
        model.graph().sparse_initializer()) {
     problems.unsupported = true;
@@ -407,7 +450,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
   for (const onnx::ValueInfoProto &output : model.graph().output()) {
-    FailureOr<Value> value = lookUp(loc, output.name(), scope);
+    FailureOr<Value> value =
+        lookUp(loc, "the model gives", output.name(), scope);
     if (failed(value))
       continue;
     results.push_back(*value);
@@ -427,6 +471,27 @@ OwningOpRef<ModuleOp> Importer::run() {
   return module;
 }
 
+/// Returns what is wrong, or nothing.
+static StringRef parse(const llvm::MemoryBuffer &file,
+                       onnx::ModelProto &model) {
+  if (file.getBufferSize() == 0)
+    return "it is empty";
+  std::string text;
+  switch (withoutPayloads(file.getBuffer(),
+                          llvm::sys::path::filename(file.getBufferIdentifier()),
+                          constantLimit, text)) {
+  case WireFormat::Good:
+    break;
+  case WireFormat::Damaged:
+    return "it ends or changes in the middle of a field";
+  case WireFormat::TooDeep:
+    return "it is nested too deep";
+  }
+  if (!model.ParseFromString(text))
+    return "a message in it is damaged";
+  return model.has_graph() ? "" : "it has no graph";
+}
+
 OwningOpRef<ModuleOp> importOnnx(MLIRContext *context, StringRef path,
                                  bool &unsupported) {
   context->loadDialect<arith::ArithDialect, func::FuncDialect,
@@ -440,16 +505,12 @@ OwningOpRef<ModuleOp> importOnnx(MLIRContext *context, StringRef path,
                    << file.getError().message();
     return nullptr;
   }
-  std::optional<std::string> text = withoutPayloads(
-      (*file)->getBuffer(), llvm::sys::path::filename(path), constantLimit);
   onnx::ModelProto model;
-  if (!text || !model.ParseFromString(*text) || !model.has_graph()) {
-    emitError(loc) << path << " is no ONNX model";
+  if (StringRef problem = parse(**file, model); !problem.empty()) {
+    emitError(loc) << path << " is no ONNX model: " << problem;
     return nullptr;
   }
-  SmallString<256> folder(path);
-  llvm::sys::path::remove_filename(folder);
-  Importer importer(context, model, folder, loc);
+  Importer importer(context, model, path, loc);
   OwningOpRef<ModuleOp> module = importer.run();
   unsupported = !module && !importer.getProblems().invalid;
   return module;

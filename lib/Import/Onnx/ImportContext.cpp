@@ -1,4 +1,4 @@
-// Attribute look-ups and result types for the handlers.
+// Problems, operands and result types for the handlers.
 #include "ImportContext.h"
 #include "Initializers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -7,14 +7,27 @@ using namespace mlir;
 
 namespace tenon {
 
-InFlightDiagnostic ImportContext::invalid() {
-  problems.invalid = true;
-  return emitError(loc) << "node '" << name << "' (" << node.op_type() << "): ";
+InFlightDiagnostic ImportContext::report(bool &kind) {
+  kind = true;
+  InFlightDiagnostic error = emitError(loc) << "node '" << name << "' ("
+                                            << node.op_type() << "): ";
+  // What comes of an attribute that is wrong is not another problem.
+  if (hasWrongAttribute)
+    error.abandon();
+  return error;
 }
 
+InFlightDiagnostic ImportContext::invalid() { return report(problems.invalid); }
+
 InFlightDiagnostic ImportContext::unsupported() {
-  problems.unsupported = true;
-  return emitError(loc) << "node '" << name << "' (" << node.op_type() << "): ";
+  return report(problems.unsupported);
+}
+
+Value ImportContext::getOperand(unsigned i) const {
+  if (i >= operands.size())
+    return {};
+  lookedAt.set(i);
+  return operands[i];
 }
 
 LogicalResult ImportContext::requireOperands(unsigned count) {
@@ -32,71 +45,30 @@ LogicalResult ImportContext::requireRank(unsigned i, int64_t rank) {
   return success();
 }
 
-const onnx::AttributeProto *ImportContext::getAttribute(StringRef name) const {
-  read.insert(name);
-  for (const onnx::AttributeProto &attribute : node.attribute()) {
-    if (attribute.name() != name)
-      continue;
-    if (attribute.ref_attr_name().empty())
-      return &attribute;
-    return callAttributes ? callAttributes->lookup(attribute.ref_attr_name())
-                          : nullptr;
-  }
-  return nullptr;
-}
-
-int64_t ImportContext::getInt(StringRef name, int64_t otherwise) const {
-  const onnx::AttributeProto *attribute = getAttribute(name);
-  return attribute ? attribute->i() : otherwise;
-}
-
-float ImportContext::getFloat(StringRef name, float otherwise) const {
-  const onnx::AttributeProto *attribute = getAttribute(name);
-  return attribute ? attribute->f() : otherwise;
-}
-
-StringRef ImportContext::getString(StringRef name, StringRef otherwise) const {
-  const onnx::AttributeProto *attribute = getAttribute(name);
-  return attribute ? StringRef(attribute->s()) : otherwise;
-}
-
-std::optional<SmallVector<int64_t>>
-ImportContext::getInts(StringRef name) const {
-  const onnx::AttributeProto *attribute = getAttribute(name);
-  if (!attribute)
-    return std::nullopt;
-  return SmallVector<int64_t>(attribute->ints().begin(),
-                              attribute->ints().end());
-}
-
-FailureOr<int64_t> ImportContext::getAxis(int64_t otherwise, int64_t rank) {
-  return normalizeAxis(getInt("axis", otherwise), rank);
-}
-
-FailureOr<int64_t> ImportContext::normalizeAxis(int64_t axis, int64_t rank) {
-  if (axis < -rank || axis >= rank) {
-    invalid() << "has axis " << axis << " for a tensor of rank " << rank;
+LogicalResult ImportContext::checkLeftovers() {
+  if (hasWrongAttribute)
     return failure();
+  bool isRead = true;
+  for (const onnx::AttributeProto &attribute : node.attribute())
+    if (!read.contains(attribute.name())) {
+      unsupported() << "attribute '" << attribute.name() << "' is unsupported";
+      isRead = false;
+    }
+  if (!isRead)
+    return failure();
+  for (auto [i, operand] : llvm::enumerate(operands)) {
+    if (!operand || lookedAt.test(i))
+      continue;
+    unsigned taken = lookedAt.find_last() + 1;
+    if (taken > i)
+      return unsupported() << "operand " << i << " is unsupported";
+    return invalid() << "has " << operands.size() << " operands, but takes "
+                     << taken;
   }
-  return axis < 0 ? axis + rank : axis;
-}
-
-LogicalResult ImportContext::normalizeAxes(SmallVectorImpl<int64_t> &axes,
-                                           int64_t rank) {
-  for (int64_t &axis : axes) {
-    FailureOr<int64_t> normalized = normalizeAxis(axis, rank);
-    if (failed(normalized))
-      return failure();
-    axis = *normalized;
-  }
+  for (auto [i, result] : llvm::enumerate(results))
+    if (!result && usedResults[i])
+      return invalid() << "has no result " << i << ", which the model uses";
   return success();
-}
-
-std::optional<SmallVector<int64_t>>
-ImportContext::getIntsOrOperand(StringRef name, unsigned i, int64_t since) {
-  if (opset < since)
-    return getInts(name);
-  return getOperand(i) ? getConstantInts(getOperand(i)) : std::nullopt;
 }
 
 FailureOr<Value> ImportContext::makeTensor(const onnx::TensorProto &tensor) {
@@ -116,8 +88,15 @@ Value ImportContext::makeScalar(double value, Type type) {
   return makeConstant(DenseElementsAttr::get(tensor, element));
 }
 
-Type ImportContext::getElementType(int32_t dataType) {
+Type ImportContext::getElementType(int64_t dataType) {
   return Initializers::elementType(builder.getContext(), dataType);
+}
+
+std::string elementTypeName(int64_t dataType) {
+  return onnx::TensorProto_DataType_IsValid(static_cast<int>(dataType))
+             ? onnx::TensorProto_DataType_Name(
+                   static_cast<onnx::TensorProto::DataType>(dataType))
+             : std::to_string(dataType);
 }
 
 Value ImportContext::reshape(Value input, ArrayRef<OpFoldResult> sizes) {

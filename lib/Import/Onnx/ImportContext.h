@@ -9,6 +9,7 @@
 #include "onnx.pb.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/StringSet.h"
 #include <optional>
 
@@ -39,7 +40,7 @@ public:
         opset(opset), node(node), name(name), operands(operands),
         usedResults(usedResults), callAttributes(callAttributes),
         initializers(initializers), problems(problems), shapes(shapes),
-        results(usedResults.size()) {}
+        results(usedResults.size()), lookedAt(operands.size()) {}
 
   mlir::OpBuilder &builder;
   mlir::Location loc;
@@ -56,9 +57,7 @@ public:
 
   unsigned getNumOperands() const { return operands.size(); }
   /// Null if the node leaves the operand out.
-  mlir::Value getOperand(unsigned i) const {
-    return i < operands.size() ? operands[i] : mlir::Value();
-  }
+  mlir::Value getOperand(unsigned i) const;
   /// Fails, after an error, if one of the first `count` operands is left out.
   mlir::LogicalResult requireOperands(unsigned count);
   /// Fails, after an error, if operand `i` is there and has another rank.
@@ -68,7 +67,7 @@ public:
   bool isResultUsed(unsigned i) const {
     return i < usedResults.size() && usedResults[i];
   }
-  mlir::Value getResult(unsigned i) const { return results[i]; }
+  llvm::ArrayRef<mlir::Value> getResults() const { return results; }
   mlir::LogicalResult setResult(mlir::Value value, unsigned i = 0) {
     if (i < results.size())
       results[i] = value;
@@ -77,15 +76,21 @@ public:
 
   // Attributes.
 
+  // One of another type is an error, and as if the node did not have it; what
+  // is reported of the node from then on is not shown.
+
+  bool hasAttribute(llvm::StringRef name) { return find(name); }
+  /// Fails, after an error, if the node does not have it.
+  mlir::LogicalResult requireAttribute(llvm::StringRef name);
+  int64_t getInt(llvm::StringRef name, int64_t otherwise);
+  float getFloat(llvm::StringRef name, float otherwise);
+  llvm::StringRef getString(llvm::StringRef name, llvm::StringRef otherwise);
   /// Null if the node does not have it.
-  const onnx::AttributeProto *getAttribute(llvm::StringRef name) const;
-  /// Whether the handler asked for it.
-  bool wasRead(llvm::StringRef name) const { return read.contains(name); }
-  int64_t getInt(llvm::StringRef name, int64_t otherwise) const;
-  float getFloat(llvm::StringRef name, float otherwise) const;
-  llvm::StringRef getString(llvm::StringRef name,
-                            llvm::StringRef otherwise) const;
-  std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name) const;
+  const onnx::TensorProto *getTensor(llvm::StringRef name);
+  std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name);
+  std::optional<llvm::SmallVector<float>> getFloats(llvm::StringRef name);
+  /// Empty if the node does not have it.
+  llvm::SmallVector<llvm::StringRef> getStrings(llvm::StringRef name);
   /// Attribute `axis`; negative values count from `rank`.
   mlir::FailureOr<int64_t> getAxis(int64_t otherwise, int64_t rank);
   /// Fails, after an error, if the axis is none of `rank` dimensions.
@@ -96,6 +101,9 @@ public:
   /// then on. Nothing if it is left out or no constant.
   std::optional<llvm::SmallVector<int64_t>>
   getIntsOrOperand(llvm::StringRef name, unsigned i, int64_t since);
+  /// What nobody looked at might have changed the result. Fails, after an
+  /// error, if the handler did not look at all that the node has.
+  mlir::LogicalResult checkLeftovers();
 
   // Constants.
 
@@ -105,7 +113,7 @@ public:
   /// A tensor of rank 0 of a float or integer type.
   mlir::Value makeScalar(double value, mlir::Type type);
   /// MLIR's type for a TensorProto.DataType; null if Tenon does not have it.
-  mlir::Type getElementType(int32_t dataType);
+  mlir::Type getElementType(int64_t dataType);
 
   // Sizes: an IntegerAttr where known, else a value of type index.
 
@@ -217,6 +225,11 @@ private:
   /// What is the last of a dimension of `other`, and none if that is empty, as
   /// one element that broadcasts.
   mlir::Value padLast(mlir::Value operand, mlir::Value other);
+  mlir::InFlightDiagnostic report(bool &kind);
+  /// Null if the node does not have it.
+  const onnx::AttributeProto *find(llvm::StringRef name);
+  const onnx::AttributeProto *
+  getAttribute(llvm::StringRef name, onnx::AttributeProto::AttributeType type);
 
   const onnx::NodeProto &node;
   llvm::StringRef name;
@@ -227,7 +240,9 @@ private:
   Problems &problems;
   const SymbolicShapes &shapes; ///< of what the nodes before have made
   llvm::SmallVector<mlir::Value> results;
-  mutable llvm::StringSet<> read; ///< names of attributes
+  llvm::StringSet<> read;           ///< names of attributes
+  mutable llvm::BitVector lookedAt; ///< operands
+  bool hasWrongAttribute = false;
 };
 
 inline mlir::RankedTensorType typeOf(mlir::Value value) {
@@ -237,13 +252,20 @@ inline mlir::RankedTensorType typeOf(mlir::Value value) {
 inline bool isNarrowFloat(mlir::Type type) {
   return llvm::isa<mlir::FloatType>(type) && type.getIntOrFloatBitWidth() <= 8;
 }
+/// Whether the sizes that are known make more bytes than a process can address.
+bool isTooLarge(mlir::Type type);
+/// What ONNX calls a TensorProto.DataType, or its number if it is none.
+std::string elementTypeName(int64_t dataType);
 /// The size if it is known, else kDynamic.
 int64_t staticSize(mlir::OpFoldResult size);
 llvm::SmallVector<int64_t>
 staticSizes(llvm::ArrayRef<mlir::OpFoldResult> sizes);
 
-/// The oldest opset of the default domain that is imported.
-inline constexpr int64_t oldestOpset = 7;
+/// The opsets of the default domain that are imported: those of ONNX 1.2 to
+/// 1.23.
+inline constexpr int64_t oldestOpset = 7, newestOpset = 28;
+/// The only opset of com.microsoft.
+inline constexpr int64_t microsoftOpset = 1;
 
 /// The domain of what ONNX Runtime's optimizer fuses.
 inline constexpr llvm::StringLiteral microsoftDomain = "com.microsoft";

@@ -12,6 +12,14 @@
 namespace tenon {
 
 using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
+using ValueInfos = google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>;
+using OpsetImports =
+    google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>;
+
+/// "ai.onnx" is the other name of the default domain.
+llvm::StringRef canonicalDomain(llvm::StringRef domain);
+/// The name of a domain in messages.
+llvm::StringRef domainName(llvm::StringRef domain);
 
 /// The names that nodes of one graph or function body can refer to.
 struct Scope {
@@ -22,6 +30,15 @@ struct Scope {
   llvm::StringMap<int64_t> opsets;
   /// What anything reads, results of the graph or function included.
   llvm::StringSet<> used;
+  /// What gives each value of this graph, in words.
+  llvm::StringMap<std::string> definitions;
+  /// The nodes of this graph and of those around it, by their results.
+  llvm::StringMap<const onnx::NodeProto *> producers;
+  /// What the model says of the types of values, and those of them whose sizes
+  /// others rely on: results of the graph. Exporters write wrong sizes of what
+  /// lies between nodes, and nobody reads them.
+  llvm::StringMap<const onnx::TypeProto *> declared;
+  llvm::StringSet<> outputs;
   std::string prefix;
   const CallAttributes *callAttributes = nullptr;
   unsigned depth = 0;
@@ -30,7 +47,7 @@ struct Scope {
 class Importer {
 public:
   Importer(mlir::MLIRContext *context, const onnx::ModelProto &model,
-           llvm::StringRef folder, mlir::Location loc);
+           llvm::StringRef path, mlir::Location loc);
 
   mlir::OwningOpRef<mlir::ModuleOp> run();
   const Problems &getProblems() const { return problems; }
@@ -40,6 +57,9 @@ private:
     problems.invalid = true;
     return mlir::emitError(loc);
   }
+  /// An error that starts `node 'NAME' (OP): `.
+  mlir::InFlightDiagnostic invalid(const onnx::NodeProto &node,
+                                   llvm::StringRef name);
   mlir::LogicalResult importInputs(mlir::func::FuncOp function, Scope &scope);
   void importNodes(const Nodes &nodes, Scope &scope);
   void importNode(const onnx::NodeProto &node, Scope &scope);
@@ -48,8 +68,30 @@ private:
   void inferShapes(mlir::Operation *before);
   void importCall(const onnx::NodeProto &node, llvm::StringRef name,
                   const onnx::FunctionProto &function, Scope &scope);
+  /// Fails if there is no such value, after an error that starts with `reader`
+  /// unless it was reported before.
   mlir::FailureOr<mlir::Value> lookUp(mlir::Location at,
+                                      const llvm::Twine &reader,
                                       const std::string &name, Scope &scope);
+  // Rules.cpp: what a model must keep to around its nodes.
+  /// Of the model or a function; messages start with `importer`.
+  void checkOpsets(const OpsetImports &imports, const llvm::Twine &importer);
+  /// Reports functions, inputs and initializers that have the name of another.
+  void checkNames(Scope &scope);
+  /// Whether the node can be imported: its domain has an opset, and it neither
+  /// reads its results nor gives a value that is there already.
+  bool checkNode(const onnx::NodeProto &node, llvm::StringRef name,
+                 Scope &scope);
+  /// Notes what the graph or function says of the types of its values.
+  void declare(const ValueInfos &values, const ValueInfos &outputs,
+               Scope &scope);
+  /// Makes the results values of the scope, after an error where the model says
+  /// otherwise or wants more of them. A null one is not known and not
+  /// compared.
+  void setResults(const onnx::NodeProto &node, llvm::StringRef name,
+                  mlir::ValueRange results, Scope &scope);
+  /// Makes null values of a node's results: it could not be imported.
+  void dropResults(const onnx::NodeProto &node, Scope &scope);
   // Control.cpp: nodes with graphs of their own.
   void importIf(const onnx::NodeProto &node, llvm::StringRef name,
                 Scope &scope);
@@ -69,8 +111,6 @@ private:
                        llvm::SmallVectorImpl<mlir::Value> &inits,
                        llvm::SmallVectorImpl<mlir::Value> &yields);
   mlir::Value makeScalar(mlir::Type type, int64_t value);
-  void setResults(const onnx::NodeProto &node, mlir::ValueRange results,
-                  Scope &scope);
   void nameOps(mlir::Block *block, mlir::Operation *before,
                llvm::StringRef name);
   std::string uniqueName(llvm::StringRef name);

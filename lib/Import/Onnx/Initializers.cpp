@@ -12,7 +12,7 @@ using onnx::TensorProto;
 
 namespace tenon {
 
-Type Initializers::elementType(MLIRContext *context, int32_t dataType) {
+Type Initializers::elementType(MLIRContext *context, int64_t dataType) {
   Builder builder(context);
   auto unsignedType = [&](unsigned width) {
     return IntegerType::get(context, width, IntegerType::Unsigned);
@@ -73,6 +73,30 @@ InFlightDiagnostic Initializers::invalid(Location loc,
   return emitError(loc) << "tensor '" << tensor.name() << "': ";
 }
 
+Initializers::Initializers(StringRef model, Problems &problems)
+    : folder(llvm::sys::path::parent_path(model)), problems(problems) {
+  // Stores of models link a model and its data by their names to files that lie
+  // beside each other elsewhere.
+  for (StringRef path : {folder.empty() ? StringRef(".") : folder, model}) {
+    SmallString<256> real;
+    if (!llvm::sys::fs::real_path(path, real))
+      realFolders.push_back(
+          (path == model ? llvm::sys::path::parent_path(real) : real.str())
+              .str());
+  }
+}
+
+bool Initializers::leavesFolder(StringRef path) const {
+  SmallString<256> real;
+  if (llvm::sys::fs::real_path(path, real))
+    return false; // It cannot be read, either.
+  return llvm::none_of(realFolders, [&](StringRef folder) {
+    return real == folder ||
+           (real.starts_with(folder) &&
+            (folder.ends_with("/") || real[folder.size()] == '/'));
+  });
+}
+
 FailureOr<Initializers::Place>
 Initializers::findExternal(Location loc, const TensorProto &tensor,
                            uint64_t bytes) {
@@ -87,7 +111,7 @@ Initializers::findExternal(Location loc, const TensorProto &tensor,
                                                  : nullptr;
     if (number && value.getAsInteger(10, *number)) {
       invalid(loc, tensor) << "external data has " << entry.key() << " '"
-                           << value << "', which is no number";
+                           << value << "', which is no number of bytes";
       return failure();
     }
   }
@@ -104,12 +128,21 @@ Initializers::findExternal(Location loc, const TensorProto &tensor,
   SmallString<256> path(folder);
   llvm::sys::path::append(path, file);
   if (isNew) {
-    if (std::error_code error = llvm::sys::fs::file_size(path, known->second)) {
-      invalid(loc, tensor) << "cannot read external data " << path << ": "
-                           << error.message();
+    if (leavesFolder(path)) {
+      invalid(loc, tensor) << "external data " << path
+                           << " is a link out of the model's folder";
       fileSizes.erase(known);
       return failure();
     }
+    llvm::sys::fs::file_status status;
+    std::error_code error = llvm::sys::fs::status(path, status);
+    if (error || !llvm::sys::fs::is_regular_file(status)) {
+      invalid(loc, tensor) << "cannot read external data " << path << ": "
+                           << (error ? error.message() : "it is not a file");
+      fileSizes.erase(known);
+      return failure();
+    }
+    known->second = status.getSize();
   }
   if (length != bytes) {
     invalid(loc, tensor) << "external data has " << length
@@ -213,10 +246,7 @@ FailureOr<Value> Initializers::emit(OpBuilder &builder, Location loc,
   if (!element) {
     problems.unsupported = true;
     emitError(loc) << "tensor '" << tensor.name() << "': unsupported element "
-                   << "type "
-                   << onnx::TensorProto_DataType_Name(
-                          static_cast<TensorProto::DataType>(
-                              tensor.data_type()));
+                   << "type " << elementTypeName(tensor.data_type());
     return failure();
   }
   unsigned bits = element.getIntOrFloatBitWidth();

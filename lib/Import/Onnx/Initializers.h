@@ -13,9 +13,8 @@ constexpr uint64_t constantLimit = 1 << 10, integerConstantLimit = 8 << 10;
 
 class Initializers {
 public:
-  /// `folder` is the model's: external data is relative to it.
-  Initializers(llvm::StringRef folder, Problems &problems)
-      : folder(folder), problems(problems) {}
+  /// External data is relative to the folder of the file `model`.
+  Initializers(llvm::StringRef model, Problems &problems);
 
   /// Emits the tensor where the builder stands. Fails after an error at `loc`.
   mlir::FailureOr<mlir::Value> emit(mlir::OpBuilder &builder,
@@ -23,7 +22,7 @@ public:
                                     const onnx::TensorProto &tensor);
 
   /// MLIR's type for a TensorProto.DataType; null if Tenon does not have it.
-  static mlir::Type elementType(mlir::MLIRContext *context, int32_t dataType);
+  static mlir::Type elementType(mlir::MLIRContext *context, int64_t dataType);
 
 private:
   /// Where a tensor's bytes lie.
@@ -31,6 +30,8 @@ private:
     std::string file;
     uint64_t offset = 0;
   };
+  /// Whether links lead to a place outside of the model's folder.
+  bool leavesFolder(llvm::StringRef path) const;
   mlir::FailureOr<Place> findExternal(mlir::Location loc,
                                       const onnx::TensorProto &tensor,
                                       uint64_t bytes);
@@ -43,7 +44,9 @@ private:
   mlir::InFlightDiagnostic invalid(mlir::Location loc,
                                    const onnx::TensorProto &tensor);
 
-  std::string folder;
+  llvm::StringRef folder;
+  /// Without links: of the model's name, and of the file that it leads to.
+  llvm::SmallVector<std::string, 2> realFolders;
   Problems &problems;
   llvm::StringMap<uint64_t> fileSizes;
   unsigned unnamed = 0;

@@ -39,7 +39,7 @@ LogicalResult setLoss(ImportContext &ctx, Value logProbabilities) {
                                   onFalse);
   };
   Value zero = ctx.makeScalar(0, element), ignored;
-  if (ctx.getAttribute("ignore_index")) {
+  if (ctx.hasAttribute("ignore_index")) {
     Type index = labelType.getElementType();
     Value number = ctx.makeScalar(ctx.getInt("ignore_index", 0), index);
     ignored = ctx.binary<graph::EqualOp>(labels, number, flag);

@@ -65,7 +65,8 @@ public:
   Walker(StringRef model, StringRef location, uint64_t limit)
       : model(model), location(location), limit(limit) {}
 
-  bool copy(Message kind, StringRef from, std::string &to, unsigned depth = 0);
+  WireFormat copy(Message kind, StringRef from, std::string &to,
+                  unsigned depth = 0);
 
 private:
   void writeReference(StringRef payload, std::string &to);
@@ -99,10 +100,10 @@ void Walker::writeReference(StringRef payload, std::string &to) {
   writeVarint(to, 1);
 }
 
-bool Walker::copy(Message kind, StringRef from, std::string &to,
-                  unsigned depth) {
+WireFormat Walker::copy(Message kind, StringRef from, std::string &to,
+                        unsigned depth) {
   if (depth > deepestMessage)
-    return false;
+    return WireFormat::TooDeep;
   // Written last: of a field that comes twice, the last counts, and a tensor
   // with raw data may well say that it has no external data.
   StringRef payload;
@@ -110,29 +111,30 @@ bool Walker::copy(Message kind, StringRef from, std::string &to,
     size_t begin = at;
     uint64_t tag, value;
     if (!readVarint(from, at, tag))
-      return false;
+      return WireFormat::Damaged;
     switch (tag & 7) {
     case varintType:
       if (!readVarint(from, at, value))
-        return false;
+        return WireFormat::Damaged;
       break;
     case fixed64Type:
     case fixed32Type:
       value = (tag & 7) == fixed64Type ? 8 : 4;
       if (from.size() - at < value)
-        return false;
+        return WireFormat::Damaged;
       at += value;
       break;
     case bytesType: {
       if (!readVarint(from, at, value) || from.size() - at < value)
-        return false;
+        return WireFormat::Damaged;
       StringRef bytes = from.substr(at, value);
       at += value;
       Message inner = messageIn(kind, tag >> 3);
       if (inner != Message::Other) {
         std::string text;
-        if (!copy(inner, bytes, text, depth + 1))
-          return false;
+        WireFormat format = copy(inner, bytes, text, depth + 1);
+        if (format != WireFormat::Good)
+          return format;
         writeBytes(to, tag >> 3, text);
         continue;
       }
@@ -144,23 +146,20 @@ bool Walker::copy(Message kind, StringRef from, std::string &to,
       break;
     }
     default:
-      return false;
+      return WireFormat::Damaged;
     }
     to.append(from.data() + begin, at - begin);
   }
   if (!payload.empty())
     writeReference(payload, to);
-  return true;
+  return WireFormat::Good;
 }
 
 } // namespace
 
-std::optional<std::string> withoutPayloads(StringRef model, StringRef location,
-                                           uint64_t limit) {
-  std::string copy;
-  if (!Walker(model, location, limit).copy(Message::Model, model, copy))
-    return std::nullopt;
-  return copy;
+WireFormat withoutPayloads(StringRef model, StringRef location, uint64_t limit,
+                           std::string &copy) {
+  return Walker(model, location, limit).copy(Message::Model, model, copy);
 }
 
 } // namespace tenon

@@ -4,18 +4,18 @@
 #define TENON_LIB_IMPORT_ONNX_PAYLOADS_H
 
 #include "llvm/ADT/StringRef.h"
-#include <optional>
 #include <string>
 
 namespace tenon {
 
-/// A copy of `model`, a serialised ModelProto, in which each tensor's raw data
-/// above `limit` bytes is replaced by external data: the file `location`, at
-/// the offset where the bytes lie in `model`. Nothing if `model` is no sequence
-/// of protobuf fields.
-std::optional<std::string> withoutPayloads(llvm::StringRef model,
-                                           llvm::StringRef location,
-                                           uint64_t limit);
+/// Damaged: it is no sequence of protobuf fields.
+enum class WireFormat { Good, Damaged, TooDeep };
+
+/// Makes `copy` one of `model`, a serialised ModelProto, in which each tensor's
+/// raw data above `limit` bytes is replaced by external data: the file
+/// `location`, at the offset where the bytes lie in `model`.
+WireFormat withoutPayloads(llvm::StringRef model, llvm::StringRef location,
+                           uint64_t limit, std::string &copy);
 
 } // namespace tenon
 

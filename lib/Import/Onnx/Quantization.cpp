@@ -90,15 +90,13 @@ LogicalResult importQuantize(ImportContext &ctx) {
     return failure();
   Value input = ctx.getOperand(0), scale = ctx.getOperand(1),
         zeroPoint = ctx.getOperand(2);
-  auto number = [&](StringRef name) {
-    return static_cast<onnx::TensorProto::DataType>(ctx.getInt(name, 0));
-  };
-  onnx::TensorProto::DataType to = number("output_dtype"),
-                              precision = number("precision");
+  int64_t to = ctx.getInt("output_dtype", 0),
+          precision = ctx.getInt("precision", 0);
   bool saturates = ctx.getInt("saturate", 1) != 0;
-  Type type = zeroPoint
-                  ? typeOf(zeroPoint).getElementType()
-                  : ctx.getElementType(to ? to : onnx::TensorProto::UINT8);
+  Type type =
+      zeroPoint
+          ? typeOf(zeroPoint).getElementType()
+          : ctx.getElementType(to ? to : int64_t(onnx::TensorProto::UINT8));
   auto integer = dyn_cast_if_present<IntegerType>(type);
   bool isInteger =
       integer && integer.getWidth() > 1 && integer.getWidth() <= 16;
@@ -108,11 +106,10 @@ LogicalResult importQuantize(ImportContext &ctx) {
                  << "or floats of up to 8: ";
     if (type)
       return error << type;
-    return error << onnx::TensorProto_DataType_Name(to);
+    return error << elementTypeName(to);
   }
   if (to && ctx.getElementType(to) != type)
-    return ctx.invalid() << "output_dtype is "
-                         << onnx::TensorProto_DataType_Name(to)
+    return ctx.invalid() << "output_dtype is " << elementTypeName(to)
                          << ", but the zero point has type "
                          << zeroPoint.getType();
   Type single = ctx.builder.getF32Type();

@@ -414,9 +414,8 @@ LogicalResult Recurrence::import(
     return failure();
   size_t count = defaultActivations.size();
   SmallVector<std::string> names;
-  if (const onnx::AttributeProto *given = ctx.getAttribute("activations"))
-    for (const std::string &name : given->strings())
-      names.push_back(StringRef(name).lower());
+  for (StringRef name : ctx.getStrings("activations"))
+    names.push_back(name.lower());
   if (names.empty())
     for (int64_t direction = 0; direction < directions; ++direction)
       llvm::append_range(names, defaultActivations);
@@ -428,8 +427,8 @@ LogicalResult Recurrence::import(
     if (name != "sigmoid" && name != "tanh" && name != "relu")
       return ctx.unsupported() << "activation " << name << " is unsupported";
   // Of other activations only.
-  (void)ctx.getAttribute("activation_alpha");
-  (void)ctx.getAttribute("activation_beta");
+  (void)ctx.getFloats("activation_alpha");
+  (void)ctx.getFloats("activation_beta");
 
   bool isReverse = ctx.getString("direction", "forward") == "reverse";
   SmallVector<SmallVector<Value>> parts(1 + numCarried);

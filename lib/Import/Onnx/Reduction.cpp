@@ -215,7 +215,9 @@ template <bool smallest> LogicalResult importArg(ImportContext &ctx) {
 
 /// TopK(x, k)  ->  gather_elements x, (top_k x k), and top_k x k
 LogicalResult importTopK(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(ctx.opset < 10 ? 1 : 2)))
+  bool hasAttribute = ctx.opset < 10;
+  if (failed(ctx.requireOperands(hasAttribute ? 1 : 2)) ||
+      (hasAttribute && failed(ctx.requireAttribute("k"))))
     return failure();
   Value input = ctx.getOperand(0);
   RankedTensorType type = typeOf(input);
@@ -225,7 +227,7 @@ LogicalResult importTopK(ImportContext &ctx) {
   // Sorted is as good as any order.
   (void)ctx.getInt("sorted", 1);
   OpFoldResult k = ctx.makeSize(ctx.getInt("k", 0));
-  if (ctx.opset >= 10) {
+  if (!hasAttribute) {
     FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1), 0);
     if (failed(values))
       return failure();

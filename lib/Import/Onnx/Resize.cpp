@@ -351,10 +351,10 @@ LogicalResult importUpsample(ImportContext &ctx) {
   if (failed(mode))
     return failure();
   if (ctx.opset < 9) {
-    const onnx::AttributeProto *given = ctx.getAttribute("scales");
-    SmallVector<float> values;
-    if (given)
-      values.assign(given->floats().begin(), given->floats().end());
+    if (failed(ctx.requireAttribute("scales")))
+      return failure();
+    SmallVector<float> values =
+        ctx.getFloats("scales").value_or(SmallVector<float>());
     auto type = RankedTensorType::get(static_cast<int64_t>(values.size()),
                                       ctx.builder.getF32Type());
     scales = ctx.makeConstant(DenseElementsAttr::get(type, ArrayRef(values)));

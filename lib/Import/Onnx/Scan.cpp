@@ -101,7 +101,7 @@ void Importer::importScan(const onnx::NodeProto &node, StringRef name,
   auto nodeLoc = NameLoc::get(builder.getStringAttr(name));
   auto refuse = [&] {
     problems.invalid = true;
-    setResults(node, {}, scope);
+    dropResults(node, scope);
     return emitError(nodeLoc) << "node '" << name << "' (Scan): ";
   };
   const onnx::GraphProto *graph = nullptr;
@@ -126,9 +126,11 @@ void Importer::importScan(const onnx::NodeProto &node, StringRef name,
   Type index = builder.getIndexType(), i64 = builder.getI64Type();
   Value trips;
   for (auto [i, direction] : llvm::enumerate(inputs)) {
-    FailureOr<Value> value = lookUp(nodeLoc, node.input(carried + i), scope);
+    FailureOr<Value> value =
+        lookUp(nodeLoc, "node '" + name + "' (Scan): reads",
+               node.input(carried + i), scope);
     if (failed(value))
-      return setResults(node, {}, scope);
+      return dropResults(node, scope);
     auto type = cast<RankedTensorType>(value->getType());
     if (direction.axis < 0)
       direction.axis += type.getRank();
@@ -155,20 +157,24 @@ void Importer::importScan(const onnx::NodeProto &node, StringRef name,
   loop.add_input("");
   for (int64_t i = 0; i < carried; ++i)
     loop.add_input(node.input(i));
-  *loop.mutable_output() = node.output();
+  // Their types are not those of the results before these are turned.
+  for (int i = 0; i < node.output_size(); ++i)
+    loop.add_output(prefix + "result " + std::to_string(i));
   onnx::AttributeProto &attribute = *loop.add_attribute();
   attribute.set_name("body");
   attribute.set_type(onnx::AttributeProto::GRAPH);
   *attribute.mutable_g() = makeLoopBody(*graph, inputs, prefix);
   importLoop(loop, name, scope);
 
-  int64_t results = std::max<int64_t>(node.output_size() - carried, 0);
-  for (auto [i, direction] :
-       llvm::enumerate(getDirections(node, "scan_output", results))) {
-    const std::string &output = node.output(carried + i);
-    Value value = output.empty() ? Value() : scope.values.lookup(output);
-    if (!value)
-      continue;
+  int64_t scans = std::max<int64_t>(node.output_size() - carried, 0);
+  SmallVector<Direction> outputs = getDirections(node, "scan_output", scans);
+  SmallVector<Value> results;
+  for (const std::string &output : loop.output())
+    results.push_back(scope.values.lookup(output));
+  if (llvm::is_contained(results, Value()))
+    return dropResults(node, scope);
+  for (auto [value, direction] :
+       llvm::zip(llvm::drop_begin(results, carried), outputs)) {
     int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
     if (direction.axis < 0)
       direction.axis += rank;
@@ -176,8 +182,9 @@ void Importer::importScan(const onnx::NodeProto &node, StringRef name,
       refuse() << "has no axis to go along in " << value.getType();
       return;
     }
-    scope.values[output] = turn(builder, nodeLoc, value, direction);
+    value = turn(builder, nodeLoc, value, direction);
   }
+  setResults(node, name, results, scope);
 }
 
 } // namespace tenon

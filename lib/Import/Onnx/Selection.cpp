@@ -123,7 +123,7 @@ LogicalResult importCompress(ImportContext &ctx) {
                             "type "
                          << flags.getType();
   int64_t axis = 0;
-  if (ctx.getAttribute("axis")) {
+  if (ctx.hasAttribute("axis")) {
     FailureOr<int64_t> given = ctx.getAxis(0, typeOf(input).getRank());
     if (failed(given))
       return failure();
@@ -165,7 +165,7 @@ template <bool isMicrosoft> LogicalResult importUnique(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
   Value input = ctx.getOperand(0);
-  if (ctx.getAttribute("axis")) {
+  if (ctx.hasAttribute("axis")) {
     FailureOr<int64_t> axis = ctx.getAxis(0, typeOf(input).getRank());
     if (failed(axis))
       return failure();

@@ -260,7 +260,8 @@ LogicalResult importTranspose(ImportContext &ctx) {
 }
 
 LogicalResult importConcat(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(std::max(1u, ctx.getNumOperands()))))
+  if (failed(ctx.requireOperands(std::max(1u, ctx.getNumOperands()))) ||
+      failed(ctx.requireAttribute("axis")))
     return failure();
   SmallVector<Value> inputs;
   for (unsigned i = 0; i < ctx.getNumOperands(); ++i)
@@ -334,12 +335,19 @@ LogicalResult importTrilu(ImportContext &ctx) {
       graph::WhereOp::create(ctx.builder, ctx.loc, type, kept, input, zero));
 }
 
-/// Dropout is the identity when a model runs.
 LogicalResult importIdentity(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
-  // Of training only.
+  return ctx.setResult(ctx.getOperand(0));
+}
+
+/// Dropout is the identity when a model runs.
+LogicalResult importDropout(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(1)))
+    return failure();
+  // Of training only: the ratio, an attribute or an operand, and the seed.
   (void)ctx.getFloat("ratio", 0.5f);
+  (void)ctx.getOperand(1);
   (void)ctx.getInt("seed", 0);
   if (Value training = ctx.getOperand(2)) {
     std::optional<SmallVector<int64_t>> mode = ctx.getConstantInts(training);
@@ -359,7 +367,7 @@ LogicalResult importIdentity(ImportContext &ctx) {
 
 const OpHandler handlers[] = {
     {"Concat", importConcat},
-    {"Dropout", importIdentity},
+    {"Dropout", importDropout},
     {"Expand", importExpand},
     {"Flatten", importFlatten},
     {"Identity", importIdentity},

@@ -86,9 +86,6 @@ FailureOr<Bounds> readSlice(ImportContext &ctx) {
        steps = readBounds(ctx, "steps", 4);
   if (failed(starts) || failed(ends) || failed(steps))
     return failure();
-  for (std::optional<Sizes> *bounds : {&*starts, &*ends})
-    if (!*bounds)
-      bounds->emplace();
   size_t count = (*starts)->size();
   if (!*steps)
     steps->emplace(count, ctx.makeSize(1));
@@ -138,6 +135,9 @@ FailureOr<Bounds> readSlice(ImportContext &ctx) {
 LogicalResult importSlice(ImportContext &ctx) {
   if (failed(ctx.requireOperands(ctx.opset < 10 ? 1 : 3)))
     return failure();
+  for (StringRef name : {"starts", "ends"})
+    if (ctx.opset < 10 && failed(ctx.requireAttribute(name)))
+      return failure();
   FailureOr<Bounds> bounds = readSlice(ctx);
   if (failed(bounds))
     return failure();
@@ -275,6 +275,8 @@ LogicalResult importPad(ImportContext &ctx) {
   Sizes pads;
   float number = 0;
   if (ctx.opset < 11) {
+    if (failed(ctx.requireAttribute("pads")))
+      return failure();
     number = ctx.getFloat("value", 0);
     for (int64_t pad : ctx.getInts("pads").value_or(SmallVector<int64_t>()))
       pads.push_back(ctx.makeSize(pad));
