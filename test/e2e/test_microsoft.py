@@ -50,7 +50,7 @@ class Length(Input):
         return np.array(known[self.name])
 
 
-def save(path, op, operands, known, outputs, fixed, attributes):
+def save(path, op, operands, known, outputs, fixed, attributes, domain="com.microsoft"):
     feed = {name: value.array(known) for name, value in operands.items() if isinstance(value, Input)}
     inputs = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype),
                                             value.shape if fixed else operands[name].sizes)
@@ -59,8 +59,8 @@ def save(path, op, operands, known, outputs, fixed, attributes):
                  for name, value in operands.items() if isinstance(value, np.ndarray)]
     results = [f"y{i}" if i in outputs else "" for i in range(max(outputs) + 1)]
     node = helper.make_node(op, [name if value is not None else "" for name, value in operands.items()], results,
-                            name="node", domain="com.microsoft", **attributes)
-    # Tenon looks at no types of results, and onnxruntime infers them.
+                            name="node", domain=domain, **attributes)
+    # Without types of results, which onnxruntime infers.
     graph = helper.make_graph([node], "g", inputs, [onnx.ValueInfoProto(name=name) for name in results if name],
                               constants)
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[
@@ -72,10 +72,11 @@ SIZES = [{"b": b, "s": s} for b, s in ((2, 5), (1, 1), (3, 8), (0, 4), (2, 0))]
 NOT_EMPTY = SIZES[:3]
 
 
-def check(folder, op, operands, sizes=SIZES, outputs=(0,), wanted=None, tolerance=1e-5, fixed=False, **attributes):
+def check(folder, op, operands, sizes=SIZES, outputs=(0,), wanted=None, tolerance=1e-5, fixed=False,
+          domain="com.microsoft", **attributes):
     """`operands` are of type Input, arrays, which become constants, or None, in order. Compiles one model and runs it
     on all `sizes`, or if they are fixed on the first; `wanted` computes what onnxruntime does not."""
-    model = save(folder / "model.onnx", op, operands, sizes[0], outputs, fixed, attributes)
+    model = save(folder / "model.onnx", op, operands, sizes[0], outputs, fixed, attributes, domain)
     session = tenon.Session(compile_model(model, folder / "model.so"), threads=2, check_memory=True)
     for known in sizes[:1] if fixed else sizes:
         feed = {name: value.array(known) for name, value in operands.items() if isinstance(value, Input)}
@@ -219,6 +220,12 @@ def test_skip_norm(tmp_path, op):
 def test_skip_norm_of_rank_2(tmp_path):
     rows = Input("s", 7)
     check(tmp_path, "SkipLayerNormalization", {"x": rows, "skip": rows, "scale": floats(7)}, tolerance=1e-4)
+
+
+def test_simplified_norm(tmp_path):
+    """Which onnxruntime has in ONNX's own domain."""
+    check(tmp_path, "SimplifiedLayerNormalization", {"x": Input("b", "s", 7), "scale": floats(7)}, domain="", axis=-1,
+          epsilon=1e-6, stash_type=1)
 
 
 @pytest.mark.parametrize("outputs, positions", [

@@ -278,8 +278,9 @@ void Importer::importLoop(const onnx::NodeProto &node, StringRef name,
   for (int i = 0; i < node.input_size(); ++i) {
     if (node.input(i).empty())
       continue;
-    FailureOr<Value> value = lookUp(
-        nodeLoc, "node '" + name + "' (Loop): reads", node.input(i), scope);
+    FailureOr<Value> value =
+        lookUp(nodeLoc, "node '" + name + "' (" + node.op_type() + "): reads",
+               node.input(i), scope);
     if (failed(value))
       return dropResults(node, scope);
     if (i == 0)

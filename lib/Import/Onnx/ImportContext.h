@@ -225,14 +225,14 @@ public:
                                        mlir::Type elementType = {});
 
 private:
+  /// What is the last of a dimension of `other`, and none if that is empty, as
+  /// one element that broadcasts.
+  mlir::Value padLast(mlir::Value operand, mlir::Value other);
   mlir::InFlightDiagnostic report(bool &kind);
   /// Null if the node does not have it.
   const onnx::AttributeProto *find(llvm::StringRef name);
   const onnx::AttributeProto *
   getAttribute(llvm::StringRef name, onnx::AttributeProto::AttributeType type);
-  /// What is the last of a dimension of `other`, and none if that is empty, as
-  /// one element that broadcasts.
-  mlir::Value padLast(mlir::Value operand, mlir::Value other);
 
   const onnx::NodeProto &node;
   llvm::StringRef name;

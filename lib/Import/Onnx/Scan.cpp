@@ -157,24 +157,24 @@ void Importer::importScan(const onnx::NodeProto &node, StringRef name,
   loop.add_input("");
   for (int64_t i = 0; i < carried; ++i)
     loop.add_input(node.input(i));
-  // Under names of their own: turned, they are what the model says of them.
-  for (const std::string &output : node.output())
-    loop.add_output(output.empty() ? "" : prefix + "of " + output);
+  // Their types are not those of the results before these are turned.
+  for (int i = 0; i < node.output_size(); ++i)
+    loop.add_output(prefix + "result " + std::to_string(i));
   onnx::AttributeProto &attribute = *loop.add_attribute();
   attribute.set_name("body");
   attribute.set_type(onnx::AttributeProto::GRAPH);
   *attribute.mutable_g() = makeLoopBody(*graph, inputs, prefix);
   importLoop(loop, name, scope);
 
+  int64_t scans = std::max<int64_t>(node.output_size() - carried, 0);
+  SmallVector<Direction> outputs = getDirections(node, "scan_output", scans);
   SmallVector<Value> results;
   for (const std::string &output : loop.output())
-    results.push_back(output.empty() ? Value() : scope.values.lookup(output));
-  int64_t turned = std::max<int64_t>(node.output_size() - carried, 0);
-  for (auto [i, direction] :
-       llvm::enumerate(getDirections(node, "scan_output", turned))) {
-    Value &value = results[carried + i];
-    if (!value)
-      continue;
+    results.push_back(scope.values.lookup(output));
+  if (llvm::is_contained(results, Value()))
+    return dropResults(node, scope);
+  for (auto [value, direction] :
+       llvm::zip(llvm::drop_begin(results, carried), outputs)) {
     int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
     if (direction.axis < 0)
       direction.axis += rank;

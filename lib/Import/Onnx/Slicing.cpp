@@ -89,9 +89,6 @@ FailureOr<Bounds> readSlice(ImportContext &ctx) {
        steps = readBounds(ctx, "steps", 4);
   if (failed(starts) || failed(ends) || failed(steps))
     return failure();
-  for (std::optional<Sizes> *bounds : {&*starts, &*ends})
-    if (!*bounds)
-      bounds->emplace();
   size_t count = (*starts)->size();
   if (!*steps)
     steps->emplace(count, ctx.makeSize(1));
@@ -141,6 +138,9 @@ FailureOr<Bounds> readSlice(ImportContext &ctx) {
 LogicalResult importSlice(ImportContext &ctx) {
   if (failed(ctx.requireOperands(ctx.opset < 10 ? 1 : 3)))
     return failure();
+  for (StringRef name : {"starts", "ends"})
+    if (ctx.opset < 10 && failed(ctx.requireAttribute(name)))
+      return failure();
   FailureOr<Bounds> bounds = readSlice(ctx);
   if (failed(bounds))
     return failure();
