@@ -82,9 +82,6 @@ OpFoldResult withinSizes(ImportContext &ctx, OpFoldResult bound) {
 FailureOr<Bounds> readSlice(ImportContext &ctx) {
   Value input = ctx.getOperand(0);
   int64_t rank = typeOf(input).getRank();
-  if (ctx.opset < 10 && (failed(ctx.requireAttribute("starts")) ||
-                         failed(ctx.requireAttribute("ends"))))
-    return failure();
   auto starts = readBounds(ctx, "starts", 1), ends = readBounds(ctx, "ends", 2),
        steps = readBounds(ctx, "steps", 4);
   if (failed(starts) || failed(ends) || failed(steps))
