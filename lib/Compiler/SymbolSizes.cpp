@@ -79,10 +79,14 @@ LogicalResult setSymbolSizes(ModuleOp module, ArrayRef<SymbolSize> sizes) {
     symbols[symbol.getName()] = symbol;
   for (const SymbolSize &size : sizes) {
     auto found = symbols.find(size.name);
-    if (found == symbols.end())
-      return module.emitError("--dim names '")
-             << size.name << "', but the model's sizes are "
-             << llvm::interleaved(llvm::make_first_range(symbols));
+    if (found == symbols.end()) {
+      auto error = module.emitError("--dim names '")
+                   << size.name << "', but the model has ";
+      if (symbols.empty())
+        return error << "no sizes that are not fixed";
+      return error << "the sizes "
+                   << llvm::interleaved(llvm::make_first_range(symbols));
+    }
     graph::SymbolOp symbol = found->second;
     int64_t min = std::max(size.min.value_or(0), symbol.getMin());
     int64_t max = std::min(size.max.value_or(INT64_MAX), symbol.getMax());
