@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
@@ -77,9 +78,13 @@ LogicalResult setSymbolSizes(ModuleOp module, ArrayRef<SymbolSize> sizes) {
   llvm::MapVector<StringRef, graph::SymbolOp> symbols;
   for (auto symbol : function.getOps<graph::SymbolOp>())
     symbols[symbol.getName()] = symbol;
+  llvm::StringSet<> fixed;
   for (const SymbolSize &size : sizes) {
     auto found = symbols.find(size.name);
     if (found == symbols.end()) {
+      if (fixed.contains(size.name))
+        return module.emitError("--dim fixes '")
+               << size.name << "' and says more of it";
       auto error = module.emitError("--dim names '")
                    << size.name << "', but the model has ";
       if (symbols.empty())
@@ -106,7 +111,14 @@ LogicalResult setSymbolSizes(ModuleOp module, ArrayRef<SymbolSize> sizes) {
             .getResult());
     symbol.erase();
     symbols.erase(found);
+    fixed.insert(size.name);
   }
+  for (auto [name, symbol] : symbols)
+    if (std::optional<int64_t> hint = symbol.getHint();
+        hint && (*hint < symbol.getMin() || *hint > symbol.getMax()))
+      return module.emitError("--dim wants '")
+             << name << "' to be fast at " << *hint << ", outside of its range "
+             << symbol.getMin() << ".." << symbol.getMax();
   return success();
 }
 

@@ -292,6 +292,10 @@ static bool readExtensions(mlir::DialectRegistry &registry,
 /// that a large model may take. False, when what is wrong has been said.
 static bool checkOutput() {
   using namespace llvm::sys;
+  if (output.empty()) {
+    fail("-o: expected the name of a file");
+    return false;
+  }
   bool isText = !stopAfter.empty() ||
                 llvm::is_contained(
                     {"header", "description", "llvm", "mlir", "ptx"}, emitKind);
