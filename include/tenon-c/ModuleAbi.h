@@ -78,6 +78,17 @@ typedef struct tn_frame {
  *   slice ID FIRST LAST EXPR [ID...]  bytes of a slice of the arena, alive from
  *                                     step FIRST to LAST, above the slices
  *                                     named; at step FIRST it is written only
+ *   buffer NUMBER PLACE OF TYPE BYTES [DIM...]
+ *                                     memory that launches share; PLACE and OF:
+ *                                     input or output and its number, slice and
+ *                                     its ID, weight or constant and a name.
+ *                                     DIM and BYTES are EXPR, or ? where no
+ *                                     symbol says them
+ *   reads NUMBER [BUFFER...]          the buffers that launch NUMBER reads
+ *   writes NUMBER [BUFFER...]         and those that it writes
+ *   copy STEP BUFFER BUFFER           at STEP the first becomes the second
+ *   read STEP BUFFER                  at STEP the host reads a buffer: to
+ *                                     decide what runs, or a size
  *   assume TEXT                       what tenon_sizes checks, or tenon_run
  *                                     where the run computes a size; last on
  *                                     its line

@@ -38,10 +38,18 @@ constexpr llvm::StringLiteral recipeAttr = "tenon.recipe";
 /// What the names of files of weights that compress makes start with.
 constexpr llvm::StringLiteral derivedAttr = "tenon.derived_prefix";
 
-int64_t peakBytes() {
+struct rusage usage() {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) << 10;
+  return usage;
+}
+
+double cpuSeconds() {
+  struct rusage now = usage();
+  auto seconds = [](struct timeval time) {
+    return double(time.tv_sec) + double(time.tv_usec) * 1e-6;
+  };
+  return seconds(now.ru_utime) + seconds(now.ru_stime);
 }
 
 /// Runs `step` and reports what it took.
@@ -49,10 +57,12 @@ CompileStatus timed(StringRef phase, CompileObserver &observer,
                     llvm::function_ref<CompileStatus()> step) {
   observer.phaseBegins(phase);
   auto start = std::chrono::steady_clock::now();
+  double cpuBefore = cpuSeconds();
   CompileStatus status = step();
   std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   if (status == CompileStatus::Success)
-    observer.phaseEnds({phase.str(), took.count(), peakBytes()});
+    observer.phaseEnds({phase.str(), took.count(), cpuSeconds() - cpuBefore,
+                        static_cast<int64_t>(usage().ru_maxrss) << 10});
   return status;
 }
 
@@ -433,6 +443,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
         (!hasOnlySupportedTypes(*module, *choice->target) ||
          !hasOnlyFixedSizes(*module)))
       return CompileStatus::Unsupported;
+    if (phase.name == "simplify" && failed(checkFixedSizes(*module)))
+      return CompileStatus::Error;
     FailureOr<bool> last = finish(phase.name, outputPath);
     if (failed(last))
       return CompileStatus::Error;
@@ -450,11 +462,15 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
   observer.planned(describePlan(*module));
   auto folder = module.get()->getAttrOfType<StringAttr>(folderAttr);
   CompileStatus status = timed("emit", observer, [&] {
+    TimingScope timing;
+    if (options.timing)
+      timing = options.timing->nest("emit");
     EmitOptions emit{options.emit, folder ? folder.str() : ".",
                      options.programRuntime,
                      [&](uint64_t bytes, uint64_t total) {
                        observer.weightsWritten(bytes, total);
-                     }};
+                     },
+                     options.timing ? &timing : nullptr};
     return failed(
                choice->target->emit(*module, choice->facts, emit, outputPath))
                ? CompileStatus::Error

@@ -1,7 +1,7 @@
-// Applies the sizes that the user gave (--dim) to an imported module.
 #include "tenon/Compiler/SymbolSizes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
@@ -35,6 +35,41 @@ void fixArguments(func::FuncOp function, StringRef name, int64_t size) {
     inputs.push_back(type);
   }
   function.setType(builder.getFunctionType(inputs, function.getResultTypes()));
+}
+
+/// floordiv(8*b*s, 128) == b  ->  8*s == 128: a dimension of b that a reshape
+/// to
+/// [-1, 128] left must be as large as before.
+void cancel(SymbolicExpr &lhs, SymbolicExpr &rhs) {
+  auto isQuotient = [](const SymbolicExpr &expr) {
+    if (expr.getTerms().size() != 1)
+      return false;
+    const auto &[monomial, coefficient] = *expr.getTerms().begin();
+    return coefficient == 1 && monomial.size() == 1 &&
+           monomial.front()->kind == AtomKind::FloorDiv;
+  };
+  if (isQuotient(rhs))
+    std::swap(lhs, rhs);
+  if (!isQuotient(lhs))
+    return;
+  auto quotient = lhs.getTerms().begin()->first.front();
+  if (auto exact = quotient->lhs->divideExactly(rhs)) {
+    lhs = *exact;
+    rhs = *quotient->rhs;
+  }
+}
+
+/// The symbols of c*a*b, unless the expression is of another form.
+std::optional<SmallVector<std::string>> factors(const SymbolicExpr &expr) {
+  if (expr.getTerms().size() != 1)
+    return std::nullopt;
+  SmallVector<std::string> names;
+  for (const SymbolicExpr::AtomRef &atom : expr.getTerms().begin()->first) {
+    if (atom->kind != AtomKind::Symbol)
+      return std::nullopt;
+    names.push_back(atom->text);
+  }
+  return names;
 }
 
 } // namespace
@@ -120,6 +155,55 @@ LogicalResult setSymbolSizes(ModuleOp module, ArrayRef<SymbolSize> sizes) {
              << name << "' to be fast at " << *hint << ", outside of its range "
              << symbol.getMin() << ".." << symbol.getMax();
   return success();
+}
+
+LogicalResult checkFixedSizes(ModuleOp module) {
+  auto function = module.lookupSymbol<func::FuncOp>("main");
+  SymbolicShapes shapes(function);
+  llvm::StringSet<> declared, said;
+  for (auto symbol : function.getOps<graph::SymbolOp>())
+    declared.insert(symbol.getName());
+  LogicalResult result = success();
+  function.walk([&](graph::AssumeEqualOp assumed) {
+    std::optional<SymbolicExpr> lhs = shapes.getIndex(assumed.getLhs()),
+                                rhs = shapes.getIndex(assumed.getRhs());
+    if (!lhs || !rhs)
+      return;
+    cancel(*lhs, *rhs);
+    if (lhs->getConstant())
+      std::swap(lhs, rhs);
+    std::optional<int64_t> constant = rhs->getConstant();
+    if (!constant)
+      return;
+    if (lhs->getConstant() && *lhs->getConstant() != *constant) {
+      assumed.emitError("needs ")
+          << lhs->str() << " to be equal to " << rhs->str();
+      result = failure();
+      return;
+    }
+    auto names = factors(*lhs);
+    if (!names || names->empty() ||
+        !llvm::all_of(*names, [&](const std::string &name) {
+          return declared.contains(name);
+        }))
+      return;
+    int64_t coefficient = lhs->getTerms().begin()->second;
+    bool isOne = names->size() == 1 && *constant % coefficient == 0;
+    std::string needed =
+        isOne ? names->front() + "=" + std::to_string(*constant / coefficient)
+              : lhs->str() + " == " + rhs->str();
+    if (!said.insert(needed).second)
+      return;
+    InFlightDiagnostic warning =
+        assumed.emitWarning("works for ")
+        << needed << " alone, though the inputs declare "
+        << llvm::interleaved(*names)
+        << " as free: a size of the export is fixed in "
+           "the model, and a run of another is refused";
+    if (isOne)
+      warning << "; compile with --dim " << needed;
+  });
+  return result;
 }
 
 } // namespace tenon

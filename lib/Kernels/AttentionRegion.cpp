@@ -1,13 +1,11 @@
 // Reads regions around a kernel.attention.
 #include "AttentionRegion.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
 
 using namespace mlir;
 using namespace tenon;
 using namespace tenon::kernel;
-
-/// Largest head size: its scratch is on the stack, or in registers.
-static constexpr int64_t largestHead = 512;
 
 AttentionOp tenon::findAttention(RegionOp region) {
   for (Operation &op : region.getBody().front())
@@ -46,9 +44,10 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
   auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {
     int64_t size =
         cast<RankedTensorType>(value.getType()).getDimSize(layout[3]);
-    if (ShapedType::isDynamic(size) || size > largestHead)
+    constexpr int64_t largest = graph::AttentionOp::largestHead;
+    if (ShapedType::isDynamic(size) || size > largest)
       return op.emitOpError("needs a static head size of at most ")
-             << largestHead << ", but found " << value.getType();
+             << largest << ", but found " << value.getType();
     return success();
   };
   if (failed(checkHead(op.getQuery(), op.getQueryLayout())))

@@ -13,4 +13,6 @@ void tenon::buildPlanPipeline(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(plan::createAssignOffsetsPass());
+  // Last, when all launches of a kernel are known.
+  pm.addPass(plan::createNameKernelsPass());
 }

@@ -11,6 +11,7 @@ void tenon::buildSchedulePipeline(OpPassManager &pm,
   kernel::ScheduleRegionsPassOptions schedule;
   schedule.target = options.target;
   pm.addPass(kernel::createScheduleRegionsPass(schedule));
-  pm.addPass(createCanonicalizerPass());
+  // Layers have equal bodies, so this is the canonicalizer, less often.
+  pm.addPass(kernel::createSimplifyBodiesPass());
   pm.addPass(createCSEPass());
 }

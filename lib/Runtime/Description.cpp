@@ -111,6 +111,17 @@ private:
       result.lookUps[at] = words.size() > 2 ? decode(words[2]) : "";
     } else if (kind == "slice") {
       parseSlice();
+    } else if (kind == "buffer") {
+      parseBuffer();
+    } else if (kind == "reads") {
+      statedLaunch().reads = statedBuffers(2);
+    } else if (kind == "writes") {
+      statedLaunch().writes = statedBuffers(2);
+    } else if (kind == "copy") {
+      result.transfers.push_back(
+          {integer(1), statedBuffer(2), statedBuffer(3)});
+    } else if (kind == "read") {
+      result.transfers.push_back({integer(1), statedBuffer(2), -1});
     } else if (kind == "total") {
       result.total = {expression(1), expression(2), expression(3), {}};
     } else if (kind == "live") {
@@ -170,6 +181,43 @@ private:
     if (size_t(id) >= result.slices.size())
       result.slices.resize(id + 1);
     result.slices[id] = std::move(slice);
+  }
+
+  void parseBuffer() {
+    if (counter(1) != int64_t(result.buffers.size()))
+      refuse("is not the next of the buffers, which is " +
+             std::to_string(result.buffers.size()));
+    static const char *const places[] = {"input", "output", "slice", "weight",
+                                         "constant"};
+    auto place = std::find(std::begin(places), std::end(places), word(2));
+    if (place == std::end(places))
+      refuse("place '" + words[2] + "' is none that this runtime knows");
+    Buffer buffer{Buffer::Place(place - std::begin(places)),
+                  decode(word(3)),
+                  word(4),
+                  sizeIfSaid(5),
+                  {}};
+    for (size_t i = 6; i < words.size(); ++i)
+      buffer.dims.push_back(sizeIfSaid(i));
+    result.buffers.push_back(std::move(buffer));
+  }
+
+  std::optional<Expression> sizeIfSaid(size_t i) {
+    return word(i) == "?" ? std::nullopt : std::optional(expression(i));
+  }
+
+  int64_t statedBuffer(size_t i) {
+    int64_t buffer = integer(i);
+    if (buffer < 0 || size_t(buffer) >= result.buffers.size())
+      refuse("names buffer " + words[i] + ", which no record states before");
+    return buffer;
+  }
+
+  std::vector<int64_t> statedBuffers(size_t first) {
+    std::vector<int64_t> buffers;
+    for (size_t i = first; i < words.size(); ++i)
+      buffers.push_back(statedBuffer(i));
+    return buffers;
   }
 
   void parseTarget() {

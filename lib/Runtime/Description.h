@@ -44,6 +44,8 @@ struct Launch {
   std::string kernel, nodes;
   int64_t step = -1;          ///< as the lifetimes of slices count them
   std::optional<Costs> costs; ///< none where sizes depend on data
+  /// Numbers of buffers; none where the artifact does not say.
+  std::optional<std::vector<int64_t>> reads, writes;
 };
 
 /// A piece of the arena, alive from step `first` to step `last`.
@@ -51,6 +53,21 @@ struct Slice {
   int64_t first, last;
   Expression bytes;
   std::vector<int64_t> below; ///< numbers of slices, all smaller than its own
+};
+
+/// Memory that launches share.
+struct Buffer {
+  enum Place { Input, Output, Slice, Weight, Constant } place;
+  std::string name; ///< of a weight; what it is the how-many-th of, otherwise
+  std::string type; ///< as the description spells it
+  std::optional<Expression> bytes; ///< none where no symbol says it
+  std::vector<std::optional<Expression>> dims;
+};
+
+/// What happens between launches: a buffer is copied into another, or read by
+/// the host, and then `target` is -1.
+struct Transfer {
+  int64_t step, source, target;
 };
 
 /// What is known of the machine that the code was compiled for.
@@ -66,6 +83,8 @@ struct Description {
   std::vector<std::string> assumes;
   std::vector<std::string> lookUps; ///< nodes whose indices are checked
   std::vector<Slice> slices;
+  std::vector<Buffer> buffers;
+  std::vector<Transfer> transfers;
   std::optional<Target> target;
   std::optional<Costs> total;   ///< of all launches; its grid is 0
   std::vector<Expression> live; ///< the arena is no smaller than the largest

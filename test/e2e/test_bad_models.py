@@ -373,7 +373,7 @@ def test_sizes_between_nodes_are_not_relied_on(tmp_path):
     (tmp_path / "model.onnx").write_bytes(parse(text).SerializeToString())
     result = tenon("compile", tmp_path / "model.onnx", "-o", tmp_path / "model.so")
     assert result.returncode == 0
-    assert "note: node 'a' (Relu): result 'p' is declared as 'tensor<5xf32>', but is 'tensor<2xf32>'" in result.stderr
+    assert "warning: node 'a' (Relu): result 'p' is declared as 'tensor<5xf32>', but is 'tensor<2xf32>'" in result.stderr
 
 
 @pytest.mark.parametrize("model", [

@@ -1,7 +1,11 @@
 """`tenon compile`: passes of plugins, and what is left of a pass that fails."""
+import re
+import subprocess
+import sys
+
 import onnx
 import pytest
-from conftest import BUILD, tenon
+from conftest import BUILD, ROOT, tenon
 from onnx import TensorProto, helper
 
 FAULTS = f"--load-pass-plugin={BUILD / 'lib/tenon-faults.so'}"
@@ -93,3 +97,20 @@ def test_times_each_pass(model):
     result = compile(model, "--quiet", "--mlir-timing")
     assert result.returncode == 0
     assert "FuseRegionsPass" in result.stderr and "Total Execution Time" in result.stderr
+    # Emit is a sequence of steps, of which the first has passes too.
+    names = re.findall(r"%\)  +([A-Za-z][^%]*)$", result.stderr, re.M)
+    steps = ["emit", "lower", "ConvertPlanToLLVMPass", "translate to LLVM IR", "optimize", "generate code", "link",
+             "weights"]
+    assert [name for name in names if name in steps] == steps
+
+
+def test_a_script_makes_tables_of_where_time_goes(model):
+    script = [sys.executable, ROOT / "scripts/compile_time.py", "--runs", "1", "--least", "0"]
+    printed = subprocess.run([*script, model], check=True, capture_output=True, text=True).stdout
+    phases = re.findall(r"^\| (\w+) \| [\d.]+ \| \d+ % \| \d+ \|$", printed, re.M)
+    assert phases == ["import", "simplify", "compress", "fuse", "schedule", "plan", "emit"]
+    shares = re.findall(r"^\| (\w+) \| (.+) \| ([\d.]+) % \|$", printed, re.M)
+    assert {("schedule", "SimplifyBodiesPass"), ("emit", "generate code")} <= {row[:2] for row in shares}
+    assert abs(sum(float(share) for _, _, share in shares) - 100) < 3
+    result = subprocess.run([*script, model.with_name("none.onnx")], capture_output=True, text=True)
+    assert result.returncode == 1 and "none.onnx" in result.stderr

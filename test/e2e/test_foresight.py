@@ -121,6 +121,8 @@ def test_report_of_a_compilation(minilm, tmp_path):
     report = json.loads(file.read_text())
     assert [phase["phase"] for phase in report["phases"]] == [
         "import", "simplify", "compress", "fuse", "schedule", "plan", "emit"]
+    assert all(phase["cpu_seconds"] >= 0 and phase["peak_bytes"] > 1e7 for phase in report["phases"])
+    assert sum(phase["cpu_seconds"] for phase in report["phases"]) > 0.05
     assert report["file_bytes"] == artifact.stat().st_size
     info = json.loads(tenon("info", artifact, "--json").stdout)
     assert report["launches"] == sum(info["launches"].values())

@@ -37,7 +37,7 @@ def others():
                 yield pytest.param(name, emulated, target, marks=[] if first else pytest.mark.full)
 
 
-@pytest.mark.parametrize("name, emulated, target", others())
+@pytest.mark.parametrize("name, emulated, target", list(others()))
 def test_compiling_on_another_processor_gives_identical_bytes(name, emulated, target, request, tmp_path):
     emulator = shutil.which("qemu-x86_64")
     if not emulator:

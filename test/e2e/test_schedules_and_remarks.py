@@ -6,7 +6,7 @@ import re
 import numpy as np
 import onnx
 import pytest
-from conftest import compile_model, tenon
+from conftest import MODELS, compile_model, tenon
 from onnx import TensorProto, helper, numpy_helper
 from tenon import Session
 
@@ -61,6 +61,27 @@ def test_says_how_each_region_is_scheduled(model):
     assert scheduled["cast"]["Family"] == "loops" and scheduled["cast"]["Lanes"] == "1"
     reason, = [entry["Remark"] for kind, name, node, entry in found if name == "NotVectorized" and node == "cast"]
     assert reason == "an operand or the result is not of f32, f16 or bf16"
+
+
+def test_says_what_was_recognised_and_what_was_not(tmp_path):
+    model = MODELS / "tiny" / "gpt2-past-ts17" / "model.onnx"
+    compile_model(model, tmp_path / "m.so", "--remarks", tmp_path / "r.yaml")
+    found = [(kind, node, entry) for kind, name, node, entry in remarks(tmp_path / "r.yaml") if "ecognized" in name]
+    recognized = {(node, entry["Form"]) for kind, node, entry in found if kind == "Passed"}
+    for layer in "01":
+        assert (f"/model/transformer/h.{layer}/attn/MatMul_1", "attention") in recognized
+        assert (f"/model/transformer/h.{layer}/mlp/act/Mul_3", "gelu") in recognized
+    # The exporter hides later keys by the lowest number and not by minus infinity.
+    missed = {(node, entry["Form"]): entry["Remark"] for kind, node, entry in found if kind == "Missed"}
+    assert set(missed) == {(f"/model/transformer/h.{layer}/attn/MatMul_1", "causal mask") for layer in "01"}
+    assert all(reason.startswith("it adds a number that is not minus infinity") for reason in missed.values())
+
+
+def test_remarks_change_nothing(tmp_path):
+    model = MODELS / "tiny" / "gpt2-past-ts17" / "model.onnx"
+    plain = compile_model(model, tmp_path / "plain.so")
+    told = compile_model(model, tmp_path / "told.so", "--remarks", tmp_path / "r.yaml")
+    assert plain.read_bytes() == told.read_bytes()
 
 
 def test_a_vectorised_loop_has_no_obstacle(model):

@@ -112,7 +112,7 @@ static void writeJson(llvm::ArrayRef<Problem> problems, int status) {
     stream.attributeArray("problems", [&] {
       for (const Problem &problem : problems)
         stream.object([&] {
-          stream.attribute("severity", problem.isError ? "error" : "note");
+          stream.attribute("severity", problem.severity);
           stream.attribute("place", problem.place);
           stream.attribute("message", problem.message);
         });
@@ -123,11 +123,11 @@ static void writeJson(llvm::ArrayRef<Problem> problems, int status) {
 
 static void writeText(llvm::ArrayRef<Problem> problems, int status) {
   for (const Problem &problem : problems)
-    llvm::outs() << (problem.isError ? "error: " : "note: ") << problem.place
+    llvm::outs() << problem.severity << ": " << problem.place
                  << (problem.place.empty() ? "" : ": ") << problem.message
                  << "\n";
   size_t errors = llvm::count_if(
-      problems, [](const Problem &problem) { return problem.isError; });
+      problems, [](const Problem &problem) { return problem.isError(); });
   if (status == 0)
     llvm::outs() << input << ": everything is supported\n";
   else

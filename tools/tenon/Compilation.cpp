@@ -56,6 +56,19 @@ static std::string placeOf(Location loc, StringRef text, StringRef model) {
   return "";
 }
 
+static StringRef severityOf(const Diagnostic &diagnostic) {
+  switch (diagnostic.getSeverity()) {
+  case DiagnosticSeverity::Error:
+    return "error";
+  case DiagnosticSeverity::Warning:
+    return "warning";
+  case DiagnosticSeverity::Note:
+  case DiagnosticSeverity::Remark:
+    return "note";
+  }
+  llvm_unreachable("all severities are handled");
+}
+
 int compileAndCollect(StringRef inputPath, StringRef outputPath,
                       const tenon::CompilerOptions &options,
                       const DialectRegistry &registry,
@@ -65,7 +78,7 @@ int compileAndCollect(StringRef inputPath, StringRef outputPath,
   context.printOpOnDiagnostic(false);
   context.getDiagEngine().registerHandler([&](Diagnostic &diagnostic) {
     std::string text = diagnostic.str();
-    found({diagnostic.getSeverity() == DiagnosticSeverity::Error,
+    found({severityOf(diagnostic),
            placeOf(diagnostic.getLocation(), text, inputPath), text});
   });
   switch (

@@ -13,9 +13,11 @@ bool parseTarget(llvm::StringRef text, std::string &target);
 
 /// What is wrong with a model, and where.
 struct Problem {
-  bool isError;      ///< else a note or a warning
-  std::string place; ///< an ONNX node or FILE:LINE; may be empty
+  llvm::StringRef severity; ///< error, warning or note
+  std::string place;        ///< an ONNX node or FILE:LINE; may be empty
   std::string message;
+
+  bool isError() const { return severity == "error"; }
 };
 
 /// Compiles with the dialects of `registry` and hands each diagnostic to

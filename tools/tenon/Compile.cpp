@@ -168,6 +168,7 @@ static bool writeReport(const Progress &progress) {
         json.object([&] {
           json.attribute("phase", phase.phase);
           json.attribute("seconds", phase.seconds);
+          json.attribute("cpu_seconds", phase.cpuSeconds);
           json.attribute("peak_bytes", phase.peakBytes);
         });
     });
@@ -363,11 +364,11 @@ int runCompile(int argc, char **argv) {
   Progress progress;
   int status = compileAndCollect(
       input, output, options, registry, progress, [](const Problem &problem) {
-        if (quiet && !problem.isError)
+        if (quiet && !problem.isError())
           return;
-        llvm::errs() << (problem.isError ? "error: " : "note: ")
-                     << problem.place << (problem.place.empty() ? "" : ": ")
-                     << problem.message << "\n";
+        llvm::errs() << problem.severity << ": " << problem.place
+                     << (problem.place.empty() ? "" : ": ") << problem.message
+                     << "\n";
       });
   if (status == 0 && !reportPath.empty() && !writeReport(progress))
     return 1;

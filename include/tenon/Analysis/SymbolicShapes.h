@@ -77,6 +77,10 @@ private:
                             int64_t stride, int64_t dilation) const;
   void assumeEqual(mlir::Operation &op, const SymbolicExpr &lhs,
                    const SymbolicExpr &rhs);
+  /// What is looked up by `indices` along an axis has, along all others, places
+  /// that the input has too.
+  void assumeInside(mlir::Operation &op, mlir::Value indices, mlir::Value input,
+                    int64_t axis);
 
   llvm::DenseMap<mlir::Value, SymbolicSizes> sizes, contents;
   llvm::DenseMap<mlir::Value, SymbolicExpr> indices;
@@ -87,40 +91,6 @@ private:
 /// Reports each branch that gives, and each loop that carries, a tensor whose
 /// sizes are not the same on all ways and known beforehand.
 mlir::LogicalResult verifyControlSizes(mlir::func::FuncOp function);
-
-/// Builds expressions as arith ops on index, each once: behind the symbols at a
-/// function's start, or behind the last graph.count that is part of them.
-class SymbolicMaterializer {
-public:
-  /// Finds the function's graph.symbol ops and moves them to its start.
-  SymbolicMaterializer(mlir::func::FuncOp function);
-
-  mlir::Value getValue(const SymbolicExpr &expr);
-  /// A constant where the expression is one.
-  mlir::OpFoldResult getFoldResult(const SymbolicExpr &expr);
-
-  /// Builds the expressions and, where a count is part of one, sets `other`
-  /// behind them.
-  void setInsertionPointBehind(llvm::ArrayRef<SymbolicExpr> exprs,
-                               mlir::OpBuilder &other);
-
-private:
-  mlir::Value build(const SymbolicExpr &expr);
-  /// What `make` builds, behind a count or, for null, at the function's start.
-  mlir::Value buildBehind(mlir::Operation *count,
-                          llvm::function_ref<mlir::Value()> make);
-  mlir::Value getAtom(const SymbolicAtom &atom);
-  /// The count in it that is known last; null if there is none.
-  mlir::Operation *findLastCount(const SymbolicExpr &expr);
-
-  mlir::OpBuilder builder;
-  mlir::Location loc;
-  std::map<std::string, mlir::Value> known;
-  mlir::OpBuilder::InsertPoint start;
-  mlir::Operation *behind = nullptr; ///< the count that `builder` stands behind
-  /// For each graph.count, itself or the last op that was built behind it.
-  llvm::DenseMap<mlir::Operation *, mlir::Operation *> lastBehind;
-};
 
 } // namespace tenon
 

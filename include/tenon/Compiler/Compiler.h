@@ -58,6 +58,7 @@ struct CompilerOptions {
 struct PhaseReport {
   std::string phase;
   double seconds;
+  double cpuSeconds; ///< of all threads, in the program and the system
   int64_t peakBytes; ///< resident memory of the process at its highest so far
 };
 

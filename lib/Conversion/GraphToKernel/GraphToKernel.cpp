@@ -340,7 +340,7 @@ struct ConvertGraphToKernelPass
     OpBuilder &builder = state.builder;
     auto assume = [&](Location loc, const SymbolicExpr &lhs,
                       const SymbolicExpr &rhs) {
-      if (!seen.insert(lhs.str() + "=" + rhs.str()).second)
+      if (lhs == rhs || !seen.insert(lhs.str() + "=" + rhs.str()).second)
         return;
       builder.setInsertionPoint(function.getBody().front().getTerminator());
       state.setInsertionPointBehind({lhs, rhs}, builder);

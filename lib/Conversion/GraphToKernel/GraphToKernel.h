@@ -4,6 +4,7 @@
 #define TENON_CONVERSION_GRAPHTOKERNEL_GRAPHTOKERNEL_H
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "tenon/Analysis/SymbolicMaterializer.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
+#include "tenon/Analysis/EqualBodies.h"
 #include "tenon/Conversion/Passes.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
@@ -71,51 +72,51 @@ private:
 /// The functions made of regions; regions with equal bodies share one.
 class Kernels {
 public:
-  explicit Kernels(ModuleOp module) : symbols(module) {}
+  explicit Kernels(ModuleOp module) : symbols(module) {
+    // Names of nodes make no other code.
+    module.walk([](kernel::RegionOp region) {
+      region.getBody().walk(
+          [](Operation *op) { op->removeDiscardableAttr("tenon.id"); });
+    });
+    for (auto [number, group] : llvm::enumerate(groupEqualBodies(module)))
+      for (kernel::RegionOp region : group)
+        groups[region] = number;
+  }
 
   func::FuncOp get(kernel::RegionOp region) {
+    func::FuncOp &function = functions[groups.at(region)];
+    if (function)
+      return function;
     OpBuilder builder(region.getContext());
     Block &body = region.getBody().front();
     auto type = builder.getFunctionType(body.getArgumentTypes(), {});
-    auto function = func::FuncOp::create(region.getLoc(), "kernel", type);
+    function = func::FuncOp::create(region.getLoc(), nameFor(region), type);
     function.setPrivate();
     function->setAttr("tenon.kernel", builder.getUnitAttr());
     IRMapping mapping;
     region.getBody().cloneInto(&function.getBody(), mapping);
-    function.walk([](Operation *op) { op->removeDiscardableAttr("tenon.id"); });
     Operation *yield = function.front().getTerminator();
     builder.setInsertionPoint(yield);
     func::ReturnOp::create(builder, yield->getLoc());
     yield->erase();
-
-    // Printed without locations and under one name, so equal text is equal
-    // code.
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    function->print(stream,
-                    OpPrintingFlags().printGenericOpForm().useLocalScope());
-    func::FuncOp &shared = functions[text];
-    if (shared) {
-      function->destroy();
-      return shared;
-    }
-    function.setName(nameFor(region));
     symbols.insert(function,
                    region->getParentOfType<func::FuncOp>()->getIterator());
-    return shared = function;
+    return function;
   }
 
 private:
-  /// The region's name, made an identifier, and a number.
+  /// The region's name, made an identifier, and a number. A region of very many
+  /// ops is named after the first of them.
   std::string nameFor(kernel::RegionOp region) {
     std::string name;
-    for (char c : region.getName())
+    for (char c : region.getName().take_front(64))
       name += llvm::isAlnum(c) ? c : '_';
     return name + "_" + std::to_string(functions.size() - 1);
   }
 
   SymbolTable symbols;
-  llvm::StringMap<func::FuncOp> functions;
+  DenseMap<Operation *, size_t> groups;
+  DenseMap<size_t, func::FuncOp> functions; ///< of groups
 };
 
 /// Rewrites one function of regions into one of launches.
@@ -353,6 +354,9 @@ private:
         builder, loc, SymbolRefAttr::get(kernels.get(region)),
         mapping.lookup(region.getGrid()), buffers, mapped(region.getIndices()));
     launch->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+    // The last buffers are what it writes, for whoever reports on the plan.
+    launch->setAttr("tenon.results",
+                    builder.getI64IntegerAttr(region->getNumResults()));
   }
 
   /// A slice for `type`; in a body it is made before the loop or branch. As

@@ -57,6 +57,7 @@ public:
     for (auto alloc : ops<plan::AllocOp>())
       describeSlice(alloc);
     describeLive();
+    describeUses();
     return text;
   }
 
@@ -174,7 +175,7 @@ private:
   void describeLaunch(plan::LaunchOp launch, int64_t number) {
     SmallVector<std::string> nodes;
     collectNames(launch.getLoc(), nodes);
-    os << "launch " << number << " " << encode(launch.getKernel());
+    os << "launch " << number << " " << encode(plainName(launch.getKernel()));
     if (!nodes.empty())
       os << " " << llvm::join(nodes, ",");
     os << "\n";
@@ -185,6 +186,14 @@ private:
     if (facts && grid)
       os << "facts " << number << " " << *facts << " " << encode(grid->str())
          << "\n";
+  }
+
+  /// The kernel's name without those of nodes: they have a field of their own.
+  StringRef plainName(StringRef kernel) {
+    auto module = main->getParentOfType<ModuleOp>();
+    auto function = module.lookupSymbol(kernel);
+    auto plain = function->getAttrOfType<StringAttr>("tenon.kernel");
+    return plain ? plain.getValue() : kernel;
   }
 
   void describeTotal() {
@@ -281,6 +290,102 @@ private:
       os << "live " << encode(live.str()) << "\n";
   }
 
+  /// Who reads and writes which buffers. Each is described before it is named.
+  void describeUses() {
+    int64_t launches = 0;
+    main.walk([&](Operation *op) {
+      auto step = op->getAttrOfType<IntegerAttr>("tenon.step");
+      if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
+        int64_t number = launches++;
+        auto results = launch->getAttrOfType<IntegerAttr>("tenon.results");
+        if (!results)
+          return;
+        OperandRange buffers = launch.getBuffers();
+        describeUse("reads", number, buffers.drop_back(results.getInt()));
+        describeUse("writes", number, buffers.take_back(results.getInt()));
+      } else if (auto copy = dyn_cast<plan::CopyOp>(op); copy && step) {
+        describeUse("copy", step.getInt(),
+                    {copy.getSource(), copy.getTarget()});
+      } else if (auto read = dyn_cast<plan::ReadOp>(op); read && step) {
+        describeUse("read", step.getInt(), read.getBuffer());
+      }
+    });
+  }
+
+  void describeUse(StringRef kind, int64_t number, ValueRange used) {
+    SmallVector<int64_t> numbers;
+    for (Value buffer : used) {
+      while (auto view = buffer.getDefiningOp<plan::ViewOp>())
+        buffer = view.getInput();
+      // Indices out of range are the runtime's, no tensors of the model.
+      if (!buffer.getDefiningOp<plan::IndexErrorOp>())
+        numbers.push_back(numberOf(buffer));
+    }
+    os << kind << " " << number;
+    for (int64_t buffer : numbers)
+      os << " " << buffer;
+    os << "\n";
+  }
+
+  /// Describes the buffer where it is the first time.
+  int64_t numberOf(Value buffer) {
+    auto [entry, isNew] = buffers.try_emplace(buffer, buffers.size());
+    int64_t number = entry->second;
+    if (!isNew)
+      return number;
+    os << "buffer " << number << " ";
+    auto type = cast<MemRefType>(buffer.getType());
+    if (auto alloc = buffer.getDefiningOp<plan::AllocOp>()) {
+      os << "slice " << alloc.getId().value_or(0);
+    } else if (auto weight = buffer.getDefiningOp<plan::WeightOp>()) {
+      os << "weight " << encode(weight.getName());
+    } else if (auto argument = dyn_cast<BlockArgument>(buffer)) {
+      bool isOutput = isOutputArgument(argument);
+      int64_t before = llvm::count_if(
+          main.getArguments().take_front(argument.getArgNumber()),
+          [&](BlockArgument other) {
+            return isOutputArgument(other) == isOutput;
+          });
+      os << (isOutput ? "output " : "input ") << before;
+    } else {
+      os << "constant " << number;
+    }
+    std::optional<SymbolicExpr> bytes =
+        SymbolicExpr((type.getElementTypeBitWidth() + 7) / 8);
+    std::string dims;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+      std::optional<SymbolicExpr> size = sizeOf(buffer, dim);
+      dims += " " + (size ? encode(size->str()) : "?");
+      bytes = bytes && size ? std::optional(*bytes * *size) : std::nullopt;
+    }
+    os << " " << type.getElementType() << " "
+       << (bytes ? encode(bytes->str()) : "?") << dims << "\n";
+    return number;
+  }
+
+  bool isOutputArgument(BlockArgument argument) {
+    return bool(main.getArgAttr(argument.getArgNumber(), "tenon.output"));
+  }
+
+  std::optional<SymbolicExpr> sizeOf(Value buffer, int64_t dim) {
+    auto type = cast<MemRefType>(buffer.getType());
+    if (!type.isDynamicDim(dim))
+      return SymbolicExpr(type.getDimSize(dim));
+    if (auto alloc = buffer.getDefiningOp<plan::AllocOp>())
+      return indices.get(alloc.getSizes()[type.getDynamicDimIndex(dim)]);
+    auto argument = cast<BlockArgument>(buffer);
+    if (isOutputArgument(argument)) {
+      Value size = outputSize(argument, dim);
+      return size ? indices.get(size) : std::nullopt;
+    }
+    auto dims =
+        main.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "tenon.dims");
+    for (auto symbol : ops<plan::SymbolOp>())
+      if (dims && dims[dim] == symbol.getNameAttr())
+        return indices.get(symbol);
+    return std::nullopt;
+  }
+
   struct AliveSlice {
     int64_t first, last;
     SymbolicExpr bytes;
@@ -290,6 +395,7 @@ private:
   SymbolicIndices indices;
   std::vector<AliveSlice> slices;
   unsigned outputs = 0; ///< described so far
+  DenseMap<Value, int64_t> buffers;
   std::string text;
   llvm::raw_string_ostream os;
 };

@@ -1,4 +1,5 @@
 // ONNX activation functions, as formulas of elementwise ops.
+#include "Activation.h"
 #include "Formula.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -73,6 +74,18 @@ Value swish(Formula &f) {
   return f.mul(f.x, f.map<graph::SigmoidOp>(scaled));
 }
 
+/// Of com.microsoft: another default.
+Value quickGelu(Formula &f) {
+  return f.mul(f.x,
+               f.map<graph::SigmoidOp>(f.mul(f.x, f.number("alpha", 1.702f))));
+}
+
+template <typename OpTy> Value plain(Formula &f) { return f.map<OpTy>(f.x); }
+
+Value clip(Formula &f) {
+  return f.min(f.max(f.x, f.number("min", 0)), f.number("max", 0));
+}
+
 /// SwiGLU(a, b)  ->  mul (a * sigmoid(alpha * a)), b
 LogicalResult importSwiGlu(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
@@ -115,6 +128,55 @@ LogicalResult importPRelu(ImportContext &ctx) {
   return ctx.setResult(f.select(f.less(f.x, f.number(0)), scaled, f.x));
 }
 
+/// What other operators may fuse, and its attributes.
+struct FusedActivation {
+  StringLiteral name;
+  Value (*formula)(Formula &);
+  unsigned count = 0;
+  StringLiteral attributes[2] = {"", ""};
+};
+
+const FusedActivation fusedActivations[] = {
+    {"Clip", clip, 2, {"min", "max"}},
+    {"Elu", elu, 1, {"alpha", ""}},
+    {"HardSigmoid", hardSigmoid, 2, {"alpha", "beta"}},
+    {"HardSwish", hardSwish},
+    {"LeakyRelu", leakyRelu, 1, {"alpha", ""}},
+    {"Relu", plain<graph::ReluOp>},
+    {"Sigmoid", plain<graph::SigmoidOp>},
+    {"Softplus", softplus},
+    {"Softsign", softsign},
+    {"Tanh", plain<graph::TanhOp>},
+    {"ThresholdedRelu", thresholdedRelu, 1, {"alpha", ""}},
+};
+
+} // namespace
+
+Value activate(ImportContext &ctx, Value input, ArrayRef<float> parameters) {
+  StringRef name = ctx.getString("activation", "");
+  if (name.empty())
+    return input;
+  const auto *found =
+      llvm::find_if(fusedActivations, [&](const FusedActivation &each) {
+        return each.name == name;
+      });
+  if (found == std::end(fusedActivations)) {
+    ctx.unsupported() << "activation " << name << " is unsupported";
+    return {};
+  }
+  if (parameters.size() < found->count) {
+    ctx.invalid() << "activation " << name << " needs " << found->count
+                  << " parameters, but has " << parameters.size();
+    return {};
+  }
+  Formula f(ctx, input);
+  for (unsigned i = 0; i < found->count; ++i)
+    f.given[found->attributes[i]] = parameters[i];
+  return found->formula(f);
+}
+
+namespace {
+
 const OpHandler handlers[] = {
     {"Celu", importFormula<celu>},
     {"Elu", importFormula<elu>},
@@ -124,6 +186,7 @@ const OpHandler handlers[] = {
     {"LeakyRelu", importFormula<leakyRelu>},
     {"Mish", importFormula<mish>},
     {"PRelu", importPRelu},
+    {"QuickGelu", importFormula<quickGelu>, 1, microsoftDomain},
     {"Selu", importFormula<selu>},
     {"Shrink", importFormula<shrink>},
     {"Softplus", importFormula<softplus>},

@@ -128,10 +128,8 @@ Value Attention::findVisible() {
     // ONNX aligns the first query with the first new key, graph.attention the
     // last with the last: the same where there are as many of both.
     isCausal = isDynamic || knownQueries == knownKeys;
-    if (isDynamic && queries != newKeys)
-      graph::AssumeEqualOp::create(ctx.builder, ctx.loc,
-                                   ctx.materialize(queries),
-                                   ctx.materialize(newKeys));
+    if (isDynamic)
+      ctx.assumeEqual(queries, newKeys);
     if (isCausal)
       return {};
   }
@@ -210,8 +208,8 @@ Value Attention::repeatHeads(Value input) {
   return ctx.reshape(ctx.broadcast(repeated, sizes), result);
 }
 
-/// Written out, for what graph.attention does not do: soft cap, and scores as a
-/// result. Null after an error.
+/// Written out, for what graph.attention does not do: soft cap, scores as a
+/// result, and heads that there are no kernels for. Null after an error.
 Value Attention::decompose() {
   int64_t heads = typeOf(query).getDimSize(1),
           kvHeads = typeOf(key).getDimSize(1);
@@ -293,7 +291,9 @@ LogicalResult Attention::import() {
                          << stage;
   if (failed(readOperands()) || failed(readScale()) || failed(readMask()))
     return failure();
-  bool isPlain = ctx.getFloat("softcap", 0) == 0 && !ctx.isResultUsed(3);
+  bool isPlain = ctx.getFloat("softcap", 0) == 0 && !ctx.isResultUsed(3) &&
+                 graph::AttentionOp::takes(typeOf(query)) &&
+                 graph::AttentionOp::takes(typeOf(value));
   Value result = isPlain ? fuse() : decompose();
   if (!result)
     return failure();

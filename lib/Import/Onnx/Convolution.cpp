@@ -1,4 +1,5 @@
 // ONNX convolutions: products of the weights with the windows of the input.
+#include "Activation.h"
 #include "Windows.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/InterleavedRange.h"
@@ -21,10 +22,9 @@ struct Convolution {
 };
 
 /// Checks what the operands' types say about each other.
-FailureOr<Convolution> readConvolution(ImportContext &ctx, bool transposed) {
-  if (failed(ctx.requireOperands(2)))
-    return failure();
-  Convolution conv{ctx.getOperand(0), ctx.getOperand(1)};
+FailureOr<Convolution> readConvolution(ImportContext &ctx, Value data,
+                                       Value kernel, bool transposed = false) {
+  Convolution conv{data, kernel};
   conv.transposed = transposed;
   conv.groups = ctx.getInt("group", 1);
   FailureOr<Sizes> sizes = getSpatialSizes(ctx, conv.input);
@@ -177,24 +177,58 @@ Value convolve(ImportContext &ctx, const Convolution &conv,
   return ctx.reshape(product, concatSizes({batch, weightSizes[0]}, spatial));
 }
 
-LogicalResult importConv(ImportContext &ctx) {
-  FailureOr<Convolution> conv = readConvolution(ctx, /*transposed=*/false);
+/// Null after an error.
+Value makeConv(ImportContext &ctx, Value data, Value kernel) {
+  FailureOr<Convolution> conv = readConvolution(ctx, data, kernel);
   if (failed(conv))
-    return failure();
+    return {};
   conv->bias = ctx.getOperand(2);
   if (conv->bias &&
       failed(requireForChannels(ctx, conv->bias, conv->weightShape()[0])))
-    return failure();
+    return {};
   FailureOr<Windows> windows = readWindows(ctx, conv->sizes, conv->kernel);
-  if (failed(windows))
+  return failed(windows) ? Value() : convolve(ctx, *conv, *windows);
+}
+
+LogicalResult importConv(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
     return failure();
-  Value result = convolve(ctx, *conv, *windows);
+  Value result = makeConv(ctx, ctx.getOperand(0), ctx.getOperand(1));
   return result ? ctx.setResult(result) : failure();
+}
+
+/// FusedConv(x, w, b, z)  ->  activation (add Conv(x, w, b), z)
+LogicalResult importFusedConv(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  SmallVector<float> parameters =
+      ctx.getFloats("activation_params").value_or(SmallVector<float>());
+  Value result = makeConv(ctx, ctx.getOperand(0), ctx.getOperand(1));
+  if (Value sum = ctx.getOperand(3); sum && result)
+    result = ctx.binary<graph::AddOp>(result, sum);
+  if (result)
+    result = activate(ctx, result, parameters);
+  return result ? ctx.setResult(result) : failure();
+}
+
+/// Channels last, in the input, the kernels and the result:
+/// NhwcConv(x, w, b)  ->  transpose (Conv(transpose x, transpose w, b))
+LogicalResult importNhwcConv(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)) || failed(ctx.requireRank(0, 4)) ||
+      failed(ctx.requireRank(1, 4)))
+    return failure();
+  Value result = makeConv(ctx, ctx.transpose(ctx.getOperand(0), {0, 3, 1, 2}),
+                          ctx.transpose(ctx.getOperand(1), {0, 3, 1, 2}));
+  return result ? ctx.setResult(ctx.transpose(result, {0, 2, 3, 1}))
+                : failure();
 }
 
 /// Of bytes, without their zero points, in i32.
 LogicalResult importConvInteger(ImportContext &ctx) {
-  FailureOr<Convolution> conv = readConvolution(ctx, /*transposed=*/false);
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  FailureOr<Convolution> conv =
+      readConvolution(ctx, ctx.getOperand(0), ctx.getOperand(1));
   if (failed(conv))
     return failure();
   FailureOr<Windows> windows = readWindows(ctx, conv->sizes, conv->kernel);
@@ -269,7 +303,10 @@ FailureOr<Windows> readTransposedWindows(ImportContext &ctx,
 /// ConvTranspose(x, w, b)  ->
 ///   add (pad (overlap_add (transpose (reshape (matmul wᵀ, x))))), b
 LogicalResult importConvTranspose(ImportContext &ctx) {
-  FailureOr<Convolution> conv = readConvolution(ctx, /*transposed=*/true);
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  FailureOr<Convolution> conv = readConvolution(
+      ctx, ctx.getOperand(0), ctx.getOperand(1), /*transposed=*/true);
   if (failed(conv))
     return failure();
   size_t rank = conv->sizes.size();
@@ -395,6 +432,8 @@ const OpHandler handlers[] = {
     {"Conv", importConv},
     {"ConvInteger", importConvInteger},
     {"ConvTranspose", importConvTranspose},
+    {"FusedConv", importFusedConv, 1, microsoftDomain},
+    {"NhwcConv", importNhwcConv, 1, microsoftDomain},
 };
 
 } // namespace

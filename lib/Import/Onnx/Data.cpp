@@ -310,6 +310,9 @@ LogicalResult importTensorScatter(ImportContext &ctx) {
     return ctx.invalid() << "needs an update of the rank of " << type
                          << " and an axis behind the batch, but has "
                          << update.getType() << " and axis " << *axis;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (dim != *axis)
+      ctx.assumeEqual(ctx.getSize(cache, dim), ctx.getSize(update, dim));
   Value positions = alongDim(
       ctx, ctx.iota(ctx.makeSize(0), ctx.getSize(update, *axis)), *axis, rank);
   if (Value starts = ctx.getOperand(2)) {

@@ -50,6 +50,7 @@ void takeDiagonals(ImportContext &ctx, Term &term) {
         line[dim] = sizes[dim];
         return ctx.reshape(ctx.iota(ctx.makeSize(0), sizes[dim]), line);
       };
+      ctx.assumeEqual(sizes[first], sizes[second]);
       Value row = along(first), column = along(second);
       Value onDiagonal =
           ctx.binary<graph::EqualOp>(row, column, ctx.builder.getI1Type());

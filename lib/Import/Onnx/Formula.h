@@ -3,6 +3,7 @@
 #define TENON_LIB_IMPORT_ONNX_FORMULA_H
 
 #include "ImportContext.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace tenon {
 
@@ -16,9 +17,11 @@ public:
   mlir::Value number(double value) {
     return ctx.makeScalar(value, type.getElementType());
   }
-  /// An attribute of the node.
+  /// One of `given`, else an attribute of the node.
   mlir::Value number(llvm::StringRef attribute, float otherwise) {
-    return number(ctx.getFloat(attribute, otherwise));
+    auto found = given.find(attribute);
+    return number(found == given.end() ? ctx.getFloat(attribute, otherwise)
+                                       : found->second);
   }
   template <typename OpTy> mlir::Value map(mlir::Value value) {
     return OpTy::create(ctx.builder, ctx.loc, value.getType(), value);
@@ -70,6 +73,7 @@ public:
   ImportContext &ctx;
   mlir::Value x;
   mlir::RankedTensorType type;
+  llvm::StringMap<float> given; ///< attributes of an operator fused into it
 };
 
 } // namespace tenon

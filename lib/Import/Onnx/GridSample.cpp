@@ -133,10 +133,7 @@ LogicalResult importGridSample(ImportContext &ctx) {
   bool aligns = ctx.getInt("align_corners", 0) != 0;
   Numbers numbers{ctx};
   Sizes sizes = ctx.getSizes(input), gridSizes = ctx.getSizes(grid);
-  if (!getConstantIntValue(gridSizes.back()))
-    graph::AssumeEqualOp::create(ctx.builder, ctx.loc,
-                                 ctx.materialize(gridSizes.back()),
-                                 ctx.materialize(ctx.makeSize(rank)));
+  ctx.assumeEqual(gridSizes.back(), ctx.makeSize(rank));
   ArrayRef<OpFoldResult> spatial = ArrayRef(sizes).drop_front(2);
   ArrayRef<OpFoldResult> wanted = ArrayRef(gridSizes).slice(1, rank);
   OpFoldResult one = ctx.makeSize(1), places = ctx.product(wanted);
@@ -202,6 +199,7 @@ LogicalResult importGridSample(ImportContext &ctx) {
 
 const OpHandler handlers[] = {
     {"GridSample", importGridSample},
+    {"GridSample", importGridSample, 1, microsoftDomain},
 };
 
 } // namespace

@@ -25,18 +25,34 @@ static std::string operatorKey(StringRef domain, StringRef name,
 Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
                    StringRef path, Location loc)
     : builder(context), model(model), loc(loc), initializers(path, problems) {
-  for (ArrayRef<OpHandler> family :
-       {activationHandlers(),      attentionHandlers(),   contractionHandlers(),
-        convolutionHandlers(),     dataHandlers(),        einsumHandlers(),
-        elementwiseHandlers(),     gridHandlers(),        gridSampleHandlers(),
-        linearAttentionHandlers(), lossHandlers(),        poolingHandlers(),
-        quantizationHandlers(),    recurrentHandlers(),   reductionHandlers(),
-        resizeHandlers(),          selectionHandlers(),   shapeHandlers(),
-        spatialHandlers(),         trigonometryHandlers()})
+  for (ArrayRef<OpHandler> family : {activationHandlers(),
+                                     attentionHandlers(),
+                                     channelNormHandlers(),
+                                     contractionHandlers(),
+                                     convolutionHandlers(),
+                                     dataHandlers(),
+                                     einsumHandlers(),
+                                     elementwiseHandlers(),
+                                     expertHandlers(),
+                                     fusedAttentionHandlers(),
+                                     gridHandlers(),
+                                     gridSampleHandlers(),
+                                     linearAttentionHandlers(),
+                                     lossHandlers(),
+                                     microsoftHandlers(),
+                                     poolingHandlers(),
+                                     positionBiasHandlers(),
+                                     quantizationHandlers(),
+                                     recurrentHandlers(),
+                                     reductionHandlers(),
+                                     resizeHandlers(),
+                                     rotaryHandlers(),
+                                     selectionHandlers(),
+                                     shapeHandlers(),
+                                     spatialHandlers(),
+                                     trigonometryHandlers()})
     for (const OpHandler &handler : family)
-      handlers[operatorKey("", handler.opType)] = &handler;
-  for (const OpHandler &handler : microsoftHandlers())
-    handlers[operatorKey("com.microsoft", handler.opType)] = &handler;
+      handlers[operatorKey(handler.domain, handler.opType)] = &handler;
   for (const onnx::FunctionProto &function : model.functions())
     functions[operatorKey(function.domain(), function.name(),
                           function.overload())] = &function;

@@ -37,6 +37,14 @@ LogicalResult ImportContext::requireOperands(unsigned count) {
   return success();
 }
 
+LogicalResult ImportContext::requireRank(unsigned i, int64_t rank) {
+  Value operand = getOperand(i);
+  if (operand && typeOf(operand).getRank() != rank)
+    return invalid() << "operand " << i << " must have rank " << rank
+                     << ", but has type " << operand.getType();
+  return success();
+}
+
 LogicalResult ImportContext::checkLeftovers() {
   if (hasWrongAttribute)
     return failure();
@@ -149,6 +157,12 @@ Sizes ImportContext::getSizes(Value tensor) {
   for (int64_t dim = 0, rank = typeOf(tensor).getRank(); dim < rank; ++dim)
     sizes.push_back(getSize(tensor, dim));
   return sizes;
+}
+
+std::optional<SymbolicExpr> ImportContext::getSizeExpr(Value operand,
+                                                       int64_t dim) {
+  const SymbolicSizes *sizes = shapes.getSizes(operand);
+  return sizes ? std::optional((*sizes)[dim]) : std::nullopt;
 }
 
 Value ImportContext::materialize(OpFoldResult size) {
@@ -326,9 +340,11 @@ Value ImportContext::castSaturated(Value input, FloatType elementType) {
   return cast(input, elementType);
 }
 
-FailureOr<Value> ImportContext::splitHeads(Value input, StringRef name) {
+FailureOr<Value> ImportContext::splitHeads(Value input, StringRef name,
+                                           int64_t otherwise) {
   RankedTensorType type = typeOf(input);
   int64_t heads = getInt(name, 0);
+  heads = heads ? heads : otherwise;
   if (heads <= 0 || type.getRank() != 3) {
     invalid() << "needs a positive " << name
               << " and an input of rank 3, but has " << heads << " and "

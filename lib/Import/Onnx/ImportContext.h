@@ -60,6 +60,8 @@ public:
   mlir::Value getOperand(unsigned i) const;
   /// Fails, after an error, if one of the first `count` operands is left out.
   mlir::LogicalResult requireOperands(unsigned count);
+  /// Fails, after an error, if operand `i` is there and has another rank.
+  mlir::LogicalResult requireRank(unsigned i, int64_t rank);
   unsigned getNumResults() const { return results.size(); }
   /// Whether anything reads result `i`.
   bool isResultUsed(unsigned i) const {
@@ -121,6 +123,8 @@ public:
   /// As a constant also where the type does not tell, but the nodes before do.
   mlir::OpFoldResult getSize(mlir::Value tensor, int64_t dim);
   Sizes getSizes(mlir::Value tensor);
+  /// Over the model's symbols, of an operand; nothing if it depends on data.
+  std::optional<SymbolicExpr> getSizeExpr(mlir::Value operand, int64_t dim);
   mlir::Value materialize(mlir::OpFoldResult size);
   mlir::OpFoldResult multiply(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult add(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
@@ -131,6 +135,8 @@ public:
   mlir::OpFoldResult minimum(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult maximum(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  /// Leaves it to the run to check two sizes, unless both are known here.
+  void assumeEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   /// `then` where `size` is `number`, else `otherwise`.
   mlir::OpFoldResult selectEqual(mlir::OpFoldResult size, int64_t number,
                                  mlir::OpFoldResult then,
@@ -183,9 +189,10 @@ public:
   mlir::Value broadcast(mlir::Value input,
                         llvm::ArrayRef<mlir::OpFoldResult> sizes);
   /// batch×S×(heads·D)  ->  batch×heads×S×D
-  /// The number of heads is the attribute `name`. Fails after an error.
-  mlir::FailureOr<mlir::Value> splitHeads(mlir::Value input,
-                                          llvm::StringRef name);
+  /// The number of heads is the attribute `name`, or `otherwise` if that is 0
+  /// or left out. Fails after an error.
+  mlir::FailureOr<mlir::Value>
+  splitHeads(mlir::Value input, llvm::StringRef name, int64_t otherwise = 0);
   /// batch×heads×S×D  ->  batch×S×(heads·D)
   mlir::Value joinHeads(mlir::Value input);
   /// Null, after an error, if the operands' sizes do not broadcast.
@@ -244,30 +251,39 @@ inline constexpr int64_t oldestOpset = 7, newestOpset = 28;
 /// The only opset of com.microsoft.
 inline constexpr int64_t microsoftOpset = 1;
 
+/// The domain of what ONNX Runtime's optimizer fuses.
+inline constexpr llvm::StringLiteral microsoftDomain = "com.microsoft";
+
 /// One line of a family's table. `import` sets the results of the node, which
 /// may be of any opset from `since` on.
 struct OpHandler {
   llvm::StringLiteral opType;
   mlir::LogicalResult (*import)(ImportContext &);
   int64_t since = oldestOpset;
+  llvm::StringLiteral domain = "";
 };
 llvm::ArrayRef<OpHandler> activationHandlers();
 llvm::ArrayRef<OpHandler> attentionHandlers();
+llvm::ArrayRef<OpHandler> channelNormHandlers();
 llvm::ArrayRef<OpHandler> contractionHandlers();
 llvm::ArrayRef<OpHandler> convolutionHandlers();
 llvm::ArrayRef<OpHandler> dataHandlers();
 llvm::ArrayRef<OpHandler> einsumHandlers();
 llvm::ArrayRef<OpHandler> elementwiseHandlers();
+llvm::ArrayRef<OpHandler> expertHandlers();
+llvm::ArrayRef<OpHandler> fusedAttentionHandlers();
 llvm::ArrayRef<OpHandler> gridHandlers();
 llvm::ArrayRef<OpHandler> gridSampleHandlers();
 llvm::ArrayRef<OpHandler> linearAttentionHandlers();
 llvm::ArrayRef<OpHandler> lossHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();
 llvm::ArrayRef<OpHandler> poolingHandlers();
+llvm::ArrayRef<OpHandler> positionBiasHandlers();
 llvm::ArrayRef<OpHandler> quantizationHandlers();
 llvm::ArrayRef<OpHandler> recurrentHandlers();
 llvm::ArrayRef<OpHandler> reductionHandlers();
 llvm::ArrayRef<OpHandler> resizeHandlers();
+llvm::ArrayRef<OpHandler> rotaryHandlers();
 llvm::ArrayRef<OpHandler> selectionHandlers();
 llvm::ArrayRef<OpHandler> shapeHandlers();
 llvm::ArrayRef<OpHandler> spatialHandlers();

@@ -1,6 +1,6 @@
-// Operators of domain com.microsoft: what ONNX Runtime's optimizer fuses.
+// Norms and activations of domain com.microsoft with what ONNX Runtime's
+// optimizer fuses into them.
 #include "ImportContext.h"
-#include <cmath>
 
 using namespace mlir;
 
@@ -29,7 +29,7 @@ template <bool rms> LogicalResult importSkipNorm(ImportContext &ctx) {
   return ctx.setResult(graph::NormOp::create(
       ctx.builder, ctx.loc, sum.getType(), sum, ctx.getOperand(2), shift,
       builder.getI64IntegerAttr(rank - 1),
-      builder.getF32FloatAttr(ctx.getFloat("epsilon", rms ? 1e-5f : 1e-12f)),
+      builder.getF32FloatAttr(ctx.getFloat("epsilon", 1e-12f)),
       rms ? builder.getUnitAttr() : UnitAttr()));
 }
 
@@ -46,11 +46,18 @@ template <bool approximate> LogicalResult importBiasGelu(ImportContext &ctx) {
       ctx.builder, ctx.loc, input.getType(), input, approximate));
 }
 
-/// 0, 1, 2, …  as a tensor of `size` elements.
-Value makePositions(ImportContext &ctx, OpFoldResult size, Type element) {
-  return graph::IotaOp::create(
-      ctx.builder, ctx.loc, RankedTensorType::get(staticSize(size), element),
-      ctx.materialize(ctx.makeSize(0)), /*step=*/1, ctx.materialize(size));
+/// How many ones there are in each row of a mask, or 0 without a mask.
+Value countTokens(ImportContext &ctx, Value mask, OpFoldResult batch,
+                  Type element) {
+  Value zero = ctx.makeScalar(0, element);
+  if (!mask)
+    return ctx.broadcast(zero, batch);
+  Value isOne = ctx.binary<graph::EqualOp>(
+      mask, ctx.makeScalar(1, typeOf(mask).getElementType()),
+      ctx.builder.getI1Type());
+  Value counts =
+      ctx.reduce(graph::ReductionKind::Sum, ctx.cast(isOne, element), {1});
+  return ctx.reshape(counts, {ctx.getSize(mask, 0)});
 }
 
 /// EmbedLayerNormalization  ->  norm (gather words + positions + segments)
@@ -61,14 +68,12 @@ LogicalResult importEmbedNorm(ImportContext &ctx) {
   for (unsigned i : {2, 3, 5, 6})
     if (!ctx.getOperand(i))
       return ctx.invalid() << "has no operand " << i;
+  for (unsigned i : {0, 1, 2, 3, 4, 7, 8})
+    if (failed(ctx.requireRank(i, 2)))
+      return failure();
+  // It says only whether there is a second result.
+  (void)ctx.getInt("mask_index_type", 0);
   Value ids = ctx.getOperand(0), positions = ctx.getOperand(3);
-  if (typeOf(ids).getRank() != 2)
-    return ctx.invalid() << "needs input_ids of rank 2, but has "
-                         << ids.getType();
-  for (unsigned i : {2, 3, 4})
-    if (Value table = ctx.getOperand(i); table && typeOf(table).getRank() != 2)
-      return ctx.invalid() << "needs tables of rank 2, but has "
-                           << table.getType();
   Value words = ctx.gather(ctx.getOperand(2), ids, 0);
   if (Value given = ctx.getOperand(8))
     positions = ctx.gather(positions, given, 0);
@@ -84,16 +89,10 @@ LogicalResult importEmbedNorm(ImportContext &ctx) {
   if (!sum)
     return failure();
   (void)ctx.setResult(sum, 2);
-  if (ctx.isResultUsed(1)) {
-    Value mask = ctx.getOperand(7);
-    if (!mask || typeOf(mask).getRank() != 2)
-      return ctx.unsupported() << "mask_index without a mask is unsupported";
-    RankedTensorType type = typeOf(mask);
-    Value counts = graph::ReduceOp::create(
-        ctx.builder, ctx.loc, type.clone({type.getDimSize(0), 1}),
-        graph::ReductionKind::Sum, mask, ArrayRef<int64_t>{1});
-    (void)ctx.setResult(ctx.reshape(counts, {ctx.getSize(mask, 0)}), 1);
-  }
+  if (ctx.isResultUsed(1))
+    (void)ctx.setResult(countTokens(ctx, ctx.getOperand(7), ctx.getSize(ids, 0),
+                                    typeOf(ids).getElementType()),
+                        1);
   Builder &builder = ctx.builder;
   return ctx.setResult(graph::NormOp::create(
       ctx.builder, ctx.loc, sum.getType(), sum, ctx.getOperand(5),
@@ -101,157 +100,46 @@ LogicalResult importEmbedNorm(ImportContext &ctx) {
       builder.getF32FloatAttr(ctx.getFloat("epsilon", 1e-12f)), UnitAttr()));
 }
 
-/// What is added to the scores: mask_filter_value for keys that the mask hides.
-/// `mask` counts the keys of each sequence or says 1 for each key to see.
-FailureOr<Value> makeKeyMask(ImportContext &ctx, Value mask, Value key) {
-  RankedTensorType type = typeOf(mask);
-  Type element = typeOf(key).getElementType();
-  Value seen;
-  if (type.getRank() == 1) {
-    // A longer one holds starts behind the ends.
-    if (type.getDimSize(0) != typeOf(key).getDimSize(0)) {
-      ctx.unsupported() << "a mask of type " << type << " is unsupported";
-      return failure();
-    }
-    Value ends = ctx.reshape(mask, {ctx.getSize(mask, 0), ctx.makeSize(1),
-                                    ctx.makeSize(1), ctx.makeSize(1)});
-    Value keys = makePositions(ctx, ctx.getSize(key, 2), type.getElementType());
-    seen = ctx.binary<graph::LessOp>(keys, ends, ctx.builder.getI1Type());
-  } else if (type.getRank() == 2) {
-    Value flags = ctx.reshape(mask, {ctx.getSize(mask, 0), ctx.makeSize(1),
-                                     ctx.makeSize(1), ctx.getSize(mask, 1)});
-    seen = ctx.cast(flags, ctx.builder.getI1Type());
-  } else {
-    ctx.unsupported() << "a mask of type " << type << " is unsupported";
+/// BiasAdd(x, b, skip)  ->  add (add x, b), skip
+LogicalResult importBiasAdd(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(3)))
     return failure();
-  }
-  if (!seen)
-    return failure();
-  Value zero = ctx.makeScalar(0, element);
-  Value hidden =
-      ctx.makeScalar(ctx.getFloat("mask_filter_value", -10000), element);
-  return graph::WhereOp::create(ctx.builder, ctx.loc,
-                                typeOf(seen).clone(element), seen, zero, hidden)
-      .getResult();
+  Value result = ctx.binary<graph::AddOp>(ctx.getOperand(0), ctx.getOperand(1));
+  if (result)
+    result = ctx.binary<graph::AddOp>(result, ctx.getOperand(2));
+  return result ? ctx.setResult(result) : failure();
 }
 
-/// Attention of three tensors batch×S×(heads·D); sets the first result.
-LogicalResult attend(ImportContext &ctx, ArrayRef<Value> flat, Value mask,
-                     Value bias, bool causal) {
-  SmallVector<Value, 3> heads;
-  for (Value input : flat) {
-    FailureOr<Value> split = ctx.splitHeads(input, "num_heads");
-    if (failed(split))
-      return failure();
-    heads.push_back(*split);
-  }
-  if (mask) {
-    FailureOr<Value> hidden = makeKeyMask(ctx, mask, heads[1]);
-    if (failed(hidden))
-      return failure();
-    bias = bias ? ctx.binary<graph::AddOp>(*hidden, bias) : *hidden;
-    if (!bias)
-      return failure();
-  }
-  RankedTensorType query = typeOf(heads[0]);
-  auto type = RankedTensorType::get({query.getDimSize(0), query.getDimSize(1),
-                                     query.getDimSize(2),
-                                     typeOf(heads[2]).getDimSize(3)},
-                                    query.getElementType());
-  float scale = ctx.getFloat("scale", 0);
-  if (scale == 0)
-    scale = static_cast<float>(1 / std::sqrt(double(query.getDimSize(3))));
-  Builder &builder = ctx.builder;
-  Value result = graph::AttentionOp::create(
-      ctx.builder, ctx.loc, type, heads[0], heads[1], heads[2], bias,
-      builder.getF32FloatAttr(scale),
-      causal ? builder.getUnitAttr() : UnitAttr(), UnitAttr());
-  return ctx.setResult(ctx.joinHeads(result));
-}
-
-LogicalResult refuseMoreThan(ImportContext &ctx, unsigned operands) {
-  for (unsigned i = operands; i < ctx.getNumOperands(); ++i)
-    if (ctx.getOperand(i))
-      return ctx.unsupported() << "operand " << i << " is unsupported";
-  for (unsigned i = 1; i < ctx.getNumResults(); ++i)
-    if (ctx.isResultUsed(i))
-      return ctx.unsupported() << "result " << i << " is unsupported";
-  return success();
-}
-
-/// Attention(x, w, b, mask)  ->  attention of the three parts of x·w + b
-LogicalResult importAttention(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(2)) || failed(refuseMoreThan(ctx, 4)))
+/// BiasSplitGelu(x, b)  ->  mul (first half of x + b), (gelu (second half))
+LogicalResult importBiasSplitGelu(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)) || failed(ctx.requireRank(0, 3)))
     return failure();
-  if (ctx.hasAttribute("qkv_hidden_sizes") || ctx.getInt("do_rotary", 0))
-    return ctx.unsupported()
-           << "qkv_hidden_sizes and do_rotary are unsupported";
-  RankedTensorType input = typeOf(ctx.getOperand(0)),
-                   weight = typeOf(ctx.getOperand(1));
-  if (input.getRank() != 3 || weight.getRank() != 2 ||
-      ShapedType::isDynamic(weight.getDimSize(1)) || weight.getDimSize(1) % 3)
-    return ctx.invalid() << "multiplies " << input << " and " << weight
-                         << ", which are no input and three projections";
-  int64_t width = weight.getDimSize(1) / 3;
-  auto type = RankedTensorType::get(
-      {input.getDimSize(0), input.getDimSize(1), 3 * width},
-      input.getElementType());
-  Value all = graph::MatmulOp::create(ctx.builder, ctx.loc, type,
-                                      ctx.getOperand(0), ctx.getOperand(1),
-                                      /*transpose_lhs=*/false,
-                                      /*transpose_rhs=*/false);
-  if (Value bias = ctx.getOperand(2))
-    all = ctx.binary<graph::AddOp>(all, bias);
-  if (!all)
+  Value sum = ctx.binary<graph::AddOp>(ctx.getOperand(0), ctx.getOperand(1));
+  if (!sum)
     return failure();
-  SmallVector<Value> parts;
-  for (int64_t i = 0; i < 3; ++i)
-    parts.push_back(ctx.slice(all, 2, ctx.makeSize(i * width),
-                              ctx.makeSize((i + 1) * width)));
-  return attend(ctx, parts, ctx.getOperand(3), Value(),
-                ctx.getInt("unidirectional", 0) != 0);
-}
-
-/// MultiHeadAttention(q, k, v, b, mask)  ->  attention of q, k, v, each plus
-/// its part of b
-LogicalResult importMultiHeadAttention(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(3)) || failed(refuseMoreThan(ctx, 6)))
-    return failure();
-  if (ctx.getInt("unidirectional", 0))
-    return ctx.unsupported() << "unidirectional is unsupported";
-  SmallVector<Value> parts = {ctx.getOperand(0), ctx.getOperand(1),
-                              ctx.getOperand(2)};
-  int64_t start = 0;
-  for (Value &part : parts) {
-    RankedTensorType type = typeOf(part);
-    if (type.getRank() != 3 || ShapedType::isDynamic(type.getDimSize(2)))
-      return ctx.unsupported()
-             << "an operand of type " << type << " is unsupported";
-    Value bias = ctx.getOperand(3);
-    if (!bias)
-      continue;
-    if (typeOf(bias).getRank() != 1)
-      return ctx.invalid() << "needs a bias of rank 1, but has "
-                           << bias.getType();
-    int64_t end = start + type.getDimSize(2);
-    part = ctx.binary<graph::AddOp>(
-        part, ctx.slice(bias, 0, ctx.makeSize(start), ctx.makeSize(end)));
-    if (!part)
-      return failure();
-    start = end;
-  }
-  return attend(ctx, parts, ctx.getOperand(4), ctx.getOperand(5), false);
+  if (typeOf(sum).getRank() != 3)
+    return ctx.invalid() << "needs a bias of rank 1, but has "
+                         << ctx.getOperand(1).getType();
+  OpFoldResult width = ctx.getSize(sum, 2);
+  OpFoldResult half = ctx.floorDivide(width, ctx.makeSize(2));
+  Value linear = ctx.slice(sum, 2, ctx.makeSize(0), half);
+  Value gate = ctx.slice(sum, 2, half, width);
+  gate = graph::GeluOp::create(ctx.builder, ctx.loc, gate.getType(), gate,
+                               /*approximate=*/false);
+  Value result = ctx.binary<graph::MulOp>(linear, gate);
+  return result ? ctx.setResult(result) : failure();
 }
 
 const OpHandler handlers[] = {
-    {"Attention", importAttention},
-    {"BiasGelu", importBiasGelu<false>},
-    {"EmbedLayerNormalization", importEmbedNorm},
-    {"FastGelu", importBiasGelu<true>},
-    {"Gelu", importBiasGelu<false>},
-    {"MultiHeadAttention", importMultiHeadAttention},
-    {"SkipLayerNormalization", importSkipNorm<false>},
-    {"SkipSimplifiedLayerNormalization", importSkipNorm<true>},
+    {"BiasAdd", importBiasAdd, 1, microsoftDomain},
+    {"BiasGelu", importBiasGelu<false>, 1, microsoftDomain},
+    {"BiasSplitGelu", importBiasSplitGelu, 1, microsoftDomain},
+    {"EmbedLayerNormalization", importEmbedNorm, 1, microsoftDomain},
+    {"FastGelu", importBiasGelu<true>, 1, microsoftDomain},
+    {"Gelu", importBiasGelu<false>, 1, microsoftDomain},
+    {"SkipLayerNormalization", importSkipNorm<false>, 1, microsoftDomain},
+    {"SkipSimplifiedLayerNormalization", importSkipNorm<true>, 1,
+     microsoftDomain},
 };
 
 } // namespace

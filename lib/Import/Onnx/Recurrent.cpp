@@ -283,6 +283,20 @@ LogicalResult Recurrence::check() {
       return ctx.invalid() << "needs " << typeOf(operand).clone(sizes)
                            << " as operand " << i << ", but has "
                            << operand.getType();
+  // Where a type does not tell, the run checks: slices would hide it.
+  auto assume = [&](unsigned i, ArrayRef<int64_t> sizes) {
+    for (auto [dim, size] : llvm::enumerate(sizes))
+      if (Value operand = ctx.getOperand(i))
+        ctx.assumeEqual(ctx.getSize(operand, dim), ctx.makeSize(size));
+  };
+  assume(1, {directions, rows});
+  assume(2, {directions, rows, hidden});
+  assume(3, {directions, 2 * rows});
+  assume(7, {directions, 3 * hidden});
+  for (unsigned i : {5u, 6u})
+    if (Value operand = ctx.getOperand(i))
+      ctx.assumeEqual(ctx.getSize(operand, isBatchFirst ? 1 : 0),
+                      ctx.makeSize(directions));
   if (Value given = ctx.getOperand(4)) {
     if (typeOf(given).getRank() != 1)
       return ctx.invalid() << "needs a length for each sequence, but has "

@@ -1,5 +1,5 @@
 // ONNX operators that combine or order elements along dimensions: reductions,
-// softmax, norms, and rotary embedding, which works on rows too.
+// softmax and norms of rows.
 #include "Reduction.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -145,6 +145,12 @@ template <typename OpTy> LogicalResult importCumulative(ImportContext &ctx) {
   if (rank == 0)
     return ctx.invalid() << "needs a rank of 1 or more, but has "
                          << input.getType();
+  if (ctx.isRunTimeValue(axis, 0)) {
+    OpFoldResult number = ctx.extract(axis, 0), least = ctx.makeSize(-rank),
+                 most = ctx.makeSize(rank - 1);
+    ctx.assumeEqual(ctx.maximum(number, least), number);
+    ctx.assumeEqual(ctx.maximum(number, most), most);
+  }
   axis = ctx.reshape(axis, {});
   Value result = combine(0);
   for (int64_t along = 1; along < rank; ++along) {
@@ -242,14 +248,17 @@ LogicalResult importSoftmax(ImportContext &ctx) {
   return ctx.setResult(ctx.reshape(make(ctx, matrix, 1), sizes));
 }
 
-/// The norm over the dimensions from `axis` on, without scale and bias.
+} // namespace
+
 Value makeNorm(ImportContext &ctx, Value input, int64_t axis, float epsilon,
-               bool rms = false) {
+               bool rms) {
   return graph::NormOp::create(
       ctx.builder, ctx.loc, input.getType(), input, Value(), Value(),
       ctx.builder.getI64IntegerAttr(axis), ctx.builder.getF32FloatAttr(epsilon),
       rms ? ctx.builder.getUnitAttr() : UnitAttr());
 }
+
+namespace {
 
 /// Results 1 and 2 of LayerNormalization: the mean and one over the standard
 /// deviation.
@@ -312,104 +321,6 @@ template <bool rms> LogicalResult importNorm(ImportContext &ctx) {
                             rms ? ctx.builder.getUnitAttr() : UnitAttr()));
 }
 
-/// [C]  ->  [C, 1, 1, …], to go with channels at dimension 1 of `rank`.
-Value alongChannels(ImportContext &ctx, Value vector, int64_t rank) {
-  Sizes sizes(rank - 1, ctx.makeSize(1));
-  sizes[0] = ctx.getSize(vector, 0);
-  return ctx.reshape(vector, sizes);
-}
-
-/// Channels at dimension 1 are scaled and shifted. Fails after an error.
-LogicalResult setScaled(ImportContext &ctx, Value normed, Value scale,
-                        Value bias) {
-  int64_t rank = typeOf(normed).getRank();
-  Value result =
-      ctx.binary<graph::MulOp>(normed, alongChannels(ctx, scale, rank));
-  if (result)
-    result = ctx.binary<graph::AddOp>(result, alongChannels(ctx, bias, rank));
-  return result ? ctx.setResult(result) : failure();
-}
-
-LogicalResult requireChannels(ImportContext &ctx, unsigned operands) {
-  if (failed(ctx.requireOperands(operands)))
-    return failure();
-  if (typeOf(ctx.getOperand(0)).getRank() < 2)
-    return ctx.invalid() << "needs an input with channels at dimension 1, but "
-                         << "has " << ctx.getOperand(0).getType();
-  for (unsigned i = 1; i < operands; ++i)
-    if (typeOf(ctx.getOperand(i)).getRank() != 1)
-      return ctx.invalid() << "needs a vector as operand " << i << ", but has "
-                           << ctx.getOperand(i).getType();
-  return success();
-}
-
-/// Each of `groups` groups of channels is normalised:
-/// x  ->  reshape (norm (reshape x to [N, groups, what remains]))
-Value normGroups(ImportContext &ctx, Value input, OpFoldResult groups) {
-  Sizes sizes = ctx.getSizes(input);
-  OpFoldResult all = ctx.product(ArrayRef(sizes).drop_front());
-  Value rows =
-      ctx.reshape(input, {sizes[0], groups, ctx.ceilDivide(all, groups)});
-  Value normed = makeNorm(ctx, rows, 2, ctx.getFloat("epsilon", 1e-5f));
-  return ctx.reshape(normed, sizes);
-}
-
-LogicalResult importInstanceNorm(ImportContext &ctx) {
-  if (failed(requireChannels(ctx, 3)))
-    return failure();
-  Value input = ctx.getOperand(0);
-  return setScaled(ctx, normGroups(ctx, input, ctx.getSize(input, 1)),
-                   ctx.getOperand(1), ctx.getOperand(2));
-}
-
-/// Before opset 21 there is one scale and bias for each group.
-LogicalResult importGroupNorm(ImportContext &ctx) {
-  if (failed(requireChannels(ctx, 3)))
-    return failure();
-  Value input = ctx.getOperand(0);
-  int64_t groups = ctx.getInt("num_groups", 0);
-  int64_t channels = typeOf(input).getDimSize(1);
-  (void)ctx.getInt("stash_type", 1);
-  if (groups <= 0 || ShapedType::isDynamic(channels) || channels % groups)
-    return ctx.invalid() << "num_groups must divide the channels of "
-                         << input.getType() << ", but is " << groups;
-  Value scale = ctx.getOperand(1), bias = ctx.getOperand(2);
-  if (ctx.opset < 21)
-    for (Value *vector : {&scale, &bias}) {
-      OpFoldResult count = ctx.makeSize(groups), one = ctx.makeSize(1);
-      Value column = ctx.reshape(*vector, {count, one});
-      *vector = ctx.reshape(
-          ctx.broadcast(column, {count, ctx.makeSize(channels / groups)}),
-          {ctx.makeSize(channels)});
-    }
-  return setScaled(ctx, normGroups(ctx, input, ctx.makeSize(groups)), scale,
-                   bias);
-}
-
-/// With the statistics of the training:
-/// BatchNormalization(x, s, b, m, v)  ->  (x - m) * (s / sqrt(v + epsilon)) + b
-LogicalResult importBatchNorm(ImportContext &ctx) {
-  if (failed(requireChannels(ctx, 5)))
-    return failure();
-  (void)ctx.getFloat("momentum", 0.9f);
-  bool wantsTraining = ctx.getInt("training_mode", 0) != 0;
-  for (unsigned i = 1; i < ctx.getNumResults(); ++i)
-    wantsTraining |= ctx.isResultUsed(i);
-  if (wantsTraining)
-    return ctx.unsupported() << "training is unsupported";
-  Value input = ctx.getOperand(0);
-  Value epsilon = ctx.makeScalar(ctx.getFloat("epsilon", 1e-5f),
-                                 typeOf(ctx.getOperand(4)).getElementType());
-  Value deviation = makeUnary<graph::SqrtOp>(
-      ctx, ctx.binary<graph::AddOp>(ctx.getOperand(4), epsilon));
-  Value scale = ctx.binary<graph::DivOp>(ctx.getOperand(1), deviation);
-  Value centred = ctx.binary<graph::SubOp>(
-      input, alongChannels(ctx, ctx.getOperand(3), typeOf(input).getRank()));
-  if (!scale || !centred)
-    return failure();
-  return setScaled(ctx, centred, scale, ctx.getOperand(2));
-}
-
 /// x / |x|, and 0 where the norm is 0
 LogicalResult importLpNorm(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
@@ -449,63 +360,35 @@ LogicalResult importMeanVarianceNorm(ImportContext &ctx) {
   return ctx.setResult(ctx.binary<graph::DivOp>(centred, deviation));
 }
 
-/// Rank 3, with num_heads, is split into heads around the op; without
-/// rotary_embedding_dim, which leaves the rest of each head as it is:
-/// RotaryEmbedding(x, cos, sin, ids)  ->  rotary x, gather cos, gather sin
-LogicalResult importRotaryEmbedding(ImportContext &ctx) {
-  if (failed(ctx.requireOperands(3)))
+/// CDist(a, b)  ->  sqrt (reduce sum (square (a - b)))
+/// for each row of a with each of b.
+LogicalResult importCDist(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)) || failed(ctx.requireRank(0, 2)) ||
+      failed(ctx.requireRank(1, 2)))
     return failure();
-  Value input = ctx.getOperand(0), cosine = ctx.getOperand(1),
-        sine = ctx.getOperand(2);
-  int64_t cacheRank = ctx.getOperand(3) ? 2 : 3;
-  for (Value cache : {cosine, sine})
-    if (typeOf(cache).getRank() != cacheRank)
-      return ctx.invalid() << "needs caches of rank " << cacheRank
-                           << ", but one is " << cache.getType();
-  if (Value positions = ctx.getOperand(3)) {
-    cosine = ctx.gather(cosine, positions, 0);
-    sine = ctx.gather(sine, positions, 0);
-  }
-  bool flat = typeOf(input).getRank() == 3;
-  (void)ctx.getInt("num_heads", 0); // said by a rank of 4, too
-  if (flat) {
-    FailureOr<Value> split = ctx.splitHeads(input, "num_heads");
-    if (failed(split))
-      return failure();
-    input = *split;
-  }
-  if (typeOf(input).getRank() != 4)
-    return ctx.invalid() << "needs an input of rank 3 or 4, but has "
-                         << input.getType();
-  int64_t rotated = ctx.getInt("rotary_embedding_dim", 0);
-  int64_t headSize = typeOf(input).getDimSize(3);
-  if (rotated < 0 || (!ShapedType::isDynamic(headSize) && rotated > headSize))
-    return ctx.invalid() << "rotates " << rotated
-                         << " elements of each head of " << input.getType();
-  Value rest;
-  if (rotated != 0 && rotated != headSize) {
-    rest = ctx.slice(input, 3, ctx.makeSize(rotated), ctx.getSize(input, 3));
-    input = ctx.slice(input, 3, ctx.makeSize(0), ctx.makeSize(rotated));
-  }
-  Value result =
-      graph::RotaryOp::create(ctx.builder, ctx.loc, input.getType(), input,
-                              cosine, sine, ctx.getInt("interleaved", 0) != 0);
-  if (rest)
-    result = ctx.concat({result, rest}, 3);
-  if (flat)
-    result = ctx.joinHeads(result);
-  return ctx.setResult(result);
+  StringRef metric = ctx.getString("metric", "sqeuclidean");
+  if (metric != "euclidean" && metric != "sqeuclidean")
+    return ctx.unsupported() << "metric " << metric << " is unsupported";
+  Value rows = ctx.getOperand(0);
+  Sizes sizes = ctx.getSizes(rows);
+  rows = ctx.reshape(rows, {sizes[0], ctx.makeSize(1), sizes[1]});
+  Value difference = ctx.binary<graph::SubOp>(rows, ctx.getOperand(1));
+  if (!difference)
+    return failure();
+  Value sum = makeSumSquare(ctx, difference, {2});
+  if (metric == "euclidean")
+    sum = makeUnary<graph::SqrtOp>(ctx, sum);
+  return ctx.setResult(
+      ctx.reshape(sum, {ctx.getSize(sum, 0), ctx.getSize(sum, 1)}));
 }
 
 const OpHandler handlers[] = {
     {"ArgMax", importArg</*smallest=*/false>},
     {"ArgMin", importArg</*smallest=*/true>},
-    {"BatchNormalization", importBatchNorm},
+    {"CDist", importCDist, 1, microsoftDomain},
     {"CumProd", importCumulative<graph::CumulativeProductOp>},
     {"CumSum", importCumulative<graph::CumulativeSumOp>},
-    {"GroupNormalization", importGroupNorm},
     {"Hardmax", importSoftmax<makeHardmax>},
-    {"InstanceNormalization", importInstanceNorm},
     {"LayerNormalization", importNorm<false>},
     {"LogSoftmax", importSoftmax<makeLogSoftmax>},
     {"LpNormalization", importLpNorm},
@@ -521,7 +404,6 @@ const OpHandler handlers[] = {
     {"ReduceProd", importReduce<makePlain<graph::ReductionKind::Prod>, 18>},
     {"ReduceSum", importReduce<makeSum, 13>},
     {"ReduceSumSquare", importReduce<makeSumSquare, 18>},
-    {"RotaryEmbedding", importRotaryEmbedding},
     {"SimplifiedLayerNormalization", importNorm<true>},
     {"Softmax", importSoftmax<makeSoftmax>},
     {"TopK", importTopK},

@@ -161,7 +161,7 @@ Value findNew(ImportContext &ctx, Value sorted, OpFoldResult size) {
 
 /// Unique(x)  ->  the first of each run of equal elements of x when sorted, in
 /// that order or that in which x has them
-LogicalResult importUnique(ImportContext &ctx) {
+template <bool isMicrosoft> LogicalResult importUnique(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
   Value input = ctx.getOperand(0);
@@ -191,7 +191,7 @@ LogicalResult importUnique(ImportContext &ctx) {
       cumulativeSum(ctx, ctx.cast(isNew, index), /*exclusive=*/false),
       ctx.makeScalar(1, index));
   Value inverse = scatter(ctx, zeros(ctx, size), order, group);
-  if (ctx.getInt("sorted", 1) == 0) {
+  if (isMicrosoft || ctx.getInt("sorted", 1) == 0) {
     Value byPlace = sortingOrder(ctx, first, count);
     values = ctx.gather(values, byPlace, 0);
     first = ctx.gather(first, byPlace, 0);
@@ -199,21 +199,25 @@ LogicalResult importUnique(ImportContext &ctx) {
                          ctx.iota(ctx.makeSize(0), count));
     inverse = ctx.gather(rank, inverse, 0);
   }
+  // Of com.microsoft, it has no result of first places.
+  unsigned last = isMicrosoft ? 2 : 3;
   (void)ctx.setResult(values, 0);
-  (void)ctx.setResult(first, 1);
-  (void)ctx.setResult(inverse, 2);
-  if (!ctx.isResultUsed(3))
+  (void)ctx.setResult(inverse, last - 1);
+  if (!isMicrosoft)
+    (void)ctx.setResult(first, 1);
+  if (!ctx.isResultUsed(last))
     return success();
   Value ones = ctx.broadcast(ctx.makeScalar(1, index), size);
   return ctx.setResult(
       scatter(ctx, zeros(ctx, count), inverse, ones, graph::ScatterKind::Add),
-      3);
+      last);
 }
 
 const OpHandler handlers[] = {
     {"Compress", importCompress, 9},
     {"NonZero", importNonZero, 9},
-    {"Unique", importUnique, 11},
+    {"Unique", importUnique<false>, 11},
+    {"Unique", importUnique<true>, 1, microsoftDomain},
 };
 
 } // namespace

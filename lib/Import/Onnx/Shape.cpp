@@ -1,6 +1,7 @@
 // ONNX operators on sizes, and those that only move elements.
 #include "ImportContext.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
 
@@ -97,6 +98,16 @@ LogicalResult importReshape(ImportContext &ctx) {
       known *= size;
     }
   }
+  if (type.hasStaticShape() && !ShapedType::isDynamic(known)) {
+    int64_t count = type.getNumElements();
+    bool fits = rest < 0     ? count == known
+                : known == 0 ? count == 0
+                             : count % known == 0;
+    if (!fits)
+      return ctx.invalid() << "cannot give the " << count << " elements of "
+                           << type << " the sizes "
+                           << llvm::interleaved(staticSizes(*sizes));
+  }
   if (rest >= 0)
     result[rest] = type.hasStaticShape() && known > 0
                        ? type.getNumElements() / known
@@ -133,6 +144,24 @@ LogicalResult importUnsqueeze(ImportContext &ctx) {
     else
       return ctx.invalid() << "lists an axis twice";
   }
+  return ctx.setResult(ctx.reshape(input, sizes));
+}
+
+/// Of com.microsoft: one axis, which is a scalar.
+LogicalResult importExpandDims(ImportContext &ctx) {
+  if (failed(ctx.requireOperands(2)))
+    return failure();
+  Value input = ctx.getOperand(0);
+  std::optional<SmallVector<int64_t>> given =
+      ctx.getConstantInts(ctx.getOperand(1));
+  if (!given || given->size() != 1)
+    return ctx.unsupported() << "the axis must be a constant";
+  FailureOr<int64_t> axis =
+      ctx.normalizeAxis(given->front(), typeOf(input).getRank() + 1);
+  if (failed(axis))
+    return failure();
+  Sizes sizes = ctx.getSizes(input);
+  sizes.insert(sizes.begin() + *axis, ctx.makeSize(1));
   return ctx.setResult(ctx.reshape(input, sizes));
 }
 
@@ -341,6 +370,7 @@ LogicalResult importSplit(ImportContext &ctx) {
     return ctx.invalid() << "num_outputs is " << wanted << ", but there are "
                          << count << " results";
   Sizes sizes;
+  bool isEqual = false;
   if (ctx.opset >= 13 && ctx.getOperand(1)) {
     FailureOr<Sizes> values = ctx.extractAll(ctx.getOperand(1), 0);
     if (failed(values))
@@ -353,17 +383,22 @@ LogicalResult importSplit(ImportContext &ctx) {
       sizes.push_back(ctx.makeSize(size));
     }
   } else {
+    isEqual = true;
     sizes.assign(
         count, ctx.ceilDivide(ctx.getSize(input, *axis), ctx.makeSize(count)));
   }
   if (sizes.size() != count)
     return ctx.invalid() << "splits into " << sizes.size() << " parts, but has "
                          << count << " results";
-  OpFoldResult start = ctx.makeSize(0);
+  OpFoldResult start = ctx.makeSize(0), all = start;
+  for (OpFoldResult size : sizes)
+    all = ctx.add(all, size);
+  // Since opset 18 the last of equal parts may be smaller.
+  if (ctx.opset < 18 || !isEqual)
+    ctx.assumeEqual(all, ctx.getSize(input, *axis));
   int64_t whole = typeOf(input).getDimSize(*axis);
   for (unsigned i = 0; i < count; ++i) {
     OpFoldResult end = ctx.add(start, sizes[i]);
-    // Of equal parts, the last may be smaller.
     if (int64_t known = staticSize(end);
         !ShapedType::isDynamic(whole) && known > whole)
       end = ctx.makeSize(std::max(whole, staticSize(start)));
@@ -534,14 +569,24 @@ LogicalResult importDropout(ImportContext &ctx) {
 }
 
 const OpHandler handlers[] = {
-    {"Concat", importConcat},       {"Dropout", importDropout},
-    {"Expand", importExpand},       {"Flatten", importFlatten},
-    {"Identity", importIdentity},   {"Pad", importPad},
-    {"Reshape", importReshape},     {"Shape", importShape},
-    {"Size", importSize},           {"Slice", importSlice},
-    {"Split", importSplit},         {"Squeeze", importSqueeze},
-    {"Transpose", importTranspose}, {"Tile", importTile},
-    {"Trilu", importTrilu},         {"Unsqueeze", importUnsqueeze},
+    {"Concat", importConcat},
+    {"Dropout", importDropout},
+    {"Expand", importExpand},
+    {"Flatten", importFlatten},
+    {"Identity", importIdentity},
+    {"Pad", importPad},
+    {"Reshape", importReshape},
+    {"Shape", importShape},
+    {"Size", importSize},
+    {"Slice", importSlice},
+    {"Split", importSplit},
+    {"Squeeze", importSqueeze},
+    {"Transpose", importTranspose},
+    {"Tile", importTile},
+    {"Trilu", importTrilu},
+    {"Unsqueeze", importUnsqueeze},
+    {"ExpandDims", importExpandDims, 1, microsoftDomain},
+    {"Trilu", importTrilu, 1, microsoftDomain},
 };
 
 } // namespace

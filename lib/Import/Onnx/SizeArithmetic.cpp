@@ -77,6 +77,12 @@ OpFoldResult ImportContext::product(ArrayRef<OpFoldResult> sizes) {
   return all;
 }
 
+void ImportContext::assumeEqual(OpFoldResult lhs, OpFoldResult rhs) {
+  if (lhs != rhs)
+    graph::AssumeEqualOp::create(builder, loc, materialize(lhs),
+                                 materialize(rhs));
+}
+
 OpFoldResult ImportContext::selectEqual(OpFoldResult size, int64_t number,
                                         OpFoldResult then,
                                         OpFoldResult otherwise) {

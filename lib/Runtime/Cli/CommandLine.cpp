@@ -35,9 +35,11 @@ profile   the time of every launch
 info      inputs, outputs, sizes, work and memory; runs nothing
   --shape NAME=SIZE,...  sizes to evaluate them at
   --json
+  --graph FILE.svg       draw the launches and the tensors between them
 plan      work, memory and predicted time of every launch; runs nothing
   --shape NAME=SIZE,...  sizes of the symbols
   --json
+  --memory FILE.svg      draw what lies where in the arena while what runs
 all
   --threads N            threads to use; 0: one per core (0)
 
@@ -77,6 +79,10 @@ private:
       result.output = take();
     else if (option == "--trace")
       result.trace = take();
+    else if (option == "--graph")
+      result.graph = take();
+    else if (option == "--memory")
+      result.memory = take();
     else if (option == "--threads")
       result.session.threads =
           int32_t(std::min<int64_t>(integer(take()), INT32_MAX));
@@ -176,6 +182,10 @@ static int dispatch(int argc, char **argv, const char *artifact) {
   size_t allowed = arguments.worker ? 1 : 0;
   if (arguments.words.size() > allowed)
     throw UsageError("unexpected argument '" + arguments.words[allowed] + "'");
+  if (!arguments.graph.empty() && command != "info")
+    throw UsageError("option '--graph' belongs to info, not to " + command);
+  if (!arguments.memory.empty() && command != "plan")
+    throw UsageError("option '--memory' belongs to plan, not to " + command);
   if (command == "run")
     return runCommand(arguments);
   if (command == "bench")

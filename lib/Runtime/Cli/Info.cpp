@@ -2,6 +2,8 @@
 #include "Commands.h"
 #include "Costs.h"
 #include "Json.h"
+#include "Pictures.h"
+#include "TensorProto.h"
 
 #include <cstdio>
 #include <set>
@@ -71,6 +73,10 @@ static void printText(const Description &description,
   printValues(description, "inputs", description.inputs);
   printValues(description, "outputs", description.outputs);
   printSymbols(description);
+  if (!description.assumes.empty())
+    std::printf("assumes\n");
+  for (const std::string &assumption : description.assumes)
+    std::printf("  %s\n", assumption.c_str());
   std::printf("launches: %zu\n", description.launches.size());
   for (const auto &[name, kind] : countKinds(description))
     std::printf("  %-32s %lld, %zu kernel%s\n", name.c_str(),
@@ -130,6 +136,10 @@ static void printJson(const Description &description,
                 (long long)symbol.min, (long long)symbol.max,
                 (long long)symbol.hint, (long long)sizes[i]);
   }
+  std::printf("],\n  \"assumes\": [");
+  for (size_t i = 0; i < description.assumes.size(); ++i)
+    std::printf("%s%s", i ? ", " : "",
+                jsonString(description.assumes[i]).c_str());
   std::printf("],\n  \"launches\": {");
   bool isFirst = true;
   for (const auto &[name, kind] : countKinds(description)) {
@@ -149,6 +159,11 @@ static void printJson(const Description &description,
 int tenon::runtime::infoCommand(const Arguments &arguments) {
   Description description = readDescriptionFile(arguments.artifact);
   std::vector<int64_t> sizes = chooseSizes(description, arguments.shape);
+  if (!arguments.graph.empty()) {
+    std::string picture =
+        drawLaunchGraph(description, sizes, threadCount(arguments));
+    writeFile(arguments.graph, {picture.begin(), picture.end()});
+  }
   arguments.json ? printJson(description, sizes)
                  : printText(description, sizes);
   return 0;

@@ -2,6 +2,8 @@
 #include "Commands.h"
 #include "Costs.h"
 #include "Json.h"
+#include "Pictures.h"
+#include "TensorProto.h"
 
 #include <cstdio>
 
@@ -52,6 +54,10 @@ static void printRow(const LaunchCosts &costs, const std::string &kernel,
 int tenon::runtime::planCommand(const Arguments &arguments) {
   Description description = readDescriptionFile(arguments.artifact);
   std::vector<int64_t> sizes = chooseSizes(description, arguments.shape);
+  if (!arguments.memory.empty()) {
+    std::string picture = drawMemoryMap(description, sizes);
+    writeFile(arguments.memory, {picture.begin(), picture.end()});
+  }
   int threads = threadCount(arguments);
   std::vector<LaunchCosts> costs = launchCosts(description, sizes, threads);
   if (arguments.json) {

@@ -279,6 +279,7 @@ static LogicalResult emitLinked(ModuleOp plan,
                                 const tenon::EmitOptions &options,
                                 StringRef code, StringRef path,
                                 uint64_t features) {
+  mlir::TimingScope timing = options.timer("link");
   OutputFiles intermediate; // which is not kept
   std::string object = intermediate.add(path + ".o");
   if (failed(writeFile(plan, object, code)) ||
@@ -287,6 +288,7 @@ static LogicalResult emitLinked(ModuleOp plan,
                                       options.programRuntime, path)
                  : tenon::linkSharedObject(plan.getLoc(), object, path)))
     return failure();
+  timing = options.timer("weights");
   return appendWeights(plan, options, path, features);
 }
 
@@ -304,8 +306,12 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
                          StringAttr::get(context, describeFacts(facts)));
   PassManager pm(context);
   lower(pm);
+  TimingScope timing = options.timer("lower");
+  if (options.timing)
+    pm.enableTiming(timing);
   if (failed(pm.run(*lowered)))
     return failure();
+  timing = options.timer("translate to LLVM IR");
   std::string text;
   llvm::raw_string_ostream os(text);
   if (kind == "mlir") {
@@ -335,6 +341,7 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
   if (!machine)
     return failure();
   uint64_t features = featuresOf(*machine);
+  timing = options.timer("optimize");
   prepare(*module, host, *machine);
   optimize(*module, *machine);
   if (kind == "llvm") {
@@ -346,6 +353,7 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
                                 files.add(outputPath + ".weights"), *module,
                                 features)))
     return failure();
+  timing = options.timer("generate code");
   FailureOr<SmallString<0>> code =
       generateCode(plan, *module, *machine,
                    kind == "asm" ? llvm::CodeGenFileType::AssemblyFile
@@ -358,6 +366,7 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
     return failure();
   if (kind == "obj")
     return writeFile(plan, path, *code);
+  timing.stop();
   return emitLinked(plan, options, *code, path, features);
 }
 

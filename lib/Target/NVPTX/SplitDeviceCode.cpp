@@ -71,9 +71,11 @@ struct CopyByKernel : PassWrapper<CopyByKernel, OperationPass<ModuleOp>> {
       FailureOr<Value> grid = buildGrid(b, copy);
       if (failed(grid))
         return signalPassFailure();
-      plan::LaunchOp::create(b, copy.getLoc(), kernel.getName(), *grid,
-                             ValueRange{copy.getSource(), copy.getTarget()},
-                             ValueRange());
+      auto launch = plan::LaunchOp::create(
+          b, copy.getLoc(), kernel.getName(), *grid,
+          ValueRange{copy.getSource(), copy.getTarget()}, ValueRange());
+      launch->setDiscardableAttrs(copy->getDiscardableAttrDictionary());
+      launch->setAttr("tenon.results", b.getI64IntegerAttr(1));
       copy.erase();
     }
   }

@@ -12,8 +12,8 @@
 // CHECK:         %[[N:.*]] = plan.symbol "n" range 0 to 512 hint 16
 // CHECK:         %[[GRID:.*]] = arith.addi %[[N]]
 // CHECK:         %[[T:.*]] = plan.alloc sizes(%[[N]]) : memref<?xf32>
-// CHECK:         plan.launch @double_0 grid(%[[N]]) buffers(%[[X]], %[[T]] : {{.*}}) indices() {tenon.id = "n1"}
-// CHECK:         plan.launch @double_0 grid(%[[GRID]]) buffers(%[[T]], %[[Y]] : {{.*}}) indices() {tenon.id = "n2"}
+// CHECK:         plan.launch @double_0 grid(%[[N]]) buffers(%[[X]], %[[T]] : {{.*}}) indices() {tenon.id = "n1", tenon.results = 1 : i64}
+// CHECK:         plan.launch @double_0 grid(%[[GRID]]) buffers(%[[T]], %[[Y]] : {{.*}}) indices() {tenon.id = "n2", tenon.results = 1 : i64}
 // CHECK:         plan.output %[[Y]] sizes(%[[N]])
 // CHECK-NEXT:    return
 func.func @main(%x: tensor<?xf32> {tenon.name = "x", tenon.dims = ["n"]}) -> (tensor<?xf32> {tenon.name = "y"}) {

@@ -2,7 +2,7 @@
 // and moved as its bits: LLVM would call a function.
 // RUN: tenon-opt %s --tenon-fuse --tenon-schedule --tenon-plan --tenon-emit | FileCheck %s
 
-// CHECK-LABEL: llvm.func @neg_0_body
+// CHECK-LABEL: llvm.func @neg_0__{{.*}}_body
 // CHECK:         %[[BITS:.*]] = llvm.load {{.*}} -> vector<[[LANES:[0-9]+]]xi16>
 // CHECK-NEXT:    llvm.zext %[[BITS]] : vector<[[LANES]]xi16> to vector<[[LANES]]xi32>
 // CHECK-NEXT:    llvm.shl

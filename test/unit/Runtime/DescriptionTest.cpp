@@ -56,6 +56,44 @@ TEST(Description, RefusesElementsThatAreNotThere) {
   }
 }
 
+TEST(Description, KnowsWhoReadsAndWritesWhat) {
+  Description text = parseDescription("symbol n 0 9 -1\n"
+                                      "launch 0 a\nlaunch 1 b\n"
+                                      "buffer 0 weight w%20x f32 16 4\n"
+                                      "buffer 1 slice 3 i8 n*2 n 2\n"
+                                      "buffer 2 output 0 f32 ? ?\n"
+                                      "reads 0 0 1\nwrites 0 2\n"
+                                      "copy 7 1 2\nread 8 1\n");
+  ASSERT_EQ(text.buffers.size(), 3u);
+  EXPECT_EQ(text.buffers[0].place, Buffer::Weight);
+  EXPECT_EQ(text.buffers[0].name, "w x");
+  EXPECT_EQ(text.buffers[1].bytes->evaluate({5}), 10);
+  EXPECT_EQ(text.buffers[1].dims[0]->evaluate({5}), 5);
+  EXPECT_FALSE(text.buffers[2].bytes || text.buffers[2].dims[0]);
+  EXPECT_EQ(*text.launches[0].reads, (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(*text.launches[0].writes, (std::vector<int64_t>{2}));
+  // What an older compiler wrote says nothing of a launch.
+  EXPECT_FALSE(text.launches[1].reads || text.launches[1].writes);
+  ASSERT_EQ(text.transfers.size(), 2u);
+  EXPECT_EQ(text.transfers[0].target, 2);
+  EXPECT_EQ(text.transfers[1].source, 1);
+  EXPECT_EQ(text.transfers[1].target, -1);
+}
+
+TEST(Description, RefusesBuffersThatAreNotThere) {
+  for (const char *line : {"buffer 2 input 0 f32 4", "buffer 1 cloud 0 f32 4",
+                           "buffer 1 input 0 f32 m", "reads 0 1", "writes 0 -1",
+                           "reads 1 0", "copy 3 0 1", "copy 3 0", "read 3 1"}) {
+    try {
+      parseDescription(std::string("launch 0 a\nbuffer 0 input 0 f32 4\n") +
+                       line);
+      FAIL() << line;
+    } catch (const Failure &failure) {
+      EXPECT_NE(std::string(failure.what()).find(line), std::string::npos);
+    }
+  }
+}
+
 TEST(Description, NamesTheLineItRefuses) {
   for (const char *line : {"input x f31 4", "input x f32 unknown", "symbol b 1",
                            "output y f32 99", "symbol b 1 x 2", "index -1 n"}) {

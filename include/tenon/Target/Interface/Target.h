@@ -5,6 +5,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectInterface.h"
+#include "mlir/Support/Timing.h"
 #include "tenon/Target/Interface/KernelFamily.h"
 #include <functional>
 
@@ -21,6 +22,12 @@ struct EmitOptions {
   std::string programRuntime;    ///< tenon-program.o, for "exe"
   /// Hears how many bytes of how many, about, of the weights are written.
   std::function<void(uint64_t, uint64_t)> progress = [](uint64_t, uint64_t) {};
+  mlir::TimingScope *timing = nullptr; ///< gets a timer for each step
+
+  /// Runs until the scope ends.
+  mlir::TimingScope timer(llvm::StringRef step) const {
+    return timing ? timing->nest(step) : mlir::TimingScope();
+  }
 };
 
 /// Stateless, and alive as long as the process.

@@ -36,6 +36,12 @@ LogicalResult MatmulOp::verify() {
   return success();
 }
 
+bool AttentionOp::takes(RankedTensorType heads) {
+  int64_t size = heads.getShape().back();
+  return isa<Float32Type, Float16Type, BFloat16Type>(heads.getElementType()) &&
+         !ShapedType::isDynamic(size) && size <= largestHead;
+}
+
 LogicalResult AttentionOp::verify() {
   for (Value operand : {getQuery(), getKey(), getValue(), getOutput()})
     if (cast<RankedTensorType>(operand.getType()).getRank() != 4)

@@ -1,5 +1,6 @@
 // What the recognisers share: reading constants and products off the graph.
 #include "Matching.h"
+#include "mlir/IR/Remarks.h"
 #include <cmath>
 
 using namespace mlir;
@@ -67,6 +68,26 @@ Value getSquareRoot(Value root) {
     return nullptr;
   std::optional<double> exponent = getSplat(pow.getRhs());
   return exponent && *exponent == 2 ? pow.getLhs() : nullptr;
+}
+
+bool hasRemarks(Operation *op) { return op->getContext()->getRemarkEngine(); }
+
+static remark::RemarkOpts describe(Operation *op, StringRef name) {
+  auto id = op->getAttrOfType<StringAttr>("tenon.id");
+  return remark::RemarkOpts::name(name)
+      .category("simplify")
+      .function(id ? id.getValue() : "");
+}
+
+void reportRecognized(Operation *op, StringRef form) {
+  remark::passed(op->getLoc(), describe(op, "Recognized"))
+      << remark::metric("Form", form);
+}
+
+void reportNotRecognized(Operation *op, StringRef form,
+                         const Obstacle &obstacle) {
+  remark::missed(op->getLoc(), describe(op, "NotRecognized"))
+      << remark::metric("Form", form) << obstacle.reason();
 }
 
 void updateFunctionType(func::FuncOp function) {

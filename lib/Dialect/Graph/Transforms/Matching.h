@@ -31,6 +31,31 @@ mlir::Value getAddend(mlir::Value root, double constant);
 /// x where `root` is x², written as pow(x, 2) or x·x; else null.
 mlir::Value getSquareRoot(mlir::Value root);
 
+/// Why ops that resemble a form with an op of its own are none of it.
+class Obstacle {
+public:
+  /// Notes the reason, a literal. Always failure.
+  llvm::LogicalResult refuse(llvm::StringLiteral reason) {
+    why = reason;
+    return llvm::failure();
+  }
+  /// Empty where nothing was refused: the ops are no such form at all.
+  llvm::StringRef reason() const { return why; }
+
+private:
+  llvm::StringRef why;
+};
+
+/// Whether somebody reads remarks. What only they need is computed then.
+bool hasRemarks(mlir::Operation *op);
+
+/// The remark that `op` ends what is now a `form`.
+void reportRecognized(mlir::Operation *op, llvm::StringRef form);
+
+/// The remark that `op` ends what resembles a `form` and is none, and why.
+void reportNotRecognized(mlir::Operation *op, llvm::StringRef form,
+                         const Obstacle &obstacle);
+
 /// Gives the function the types of what it returns, which a pass refined.
 void updateFunctionType(mlir::func::FuncOp function);
 

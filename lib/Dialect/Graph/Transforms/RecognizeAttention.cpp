@@ -56,13 +56,11 @@ bool broadcastsTo(Value mask, RankedTensorType scores) {
 }
 
 /// The key as batch×heads×T×D, from the matmul's operand, which is that or, if
-/// not `isTransposed`, a transpose of it. Null if neither.
+/// not `isTransposed`, a transpose of it.
 Value getKey(Value operand, bool isTransposed, PatternRewriter &rewriter) {
   if (isTransposed)
     return operand;
   auto transpose = operand.getDefiningOp<TransposeOp>();
-  if (!transpose)
-    return nullptr;
   SmallVector<int64_t> permutation(transpose.getPermutation());
   std::swap(permutation[2], permutation[3]);
   if (llvm::equal(permutation, llvm::seq<int64_t>(0, 4)))
@@ -75,6 +73,74 @@ Value getKey(Value operand, bool isTransposed, PatternRewriter &rewriter) {
                              transpose.getInput(), permutation);
 }
 
+/// The matmul that `value` is a constant multiple of, or null.
+MatmulOp getScores(Value value) {
+  Product scaled = getProduct(value);
+  if (scaled.factors.size() != 1 ||
+      scaled.factors[0].getType() != value.getType())
+    return nullptr;
+  return scaled.factors[0].getDefiningOp<MatmulOp>();
+}
+
+/// What matmul(softmax(c · matmul(a·q, b·kᵀ) + mask), v) is made of.
+struct Written {
+  Value query, key; ///< the key as the matmul reads it
+  bool isKeyTransposed;
+  Value mask; ///< null without one
+  double scale;
+  bool zeroIfMasked;
+};
+
+FailureOr<Written> matchAttention(MatmulOp op, Obstacle &obstacle) {
+  Written found;
+  auto softmax =
+      stripNaNGuard(op.getLhs(), found.zeroIfMasked).getDefiningOp<SoftmaxOp>();
+  if (!softmax)
+    return failure();
+  if (tensorType(op.getOutput()).getRank() != 4)
+    return obstacle.refuse("its product is not of rank 4");
+  if (op.getTransposeLhs() || op.getTransposeRhs())
+    return obstacle.refuse("the softmax or the values are read transposed");
+  if (softmax.getAxis() != 3)
+    return obstacle.refuse("the softmax is not along the last dimension");
+
+  Value scores = softmax.getInput();
+  MatmulOp product = getScores(scores);
+  if (auto add = scores.getDefiningOp<AddOp>(); add && !product)
+    for (auto [one, other] : {std::pair(add.getLhs(), add.getRhs()),
+                              std::pair(add.getRhs(), add.getLhs())})
+      if (!product && (product = getScores(one))) {
+        scores = one;
+        found.mask = other;
+      }
+  if (!product)
+    return obstacle.refuse("scores are more than a multiple of a product of "
+                           "query and key and a mask");
+  if (found.mask && !broadcastsTo(found.mask, tensorType(scores)))
+    return obstacle.refuse("the mask does not broadcast to the scores");
+  if (product.getTransposeLhs())
+    return obstacle.refuse("the query is read transposed");
+
+  Product query = getProduct(product.getLhs());
+  Product key = getProduct(product.getRhs());
+  if (query.factors.size() != 1 || key.factors.size() != 1)
+    return obstacle.refuse("the query or the key is a product of tensors");
+  if (query.factors[0].getType() != product.getLhs().getType() ||
+      key.factors[0].getType() != product.getRhs().getType())
+    return obstacle.refuse("a scale changes the type of the query or the key");
+  found.query = query.factors[0];
+  found.key = key.factors[0];
+  found.isKeyTransposed = product.getTransposeRhs();
+  if (!found.isKeyTransposed && !found.key.getDefiningOp<TransposeOp>())
+    return obstacle.refuse("the key is not transposed");
+  if (!AttentionOp::takes(tensorType(found.query)) ||
+      !AttentionOp::takes(tensorType(op.getRhs())))
+    return obstacle.refuse("there are no kernels for heads of its type");
+  found.scale =
+      getProduct(scores).coefficient * query.coefficient * key.coefficient;
+  return found;
+}
+
 /// matmul(softmax(c · matmul(a·q, b·kᵀ) + mask), v)
 ///   ->  attention q, k, v mask mask scale a·b·c
 struct RecognizeAttention : OpRewritePattern<MatmulOp> {
@@ -82,67 +148,51 @@ struct RecognizeAttention : OpRewritePattern<MatmulOp> {
 
   LogicalResult matchAndRewrite(MatmulOp op,
                                 PatternRewriter &rewriter) const override {
-    if (tensorType(op.getOutput()).getRank() != 4 || op.getTransposeLhs() ||
-        op.getTransposeRhs())
-      return rewriter.notifyMatchFailure(op, "is no plain product of rank 4");
-    bool zeroIfMasked;
-    auto softmax =
-        stripNaNGuard(op.getLhs(), zeroIfMasked).getDefiningOp<SoftmaxOp>();
-    if (!softmax || softmax.getAxis() != 3)
-      return rewriter.notifyMatchFailure(op, "lhs is no softmax of rows");
-
-    Value scores = softmax.getInput(), mask;
-    MatmulOp product = getScores(scores);
-    if (!product) {
-      auto add = scores.getDefiningOp<AddOp>();
-      if (!add)
-        return rewriter.notifyMatchFailure(op, "scores are no matmul");
-      for (auto [one, other] : {std::pair(add.getLhs(), add.getRhs()),
-                                std::pair(add.getRhs(), add.getLhs())})
-        if (!product && (product = getScores(one))) {
-          scores = one;
-          mask = other;
-        }
-      if (!product || !broadcastsTo(mask, tensorType(scores)))
-        return rewriter.notifyMatchFailure(op, "scores are no masked matmul");
-    }
-    if (product.getTransposeLhs())
-      return rewriter.notifyMatchFailure(op, "query is read transposed");
-
-    Product query = getProduct(product.getLhs());
-    Product key = getProduct(product.getRhs());
-    if (query.factors.size() != 1 || key.factors.size() != 1 ||
-        query.factors[0].getType() != product.getLhs().getType() ||
-        key.factors[0].getType() != product.getRhs().getType())
-      return rewriter.notifyMatchFailure(op, "query or key is a product");
-    Value keyTensor =
-        getKey(key.factors[0], product.getTransposeRhs(), rewriter);
-    if (!keyTensor)
-      return rewriter.notifyMatchFailure(op, "key is no transpose");
-    double scale =
-        getProduct(scores).coefficient * query.coefficient * key.coefficient;
-
+    Obstacle obstacle;
+    FailureOr<Written> found = matchAttention(op, obstacle);
+    if (failed(found))
+      return rewriter.notifyMatchFailure(op, "is no attention: " +
+                                                 obstacle.reason());
     auto attention = AttentionOp::create(
-        rewriter, op.getLoc(), op.getType(), query.factors[0], keyTensor,
-        op.getRhs(), mask ? getBooleanMask(mask) : Value(),
-        rewriter.getF32FloatAttr(scale), /*causal=*/nullptr,
-        zeroIfMasked ? rewriter.getUnitAttr() : nullptr);
+        rewriter, op.getLoc(), op.getType(), found->query,
+        getKey(found->key, found->isKeyTransposed, rewriter), op.getRhs(),
+        found->mask ? getBooleanMask(found->mask) : Value(),
+        rewriter.getF32FloatAttr(found->scale), /*causal=*/nullptr,
+        found->zeroIfMasked ? rewriter.getUnitAttr() : nullptr);
     if (Attribute id = op->getAttr("tenon.id"))
       attention->setAttr("tenon.id", id);
+    reportRecognized(attention, "attention");
     rewriter.replaceOp(op, attention);
     return success();
   }
-
-private:
-  /// The matmul that `value` is a constant multiple of, or null.
-  static MatmulOp getScores(Value value) {
-    Product scaled = getProduct(value);
-    if (scaled.factors.size() != 1 ||
-        scaled.factors[0].getType() != value.getType())
-      return nullptr;
-    return scaled.factors[0].getDefiningOp<MatmulOp>();
-  }
 };
+
+/// Whether `value` is computed from a matmul element by element.
+bool comesFromMatmul(Value value, unsigned depth = 8) {
+  Operation *op = value.getDefiningOp();
+  if (!op || depth == 0)
+    return false;
+  if (isa<MatmulOp>(op))
+    return true;
+  return isa<AddOp, CastOp, DivOp, MaxOp, MinOp, MulOp, SubOp, TanhOp, WhereOp>(
+             op) &&
+         llvm::any_of(op->getOperands(), [&](Value operand) {
+           return comesFromMatmul(operand, depth - 1);
+         });
+}
+
+/// Products of a softmax of products that are left, and why.
+void reportLeft(Operation *root) {
+  root->walk([](MatmulOp op) {
+    Obstacle obstacle;
+    bool isGuarded;
+    auto softmax =
+        stripNaNGuard(op.getLhs(), isGuarded).getDefiningOp<SoftmaxOp>();
+    if (softmax && comesFromMatmul(softmax.getInput()) &&
+        failed(matchAttention(op, obstacle)))
+      reportNotRecognized(op, "attention", obstacle);
+  });
+}
 
 struct RecognizeAttentionPass
     : impl::RecognizeAttentionPassBase<RecognizeAttentionPass> {
@@ -150,7 +200,9 @@ struct RecognizeAttentionPass
     RewritePatternSet patterns(&getContext());
     patterns.add<RecognizeAttention>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    if (hasRemarks(getOperation()))
+      reportLeft(getOperation());
   }
 };
 

@@ -1,4 +1,5 @@
 // Recognises the part of a mask that hides later keys. See Passes.td.
+#include "Matching.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
@@ -89,6 +90,52 @@ void recognize(AttentionOp op, const SymbolicShapes &shapes) {
                                                      : both.getLhs());
   }
   op.setCausal(true);
+  reportRecognized(op, "causal mask");
+}
+
+/// Whether `value` is made of positions: an iota, reshaped or with a sum.
+bool isOfPositions(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (isa<IotaOp>(op))
+      return true;
+    if (isa<AddOp, SubOp>(op) && !isOfPositions(op->getOperand(0)))
+      value = op->getOperand(1);
+    else if (isa<AddOp, CastOp, ReshapeOp, SubOp>(op))
+      value = op->getOperand(0);
+    else
+      return false;
+  }
+  return false;
+}
+
+/// A mask that compares positions and is still one, and why.
+void reportLeft(AttentionOp op, const SymbolicShapes &shapes) {
+  const SymbolicSizes *query = shapes.getSizes(op.getQuery());
+  const SymbolicSizes *key = shapes.getSizes(op.getKey());
+  if (!op.getMask() || op.getCausal() || !query || !key)
+    return;
+  Value keep = op.getMask();
+  auto where = keep.getDefiningOp<WhereOp>();
+  if (where)
+    keep = where.getCondition();
+  SmallVector<Value> parts = {keep};
+  if (auto both = keep.getDefiningOp<AndOp>())
+    parts = {both.getLhs(), both.getRhs()};
+  Obstacle obstacle;
+  for (Value part : parts) {
+    Operation *compare = part.getDefiningOp();
+    if (where && isCausal(part, (*query)[2], (*key)[2], shapes))
+      (void)obstacle.refuse(
+          "it adds a number that is not minus infinity, which "
+          "hides no key from a row that sees no other");
+    else if (!where && compare &&
+             isa<GreaterEqualOp, GreaterOp, LessEqualOp, LessOp>(compare) &&
+             llvm::all_of(compare->getOperands(), isOfPositions))
+      (void)obstacle.refuse("it compares positions, but does not show query i "
+                            "exactly the keys up to i + keys - queries");
+  }
+  if (!obstacle.reason().empty())
+    reportNotRecognized(op, "causal mask", obstacle);
 }
 
 struct RecognizeCausalMaskPass
@@ -97,6 +144,9 @@ struct RecognizeCausalMaskPass
     SymbolicShapes shapes(getOperation());
     for (auto op : getOperation().getBody().front().getOps<AttentionOp>())
       recognize(op, shapes);
+    if (hasRemarks(getOperation()))
+      for (auto op : getOperation().getBody().front().getOps<AttentionOp>())
+        reportLeft(op, shapes);
   }
 };
 

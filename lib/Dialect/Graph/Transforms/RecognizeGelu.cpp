@@ -59,6 +59,50 @@ bool isTanh(Value value, Value input) {
   return isClose(cubic.coefficient, 0.044715) && isCube(cubic.factors, input);
 }
 
+/// Whether `value` is 1 + erf(…), or 1 + tanh of a multiple of a sum: what may
+/// be a GELU's gate.
+bool isLikeGate(Value value) {
+  Value gate = getAddend(value, 1);
+  if (!gate)
+    return false;
+  if (auto tanh = gate.getDefiningOp<TanhOp>()) {
+    Product argument = getProduct(tanh.getInput());
+    return argument.factors.size() == 1 &&
+           argument.factors[0].getDefiningOp<AddOp>();
+  }
+  return bool(gate.getDefiningOp<ErfOp>());
+}
+
+struct Written {
+  Value input;
+  bool isApproximate;
+};
+
+FailureOr<Written> matchGelu(MulOp op, Obstacle &obstacle) {
+  Product product = getProduct(op.getOutput());
+  if (product.factors.size() != 2 || !isClose(product.coefficient, 0.5))
+    return obstacle.refuse("it is not half of two factors");
+  for (unsigned i : {0u, 1u}) {
+    Value input = product.factors[i];
+    Value gate = getAddend(product.factors[1 - i], 1);
+    if (!gate)
+      continue;
+    bool isApproximate = isTanh(gate, input);
+    if (isApproximate || isErf(gate, input)) {
+      if (input.getType() == op.getType())
+        return Written{input, isApproximate};
+      return obstacle.refuse("the type of the input is not that of the result");
+    }
+    if (gate.getDefiningOp<ErfOp>())
+      (void)obstacle.refuse("erf is not taken of the input over the square "
+                            "root of 2");
+    else
+      (void)obstacle.refuse(
+          "tanh is not taken of sqrt(2 / pi) * (x + 0.044715 * x * x * x)");
+  }
+  return failure();
+}
+
 /// x/2 · (1 + erf(x/√2))                            ->  gelu x
 /// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))       ->  gelu tanh_approximation
 /// x
@@ -67,34 +111,42 @@ struct RecognizeGelu : OpRewritePattern<MulOp> {
 
   LogicalResult matchAndRewrite(MulOp op,
                                 PatternRewriter &rewriter) const override {
-    Product product = getProduct(op.getOutput());
-    if (product.factors.size() != 2 || !isClose(product.coefficient, 0.5))
-      return rewriter.notifyMatchFailure(op, "is not half of two factors");
-    for (unsigned i : {0u, 1u}) {
-      Value input = product.factors[i];
-      Value gate = getAddend(product.factors[1 - i], 1);
-      if (!gate || input.getType() != op.getType())
-        continue;
-      bool isApproximate = isTanh(gate, input);
-      if (!isApproximate && !isErf(gate, input))
-        continue;
-      auto gelu = GeluOp::create(rewriter, op.getLoc(), op.getType(), input,
-                                 isApproximate);
-      if (Attribute id = op->getAttr("tenon.id"))
-        gelu->setAttr("tenon.id", id);
-      rewriter.replaceOp(op, gelu);
-      return success();
-    }
-    return rewriter.notifyMatchFailure(op, "neither factor is a GELU's gate");
+    Obstacle obstacle;
+    FailureOr<Written> found = matchGelu(op, obstacle);
+    if (failed(found))
+      return rewriter.notifyMatchFailure(op,
+                                         "is no GELU: " + obstacle.reason());
+    auto gelu = GeluOp::create(rewriter, op.getLoc(), op.getType(),
+                               found->input, found->isApproximate);
+    if (Attribute id = op->getAttr("tenon.id"))
+      gelu->setAttr("tenon.id", id);
+    reportRecognized(gelu, "gelu");
+    rewriter.replaceOp(op, gelu);
+    return success();
   }
 };
+
+/// Products with what may be a GELU's gate that are left, and why.
+void reportLeft(Operation *root) {
+  root->walk([](MulOp op) {
+    // A factor of a longer product is reported with the whole.
+    if (op->hasOneUse() && isa<MulOp>(*op->user_begin()))
+      return;
+    Obstacle obstacle;
+    if (llvm::any_of(getProduct(op.getOutput()).factors, isLikeGate) &&
+        failed(matchGelu(op, obstacle)))
+      reportNotRecognized(op, "gelu", obstacle);
+  });
+}
 
 struct RecognizeGeluPass : impl::RecognizeGeluPassBase<RecognizeGeluPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<RecognizeGelu>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    if (hasRemarks(getOperation()))
+      reportLeft(getOperation());
   }
 };
 

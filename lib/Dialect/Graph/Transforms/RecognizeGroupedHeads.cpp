@@ -1,4 +1,5 @@
 // Lets attention read each head of keys and values once. See Passes.td.
+#include "Matching.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
@@ -43,23 +44,35 @@ Value getUnrepeated(Value heads, const SymbolicShapes &shapes) {
   return *output == wanted ? single.getInput() : nullptr;
 }
 
-void readOnce(AttentionOp op, const SymbolicShapes &shapes) {
+/// Where only a part is as it must be, the obstacle says which.
+LogicalResult readOnce(AttentionOp op, const SymbolicShapes &shapes,
+                       Obstacle &obstacle) {
   Value key = getUnrepeated(op.getKey(), shapes);
   Value value = getUnrepeated(op.getValue(), shapes);
+  if (!key && !value)
+    return failure();
+  if (!key || !value)
+    return obstacle.refuse("only the keys or only the values repeat each head "
+                           "in place");
   // A head of the query reads the same head of keys and of values.
-  if (!key || !value ||
-      (*shapes.getSizes(key))[1] != (*shapes.getSizes(value))[1])
-    return;
+  if ((*shapes.getSizes(key))[1] != (*shapes.getSizes(value))[1])
+    return obstacle.refuse("keys and values have different numbers of heads");
   op.getKeyMutable().assign(key);
   op.getValueMutable().assign(value);
+  return success();
 }
 
 struct RecognizeGroupedHeadsPass
     : impl::RecognizeGroupedHeadsPassBase<RecognizeGroupedHeadsPass> {
   void runOnOperation() override {
     SymbolicShapes shapes(getOperation());
-    for (auto op : getOperation().getBody().front().getOps<AttentionOp>())
-      readOnce(op, shapes);
+    for (auto op : getOperation().getBody().front().getOps<AttentionOp>()) {
+      Obstacle obstacle;
+      if (succeeded(readOnce(op, shapes, obstacle)))
+        reportRecognized(op, "grouped heads");
+      else if (!obstacle.reason().empty())
+        reportNotRecognized(op, "grouped heads", obstacle);
+    }
   }
 };
 

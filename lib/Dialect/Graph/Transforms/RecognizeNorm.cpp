@@ -26,58 +26,76 @@ Value getMeanOperand(Value value) {
   return reduce.getInput();
 }
 
-/// Where `value` is sqrt(mean(x²) + epsilon): x and epsilon.
+bool isMean(Value value) {
+  auto reduce = value.getDefiningOp<ReduceOp>();
+  return reduce && reduce.getKind() == ReductionKind::Mean;
+}
+
+/// x / sqrt(mean(x²) + epsilon)
 struct RootMeanSquare {
   Value input;
   double epsilon;
 };
 
-std::optional<RootMeanSquare> getRootMeanSquare(Value value) {
+/// `input` / `root`. Nothing is refused where root is no root of a mean.
+FailureOr<RootMeanSquare> matchQuotient(Operation *op, Value input, Value root,
+                                        Obstacle &obstacle) {
   Value sum;
-  if (auto sqrt = value.getDefiningOp<SqrtOp>())
+  if (auto sqrt = root.getDefiningOp<SqrtOp>())
     sum = sqrt.getInput();
-  else if (auto pow = value.getDefiningOp<PowOp>();
+  else if (auto pow = root.getDefiningOp<PowOp>();
            pow && getSplat(pow.getRhs()) == 0.5)
     sum = pow.getLhs();
-  auto add = sum ? sum.getDefiningOp<AddOp>() : nullptr;
-  if (!add)
-    return std::nullopt;
-  for (auto [mean, constant] : {std::pair(add.getLhs(), add.getRhs()),
-                                std::pair(add.getRhs(), add.getLhs())}) {
-    std::optional<double> epsilon = getSplat(constant);
-    Value square = getMeanOperand(mean);
-    Value input = square ? getSquareRoot(square) : nullptr;
-    if (epsilon && input)
-      return RootMeanSquare{input, *epsilon};
-  }
-  return std::nullopt;
+  if (!sum)
+    return failure();
+  if (isMean(sum))
+    return obstacle.refuse("no epsilon is added to the mean");
+  auto add = sum.getDefiningOp<AddOp>();
+  if (!add || !(isMean(add.getLhs()) || isMean(add.getRhs())))
+    return failure();
+  Value mean = isMean(add.getLhs()) ? add.getLhs() : add.getRhs();
+  std::optional<double> epsilon =
+      getSplat(mean == add.getLhs() ? add.getRhs() : add.getLhs());
+  if (!epsilon)
+    return obstacle.refuse("epsilon is no constant");
+  Value square = getMeanOperand(mean);
+  if (!square)
+    return obstacle.refuse("the mean is not over the last dimension alone");
+  Value squared = getSquareRoot(square);
+  if (!squared)
+    return obstacle.refuse("the mean is not of squares");
+  if (squared != input)
+    return obstacle.refuse("what is divided is not what the squares are of");
+  if (input.getType() != op->getResult(0).getType())
+    return obstacle.refuse("what is divided has not the type of the result");
+  // Written out, it is computed in f64; a norm is not.
+  if (getElementTypeOrSelf(input.getType()).isF64())
+    return obstacle.refuse("it is computed in f64");
+  return RootMeanSquare{input, *epsilon};
 }
 
 /// Where `op` is x / sqrt(mean(x²) + epsilon), as a quotient or as a product
-/// with the reciprocal: x and epsilon.
-std::optional<RootMeanSquare> getNormalized(Operation *op) {
-  Value input, root;
+/// with the reciprocal.
+FailureOr<RootMeanSquare> matchNormalized(Operation *op, Obstacle &obstacle) {
   if (auto div = dyn_cast<DivOp>(op)) {
-    input = div.getLhs();
-    root = div.getRhs();
-  } else {
-    for (unsigned i : {0u, 1u})
-      if (auto reciprocal = op->getOperand(i).getDefiningOp<ReciprocalOp>()) {
-        input = op->getOperand(1 - i);
-        root = reciprocal.getInput();
-      } else if (auto div = op->getOperand(i).getDefiningOp<DivOp>();
-                 div && getSplat(div.getLhs()) == 1.0) {
-        input = op->getOperand(1 - i);
-        root = div.getRhs();
-      }
+    if (getSplat(div.getLhs()) == 1.0) // the reciprocal that a product reads
+      return failure();
+    return matchQuotient(op, div.getLhs(), div.getRhs(), obstacle);
   }
-  if (!input)
-    return std::nullopt;
-  std::optional<RootMeanSquare> found = getRootMeanSquare(root);
-  if (!found || found->input != input ||
-      input.getType() != op->getResult(0).getType())
-    return std::nullopt;
-  return found;
+  for (unsigned i : {0u, 1u}) {
+    Value input = op->getOperand(1 - i), root;
+    if (auto reciprocal = op->getOperand(i).getDefiningOp<ReciprocalOp>())
+      root = reciprocal.getInput();
+    else if (auto div = op->getOperand(i).getDefiningOp<DivOp>();
+             div && getSplat(div.getLhs()) == 1.0)
+      root = div.getRhs();
+    if (!root)
+      continue;
+    FailureOr<RootMeanSquare> found = matchQuotient(op, input, root, obstacle);
+    if (succeeded(found))
+      return found;
+  }
+  return failure();
 }
 
 NormOp createNorm(PatternRewriter &rewriter, Operation *op, Value input,
@@ -98,13 +116,12 @@ template <typename OpTy> struct RecognizeNormalized : OpRewritePattern<OpTy> {
 
   LogicalResult matchAndRewrite(OpTy op,
                                 PatternRewriter &rewriter) const override {
-    std::optional<RootMeanSquare> found = getNormalized(op);
-    if (!found)
-      return rewriter.notifyMatchFailure(op, "is no normalised value");
+    Obstacle obstacle;
+    FailureOr<RootMeanSquare> found = matchNormalized(op, obstacle);
+    if (failed(found))
+      return rewriter.notifyMatchFailure(op, "is no normalised value: " +
+                                                 obstacle.reason());
     Value input = found->input;
-    // Written out, it is computed in f64; a norm is not.
-    if (getElementTypeOrSelf(input.getType()).isF64())
-      return rewriter.notifyMatchFailure(op, "is of f64");
     bool rms = true;
     if (auto sub = input.getDefiningOp<SubOp>();
         sub && getMeanOperand(sub.getRhs()) == sub.getLhs()) {
@@ -112,8 +129,10 @@ template <typename OpTy> struct RecognizeNormalized : OpRewritePattern<OpTy> {
       rms = false;
     }
     FloatAttr epsilon = rewriter.getF32FloatAttr(found->epsilon);
-    rewriter.replaceOp(
-        op, createNorm(rewriter, op, input, nullptr, nullptr, epsilon, rms));
+    NormOp norm =
+        createNorm(rewriter, op, input, nullptr, nullptr, epsilon, rms);
+    reportRecognized(norm, rms ? "rms norm" : "norm");
+    rewriter.replaceOp(op, norm);
     return success();
   }
 };
@@ -153,13 +172,25 @@ template <typename OpTy> struct AbsorbVector : OpRewritePattern<OpTy> {
   }
 };
 
+/// Quotients by roots of means that are left, and why.
+void reportLeft(Operation *root) {
+  root->walk([](Operation *op) {
+    Obstacle obstacle;
+    if (isa<DivOp, MulOp>(op) && failed(matchNormalized(op, obstacle)) &&
+        !obstacle.reason().empty())
+      reportNotRecognized(op, "norm", obstacle);
+  });
+}
+
 struct RecognizeNormPass : impl::RecognizeNormPassBase<RecognizeNormPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<RecognizeNormalized<DivOp>, RecognizeNormalized<MulOp>,
                  AbsorbVector<MulOp>, AbsorbVector<AddOp>>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    if (hasRemarks(getOperation()))
+      reportLeft(getOperation());
   }
 };
 

@@ -39,7 +39,8 @@ private:
 class Recognizer {
 public:
   Recognizer(func::FuncOp function) : shapes(function) {}
-  void recognize(AddOp op);
+  /// Where the sum is none but resembles one, the obstacle says why.
+  LogicalResult recognize(AddOp op, Obstacle &obstacle);
 
 private:
   /// Whether `value` is x rotated by half: concat(-x[half:], x[:half]).
@@ -158,38 +159,57 @@ static bool isSharedByHeads(Value table) {
          (type.getRank() == 4 && type.getDimSize(1) == 1);
 }
 
-void Recognizer::recognize(AddOp op) {
+/// Whether `value` is concat(-a, b), as what turns x by half is.
+static bool isLikeRotated(Value value) {
+  auto concat = value.getDefiningOp<ConcatOp>();
+  return concat && concat.getInputs().size() == 2 &&
+         concat.getInputs()[0].getDefiningOp<NegOp>();
+}
+
+LogicalResult Recognizer::recognize(AddOp op, Obstacle &obstacle) {
   auto type = tensorType(op);
-  if (type.getRank() != 4 || type.isDynamicDim(3) ||
-      type.getDimSize(3) % 2 != 0)
-    return;
   auto lhs = op.getLhs().getDefiningOp<MulOp>();
   auto rhs = op.getRhs().getDefiningOp<MulOp>();
   if (!lhs || !rhs)
-    return;
+    return failure();
+  auto isTurned = [](MulOp mul) {
+    return isLikeRotated(mul.getLhs()) || isLikeRotated(mul.getRhs());
+  };
+  if (!isTurned(lhs) && !isTurned(rhs))
+    return failure();
+  if (type.getRank() != 4)
+    return obstacle.refuse("it is not of rank 4");
+  if (type.isDynamicDim(3) || type.getDimSize(3) % 2 != 0)
+    return obstacle.refuse("its last dimension has no even, fixed size");
   for (auto [straight, turned] : {std::pair(lhs, rhs), std::pair(rhs, lhs)})
     for (unsigned i : {0, 1})
       for (unsigned j : {0, 1}) {
         Value x = straight->getOperand(i), cosine = straight->getOperand(1 - i);
         Value sine = turned->getOperand(1 - j);
-        if (x.getType() != type || !isRotated(turned->getOperand(j), x) ||
-            !isSharedByHeads(cosine) || !isSharedByHeads(sine) ||
-            tensorType(cosine).getShape().back() != type.getDimSize(3) ||
-            tensorType(sine).getShape().back() != type.getDimSize(3))
+        if (x.getType() != type || !isRotated(turned->getOperand(j), x))
           continue;
+        if (!isSharedByHeads(cosine) || !isSharedByHeads(sine))
+          return obstacle.refuse("heads have tables of their own");
+        if (tensorType(cosine).getShape().back() != type.getDimSize(3) ||
+            tensorType(sine).getShape().back() != type.getDimSize(3))
+          return obstacle.refuse(
+              "a table is not as long as the last dimension");
         Value halfCosine = tables.getHalf(cosine);
         Value halfSine = tables.getHalf(sine);
         if (!halfCosine || !halfSine)
-          return;
+          return obstacle.refuse("the halves of a table may differ");
         OpBuilder builder(op);
         auto rotary =
             RotaryOp::create(builder, op.getLoc(), type, x, halfCosine,
                              halfSine, /*interleaved=*/false);
         rotary->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+        reportRecognized(rotary, "rotary");
         op.getOutput().replaceAllUsesWith(rotary.getOutput());
         op.erase();
-        return;
+        return success();
       }
+  return obstacle.refuse("what the sines scale is not concat(-b, a) of the "
+                         "halves a and b of what the cosines scale");
 }
 
 namespace {
@@ -199,8 +219,12 @@ struct RecognizeRotaryPass
   void runOnOperation() override {
     Recognizer recognizer(getOperation());
     SmallVector<AddOp> sums(getOperation().getBody().front().getOps<AddOp>());
-    for (AddOp sum : sums)
-      recognizer.recognize(sum);
+    for (AddOp sum : sums) {
+      Obstacle obstacle;
+      if (failed(recognizer.recognize(sum, obstacle)) &&
+          !obstacle.reason().empty())
+        reportNotRecognized(sum, "rotary", obstacle);
+    }
   }
 };
 

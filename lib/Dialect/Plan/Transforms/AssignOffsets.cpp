@@ -190,9 +190,9 @@ LogicalResult assignOffsets(func::FuncOp function) {
                    builder.getDenseI64ArrayAttr(
                        {slices[index].first, slices[index].last}));
   }
-  function.walk([&](LaunchOp launch) {
-    launch->setAttr("tenon.step",
-                    builder.getI64IntegerAttr(steps.first(launch)));
+  function.walk([&](Operation *op) {
+    if (isa<LaunchOp, CopyOp, ReadOp>(op))
+      op->setAttr("tenon.step", builder.getI64IntegerAttr(steps.first(op)));
   });
   function->setAttr("tenon.arena_hint_bytes",
                     builder.getI64IntegerAttr(packing.height));

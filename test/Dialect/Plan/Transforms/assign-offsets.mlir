@@ -20,6 +20,16 @@ func.func @chain() {
   return
 }
 
+// What copies and what the host reads have their steps too.
+// CHECK-LABEL: func.func @copied
+// CHECK:         plan.copy {{.*}}tenon.step = 0
+// CHECK:         plan.read {{.*}}tenon.step = 1
+func.func @copied(%x: memref<i1>, %y: memref<i1> {tenon.output}) {
+  plan.copy %x, %y : memref<i1>, memref<i1>
+  %0 = plan.read %x : memref<i1> -> i1
+  return
+}
+
 // A view keeps its buffer alive, so nothing may take the first one's place.
 // Without a hint, the size is 128: 512 bytes, and 576 for the one of n + 16.
 // CHECK-LABEL: func.func @view

@@ -55,6 +55,13 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure]> {
     (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? $query `,` $key `,` $value (`mask` $mask^)?
     `scale` $scale attr-dict `:` functional-type(operands, $output)
   }];
+  let extraClassDeclaration = [{
+    /// Kernels keep a head on the stack, or in registers.
+    static constexpr int64_t largestHead = 512;
+    /// Whether there are kernels for queries or values of this type: of f32,
+    /// f16 or bf16, a head of a known size.
+    static bool takes(::mlir::RankedTensorType heads);
+  }];
   let hasVerifier = 1;
 }
 

@@ -109,4 +109,36 @@ def ScheduleRegionsPass : Pass<"kernel-schedule-regions", "::mlir::ModuleOp"> {
   ];
 }
 
+def SimplifyBodiesPass : Pass<"kernel-simplify-bodies", "::mlir::ModuleOp"> {
+  let summary = "Canonicalize scheduled regions, equal bodies once";
+  let description = [{
+    Does what the canonicalizer does. The layers of a model have regions with
+    equal bodies, whose canonical form is equal too: it is made once and copied.
+
+    Before:
+
+    ```mlir
+    %0 = kernel.region "fill" inputs() indices() sizes() grid(%n) schedule <"loops", tile = [1], vector = 1> -> tensor<4xf32> {
+    ^bb0(%out: memref<4xf32>, %begin: index, %end: index):
+      %c0 = arith.constant 0 : index
+      %i = arith.addi %begin, %c0 : index
+      %zero = arith.constant 0.0 : f32
+      memref.store %zero, %out[%i] : memref<4xf32>
+      kernel.yield
+    }
+    ```
+
+    After:
+
+    ```mlir
+    %0 = kernel.region "fill" inputs() indices() sizes() grid(%n) schedule <"loops", tile = [1], vector = 1> -> tensor<4xf32> {
+    ^bb0(%out: memref<4xf32>, %begin: index, %end: index):
+      %zero = arith.constant 0.0 : f32
+      memref.store %zero, %out[%begin] : memref<4xf32>
+      kernel.yield
+    }
+    ```
+  }];
+}
+
 #endif // TENON_DIALECT_KERNEL_TRANSFORMS_PASSES_TD

@@ -20,8 +20,8 @@ def AssignOffsetsPass : Pass<"plan-assign-offsets", "::mlir::ModuleOp"> {
     `tenon.arena_hint_bytes` is the height of the arena at the hinted sizes and
     `tenon.arena_lower_bound` the most bytes alive at one time, which no packing
     is below. For whoever reports on the arena or checks it, `tenon.step` counts
-    the ops before a launch and `tenon.alive` on a slice says from which step to
-    which it is used.
+    the ops before a launch, a copy or a read, and `tenon.alive` on a slice says
+    from which step to which it is used.
 
     Before:
 
@@ -45,6 +45,41 @@ def AssignOffsetsPass : Pass<"plan-assign-offsets", "::mlir::ModuleOp"> {
       %0 = plan.alloc 0 below [] sizes(%n) : memref<?xf32>
       %1 = plan.alloc 1 below [0] sizes(%n) : memref<?xf32>
       plan.launch @copy_0 grid(%n) buffers(%0, %1 : memref<?xf32>, memref<?xf32>) indices()
+      return
+    }
+    ```
+  }];
+}
+
+def NameKernelsPass : Pass<"plan-name-kernels", "::mlir::ModuleOp"> {
+  let summary = "Name kernels after the ONNX nodes that they compute";
+  let description = [{
+    A kernel's name is that of its symbol in the artifact, which profilers and
+    debuggers show. Behind the plain name, which stays in `tenon.kernel`, comes
+    the node that the first of its launches computes last (`tenon.id`), made an
+    identifier, its last 64 characters at most, and how many more launches there
+    are. Without an id the plain name stays.
+
+    Before:
+
+    ```mlir
+    func.func private @copy_0(memref<4xf32>, index, index) attributes {tenon.kernel}
+    func.func @main(%x: memref<4xf32>, %y: memref<4xf32>) {
+      %one = arith.constant 1 : index
+      plan.launch @copy_0 grid(%one) buffers(%x : memref<4xf32>) indices() {tenon.id = "/layer.0/Identity"}
+      plan.launch @copy_0 grid(%one) buffers(%y : memref<4xf32>) indices() {tenon.id = "/layer.1/Identity"}
+      return
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func private @copy_0__layer_0_Identity__and_1_more(memref<4xf32>, index, index) attributes {tenon.kernel = "copy_0"}
+    func.func @main(%x: memref<4xf32>, %y: memref<4xf32>) {
+      %one = arith.constant 1 : index
+      plan.launch @copy_0__layer_0_Identity__and_1_more grid(%one) buffers(%x : memref<4xf32>) indices() {tenon.id = "/layer.0/Identity"}
+      plan.launch @copy_0__layer_0_Identity__and_1_more grid(%one) buffers(%y : memref<4xf32>) indices() {tenon.id = "/layer.1/Identity"}
       return
     }
     ```

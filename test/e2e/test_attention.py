@@ -1,0 +1,45 @@
+"""Attention over heads that the fused kernels take, and over others."""
+import numpy as np
+import onnx
+import pytest
+from conftest import compile_model, reference, tenon
+from onnx import TensorProto, helper
+
+import tenon as package
+
+
+def save(path, nodes, inputs, initializers=(), opset=23):
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes)
+                                           for name, sizes in inputs],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in dict(initializers).items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10), path)
+    return path
+
+
+def made_of(form):
+    """Nodes and constants for scores of 0.1 times the products."""
+    if form == "node":
+        return [helper.make_node("Attention", ["q", "k", "v"], ["y"], name="node", scale=0.1)], {}
+    return [helper.make_node("Transpose", ["k"], ["t"], perm=[0, 1, 3, 2]),
+            helper.make_node("MatMul", ["q", "t"], ["products"]),
+            helper.make_node("Mul", ["products", "scale"], ["scores"]),
+            helper.make_node("Softmax", ["scores"], ["shares"], axis=-1),
+            helper.make_node("MatMul", ["shares", "v"], ["y"], name="node")], {"scale": np.float32(0.1)}
+
+
+@pytest.mark.parametrize("size, declared, is_fused", [(512, 512, True), (513, 513, False), (40, "head", False)])
+@pytest.mark.parametrize("form", ["node", "written out"])
+def test_heads_of_any_size(tmp_path, size, declared, is_fused, form):
+    """Where no kernel takes the heads, the products and the softmax run by themselves."""
+    random = np.random.default_rng(0)
+    feed = {name: random.standard_normal((2, 3, rows, size), np.float32)
+            for name, rows in (("q", 7), ("k", 5), ("v", 5))}
+    nodes, constants = made_of(form)
+    model = save(tmp_path / "m.onnx", nodes,
+                 [(name, ["batch", 3, rows, declared]) for name, rows in (("q", "rows"), ("k", "keys"), ("v", "keys"))],
+                 constants)
+    artifact = compile_model(model, tmp_path / "m.so")
+    found, = package.Session(artifact, threads=2).run(feed)
+    np.testing.assert_allclose(found, reference(model, feed)[0], rtol=0, atol=2e-5)
+    assert ("  attention" in tenon("info", artifact).stdout) == is_fused
