@@ -1,4 +1,7 @@
-"""What tenon compile says of arguments that it cannot use: one line, and no file."""
+"""What the tool says of arguments that it cannot use: one line, and no file."""
+import os
+import pathlib
+
 import pytest
 from conftest import tenon
 from onnx import parser
@@ -67,6 +70,38 @@ def test_options(tmp_path, model, options, message):
 def test_words(model, arguments, message):
     result = tenon("compile", model, *arguments)
     assert result.returncode == 1 and message in result.stderr, result.stderr
+
+
+FAKE = pathlib.Path(os.environ["TENON_TEST_ARTIFACTS"]) / "fake.so"
+
+
+@pytest.mark.parametrize("command", ["run", "bench", "profile", "info", "plan"])
+@pytest.mark.parametrize("arguments, code, message", [
+    ([], 2, "no artifact is given"), (["/none"], 1, "cannot open artifact '/none': No such file or directory"),
+    (["/none.onnx"], 1, "cannot read /none.onnx: No such file or directory"),
+    ([FAKE, "more"], 2, "unexpected argument 'more'"), ([FAKE, "--bogus"], 2, "unknown option '--bogus'"),
+    ([FAKE, "--shape"], 2, "option '--shape' needs a value"), ([FAKE, "--shape", "batch"], 2, "option '--shape' needs NAME=VALUE, not 'batch'"),
+    ([FAKE, "--shape", "batch=x"], 2, "option '--shape' needs a number, not 'x'"),
+    ([FAKE, "--shape", "batch=-1"], 2, "option '--shape' needs a number, not '-1'"),
+    ([FAKE, "--shape", "z=1"], 1, "the model has no symbol 'z', it has 'batch'"),
+], ids=lambda value: " ".join(pathlib.Path(word).name for word in value) if isinstance(value, list) else "")
+def test_artifacts_and_sizes(command, arguments, code, message):
+    result = tenon(command, *arguments)
+    assert result.returncode == code and result.stderr == f"error: {message}\n", result.stderr
+
+
+@pytest.mark.parametrize("arguments, code, message", [
+    (["run", FAKE, "--input", "x"], 2, "option '--input' needs NAME=VALUE, not 'x'"),
+    (["run", FAKE, "--input", "z=/none.npy"], 1, "the model has no input 'z', it has 'x', 'the mask'"),
+    (["run", FAKE, "--input", "x=/none.npy"], 1, "cannot read '/none.npy': No such file or directory"),
+    (["run", FAKE, "--shape", "batch=99999999999999999999"], 1, "input 'x' is too large"),
+    (["run", FAKE, "--atol", "x"], 2, "option '--atol' needs a number, not 'x'"),
+    (["bench", FAKE, "--seconds", "-1"], 2, "option '--seconds' needs a number, not '-1'"),
+    (["profile", FAKE, "--trace"], 2, "option '--trace' needs a value"),
+], ids=lambda value: " ".join(map(str, value[::2])).replace("/", "") if isinstance(value, list) else "")
+def test_options_of_one_command(arguments, code, message):
+    result = tenon(*arguments)
+    assert result.returncode == code and result.stderr == f"error: {message}\n", result.stderr
 
 
 def test_subcommands():
