@@ -6,7 +6,6 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Remark/RemarkStreamer.h"
-#include "mlir/Support/FileUtilities.h"
 #include "mlir/Support/Timing.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Compiler/Schedules.h"
@@ -15,13 +14,14 @@
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Import/Onnx/Import.h"
 #include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/Interface/TextFile.h"
 #include "tenon/Target/Registry.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/ToolOutputFile.h"
+#include "llvm/Support/Signals.h"
 #include <chrono>
 #include <sys/resource.h>
 
@@ -35,8 +35,8 @@ constexpr llvm::StringLiteral phaseAttr = "tenon.phase";
 constexpr llvm::StringLiteral folderAttr = "tenon.folder";
 /// The recipe that was used, as text.
 constexpr llvm::StringLiteral recipeAttr = "tenon.recipe";
-/// Folder that compress writes weights to.
-constexpr llvm::StringLiteral derivedAttr = "tenon.derived_folder";
+/// What the names of files of weights that compress makes start with.
+constexpr llvm::StringLiteral derivedAttr = "tenon.derived_prefix";
 
 struct rusage usage() {
   struct rusage usage;
@@ -67,14 +67,11 @@ CompileStatus timed(StringRef phase, CompileObserver &observer,
 }
 
 LogicalResult writeText(ModuleOp module, StringRef path) {
-  std::string message;
-  auto file = openOutputFile(path, &message);
-  if (!file)
-    return emitError(UnknownLoc::get(module.getContext())) << message;
-  module.print(file->os(), OpPrintingFlags().enableDebugInfo());
-  file->os() << "\n";
-  file->keep();
-  return success();
+  return writeTextFile(UnknownLoc::get(module.getContext()), path,
+                       [&](llvm::raw_ostream &os) {
+                         module.print(os, OpPrintingFlags().enableDebugInfo());
+                         os << "\n";
+                       });
 }
 
 OwningOpRef<ModuleOp> readModule(MLIRContext *context, StringRef path) {
@@ -191,10 +188,7 @@ class Compilation {
 public:
   Compilation(const CompilerOptions &options, CompileObserver &observer)
       : options(options), observer(observer) {}
-  ~Compilation() {
-    if (!temporaryFolder.empty())
-      llvm::sys::fs::remove_directories(temporaryFolder);
-  }
+  ~Compilation() { settleDerived(); }
 
   CompileStatus run(MLIRContext *context, StringRef inputPath,
                     StringRef outputPath);
@@ -204,6 +198,7 @@ private:
   LogicalResult checkPassesBefore(MLIRContext *context);
   CompileStatus runPhase(const Phase &phase);
   LogicalResult runPasses(StringRef phase, PassManager &manager);
+  void settleDerived();
   LogicalResult prepareCompress(StringRef outputPath);
   LogicalResult writeUsedRecipe(StringRef outputPath);
   /// Dumps the module if asked to. True if this phase was to be the last.
@@ -212,7 +207,8 @@ private:
   const CompilerOptions &options;
   CompileObserver &observer;
   OwningOpRef<ModuleOp> module;
-  std::string temporaryFolder; ///< of derived weights, removed at the end
+  std::string derivedPrefix; ///< of files of derived weights
+  bool keepsDerived = false;
   unsigned phasesRun = 0;
 };
 
@@ -326,16 +322,30 @@ LogicalResult Compilation::prepareCompress(StringRef outputPath) {
   module.get()->setAttr(recipeAttr, StringAttr::get(context, text));
   if (used.nodes.empty())
     return success();
-  SmallString<256> folder(outputPath == "-" || outputPath.empty() ? "tenon"
+  SmallString<256> prefix(outputPath == "-" || outputPath.empty() ? "tenon"
                                                                   : outputPath);
-  llvm::sys::fs::make_absolute(folder);
-  folder += ".derived";
-  module.get()->setAttr(derivedAttr, StringAttr::get(context, folder));
+  llvm::sys::fs::make_absolute(prefix);
   // What is dumped or stopped at reads these files later; an artifact holds
-  // them.
-  if (options.stopAfter.empty() && options.dumpFolder.empty())
-    temporaryFolder = folder.str().str();
+  // them, and without a folder of their own a signal can remove them.
+  keepsDerived = !options.stopAfter.empty() || !options.dumpFolder.empty();
+  prefix += keepsDerived ? ".derived/" : ".derived.";
+  derivedPrefix = prefix.str().str();
+  module.get()->setAttr(derivedAttr, StringAttr::get(context, prefix));
   return success();
+}
+
+/// Removes the derived weights, or keeps them also when a signal comes later.
+void Compilation::settleDerived() {
+  StringRef folder = llvm::sys::path::parent_path(derivedPrefix);
+  std::error_code error;
+  for (llvm::sys::fs::directory_iterator file(folder, error), end;
+       !derivedPrefix.empty() && !error && file != end; file.increment(error)) {
+    if (!StringRef(file->path()).starts_with(derivedPrefix))
+      continue;
+    if (!keepsDerived)
+      llvm::sys::fs::remove(file->path());
+    llvm::sys::DontRemoveFileOnSignal(file->path());
+  }
 }
 
 /// Beside the artifact; nothing if the module was not made by this pipeline.
@@ -343,13 +353,9 @@ LogicalResult Compilation::writeUsedRecipe(StringRef outputPath) {
   auto recipe = module.get()->getAttrOfType<StringAttr>(recipeAttr);
   if (!recipe)
     return success();
-  std::string message;
-  auto file = openOutputFile((outputPath + ".recipe.json").str(), &message);
-  if (!file)
-    return emitError(UnknownLoc::get(module->getContext())) << message;
-  file->os() << recipe.getValue();
-  file->keep();
-  return success();
+  return writeTextFile(UnknownLoc::get(module->getContext()),
+                       (outputPath + ".recipe.json").str(),
+                       [&](llvm::raw_ostream &os) { os << recipe.getValue(); });
 }
 
 FailureOr<bool> Compilation::finish(StringRef phase, StringRef outputPath) {

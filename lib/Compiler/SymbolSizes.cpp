@@ -113,12 +113,20 @@ LogicalResult setSymbolSizes(ModuleOp module, ArrayRef<SymbolSize> sizes) {
   llvm::MapVector<StringRef, graph::SymbolOp> symbols;
   for (auto symbol : function.getOps<graph::SymbolOp>())
     symbols[symbol.getName()] = symbol;
+  llvm::StringSet<> fixed;
   for (const SymbolSize &size : sizes) {
     auto found = symbols.find(size.name);
-    if (found == symbols.end())
-      return module.emitError("--dim names '")
-             << size.name << "', but the model's sizes are "
-             << llvm::interleaved(llvm::make_first_range(symbols));
+    if (found == symbols.end()) {
+      if (fixed.contains(size.name))
+        return module.emitError("--dim fixes '")
+               << size.name << "' and says more of it";
+      auto error = module.emitError("--dim names '")
+                   << size.name << "', but the model has ";
+      if (symbols.empty())
+        return error << "no sizes that are not fixed";
+      return error << "the sizes "
+                   << llvm::interleaved(llvm::make_first_range(symbols));
+    }
     graph::SymbolOp symbol = found->second;
     int64_t min = std::max(size.min.value_or(0), symbol.getMin());
     int64_t max = std::min(size.max.value_or(INT64_MAX), symbol.getMax());
@@ -138,7 +146,14 @@ LogicalResult setSymbolSizes(ModuleOp module, ArrayRef<SymbolSize> sizes) {
             .getResult());
     symbol.erase();
     symbols.erase(found);
+    fixed.insert(size.name);
   }
+  for (auto [name, symbol] : symbols)
+    if (std::optional<int64_t> hint = symbol.getHint();
+        hint && (*hint < symbol.getMin() || *hint > symbol.getMax()))
+      return module.emitError("--dim wants '")
+             << name << "' to be fast at " << *hint << ", outside of its range "
+             << symbol.getMin() << ".." << symbol.getMax();
   return success();
 }
 

@@ -90,7 +90,7 @@ def test_matches_onnxruntime_on_changed_weights(minilm, tmp_path, nodes, changes
         got, = session.run(inputs)
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
     # An artifact holds what was derived; nothing is left beside it.
-    assert not (tmp_path / "minilm.so.derived").exists()
+    assert not list(tmp_path.glob("minilm.so.derived*"))
 
 
 def test_int8_keeps_the_embeddings(minilm, tmp_path):

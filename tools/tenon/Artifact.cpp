@@ -12,7 +12,9 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <iterator>
 #include <vector>
 
 using llvm::StringRef;
@@ -29,6 +31,43 @@ struct Compiled {
   uint64_t peakKilobytes;
 };
 } // namespace
+
+// A signal that would end this process while the compiler runs is for both: it
+// is handed on, and ends this one when what the other began is removed.
+static volatile pid_t compiler = 0;
+static volatile std::sig_atomic_t caught = 0;
+
+static void handOn(int signal) {
+  caught = signal;
+  if (compiler > 0)
+    kill(compiler, signal);
+}
+
+/// As llvm::sys::ExecuteAndWait, but for such signals.
+static int
+runCompiler(StringRef program, llvm::ArrayRef<StringRef> arguments,
+            std::string &message,
+            std::optional<llvm::sys::ProcessStatistics> &statistics) {
+  constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction action = {}, before[std::size(signals)];
+  action.sa_handler = handOn;
+  action.sa_flags = SA_RESTART;
+  for (auto [signal, old] : llvm::zip(signals, before))
+    sigaction(signal, &action, &old);
+  llvm::sys::ProcessInfo child = llvm::sys::ExecuteNoWait(
+      program, arguments, std::nullopt, {}, 0, &message);
+  compiler = child.Pid;
+  if (caught && compiler > 0) // before it was known
+    kill(compiler, caught);
+  int status = -1;
+  if (child.Pid > 0)
+    status =
+        llvm::sys::Wait(child, std::nullopt, &message, &statistics).ReturnCode;
+  compiler = 0;
+  for (auto [signal, old] : llvm::zip(signals, before))
+    sigaction(signal, &old, nullptr);
+  return status;
+}
 
 /// Compiles `model` for this machine. Returns the exit status.
 static int compileInChild(StringRef model, StringRef kind, Compiled &result) {
@@ -47,12 +86,13 @@ static int compileInChild(StringRef model, StringRef kind, Compiled &result) {
   std::string message;
   std::optional<llvm::sys::ProcessStatistics> statistics;
   auto start = std::chrono::steady_clock::now();
-  int status = llvm::sys::ExecuteAndWait(self, arguments, std::nullopt, {}, 0,
-                                         0, &message, nullptr, &statistics);
+  int status = runCompiler(self, arguments, message, statistics);
   result.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();
   result.peakKilobytes = statistics ? statistics->PeakMemory : 0;
+  if (caught)
+    return 1;
   if (status)
     return status < 0 ? fail("cannot compile: " + message) : status;
   // Without a name already while it runs: a process that is killed, as
@@ -99,7 +139,10 @@ int runArtifactCommand(int argc, char **argv) {
   // These two read what an artifact says of itself and need no more.
   StringRef name = argv[0];
   StringRef kind = name == "info" || name == "plan" ? "description" : "so";
-  if (int status = compileInChild(*model, kind, compiled))
+  int status = compileInChild(*model, kind, compiled);
+  if (caught)
+    raise(caught);
+  if (status)
     return status;
   if (worker)
     return runWorker(*model, compiled, llvm::ArrayRef(arguments).drop_front());

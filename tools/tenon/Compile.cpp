@@ -101,7 +101,7 @@ static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
                            cl::sub(command));
 
 static int fail(const llvm::Twine &message) {
-  llvm::errs() << "tenon compile: " << message << "\n";
+  llvm::errs() << "error: " << message << "\n";
   return 1;
 }
 
@@ -184,6 +184,12 @@ static bool writeReport(const Progress &progress) {
       json.attribute("file_bytes", bytes);
   });
   file << "\n";
+  file.close();
+  if ((error = file.error())) {
+    file.clear_error();
+    fail("cannot write " + reportPath + ": " + error.message());
+    return false;
+  }
   return true;
 }
 
@@ -231,6 +237,11 @@ static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
   std::vector<std::string> texts = options.recipe.sizes;
   if (dims.getNumOccurrences())
     texts = dims;
+  if (dims.getNumOccurrences() && StringRef(input).ends_with(".mlir")) {
+    fail("--dim " + dims.front() + ": sizes are given with an ONNX model, " +
+         input + " has its own");
+    return nullptr;
+  }
   for (StringRef text : texts) {
     std::optional<tenon::SymbolSize> size = tenon::SymbolSize::parse(text);
     if (!size) {
@@ -278,6 +289,38 @@ static bool readExtensions(mlir::DialectRegistry &registry,
   return true;
 }
 
+/// Whether --output can be written, found out now and not after the minutes
+/// that a large model may take. False, when what is wrong has been said.
+static bool checkOutput() {
+  using namespace llvm::sys;
+  if (output.empty()) {
+    fail("-o: expected the name of a file");
+    return false;
+  }
+  bool isText = !stopAfter.empty() ||
+                llvm::is_contained(
+                    {"header", "description", "llvm", "mlir", "ptx"}, emitKind);
+  if (output == "-") {
+    if (!isText)
+      fail("-o -: what --emit " + emitKind + " writes is no text");
+    return isText;
+  }
+  StringRef folder = path::parent_path(output);
+  if (std::error_code error =
+          fs::access(folder.empty() ? "." : folder, fs::AccessMode::Write)) {
+    fail("-o " + output + ": cannot write there: " + error.message());
+    return false;
+  }
+  // Files are written beside and renamed, which would replace a device.
+  bool isReplaced = stopAfter.empty();
+  if (fs::is_directory(output) ||
+      (isReplaced && fs::exists(output) && !fs::is_regular_file(output))) {
+    fail("-o " + output + ": is there and not a file");
+    return false;
+  }
+  return true;
+}
+
 int runCompile(int argc, char **argv) {
   llvm::SmallVector<const char *> arguments{"tenon"};
   arguments.append(argv, argv + argc);
@@ -311,12 +354,8 @@ int runCompile(int argc, char **argv) {
   if (!readExtensions(registry, options))
     return 1;
 
-  // Now, not after the minutes that a large model may take.
-  StringRef folder = llvm::sys::path::parent_path(output);
-  if (std::error_code error = llvm::sys::fs::access(
-          folder.empty() ? "." : folder, llvm::sys::fs::AccessMode::Write))
-    return fail("-o " + output + ": cannot write there: " + error.message());
-
+  if (!checkOutput())
+    return 1;
   mlir::DefaultTimingManager timer;
   timer.setEnabled(timing);
   mlir::TimingScope wholeTime = timer.getRootScope();

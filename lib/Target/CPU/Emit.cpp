@@ -18,6 +18,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -209,16 +210,22 @@ namespace {
 class OutputFiles {
 public:
   ~OutputFiles() {
-    for (const auto &[temporary, final] : files)
+    for (const auto &[temporary, final] : files) {
       llvm::sys::fs::remove(temporary);
+      llvm::sys::DontRemoveFileOnSignal(temporary);
+    }
   }
 
-  /// A name to write what will be `path`.
+  /// A name to write what will be `path`; standard output is itself. A signal
+  /// that ends the process removes the file.
   std::string add(const Twine &path) {
+    if (path.str() == "-")
+      return "-";
     SmallString<256> temporary;
     llvm::sys::fs::createUniquePath(path + ".%%%%%%%%", temporary,
                                     /*MakeAbsolute=*/false);
     files.push_back({temporary.str().str(), path.str()});
+    llvm::sys::RemoveFileOnSignal(temporary);
     return files.back().first;
   }
 
@@ -227,6 +234,8 @@ public:
       if (std::error_code error = llvm::sys::fs::rename(temporary, final))
         return module.emitError("cannot write '")
                << final << "': " << error.message();
+    for (const auto &[temporary, final] : files)
+      llvm::sys::DontRemoveFileOnSignal(temporary);
     files.clear();
     return success();
   }
@@ -271,15 +280,13 @@ static LogicalResult emitLinked(ModuleOp plan,
                                 StringRef code, StringRef path,
                                 uint64_t features) {
   mlir::TimingScope timing = options.timer("link");
-  std::string object = (path + ".o").str();
-  LogicalResult result = writeFile(plan, object, code);
-  if (succeeded(result))
-    result = options.kind == "exe"
+  OutputFiles intermediate; // which is not kept
+  std::string object = intermediate.add(path + ".o");
+  if (failed(writeFile(plan, object, code)) ||
+      failed(options.kind == "exe"
                  ? tenon::linkProgram(plan.getLoc(), object,
                                       options.programRuntime, path)
-                 : tenon::linkSharedObject(plan.getLoc(), object, path);
-  llvm::sys::fs::remove(object);
-  if (failed(result))
+                 : tenon::linkSharedObject(plan.getLoc(), object, path)))
     return failure();
   timing = options.timer("weights");
   return appendWeights(plan, options, path, features);

@@ -2,11 +2,14 @@
 #include "Link.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include <cmath>
 #include <cstdio>
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 using namespace mlir;
 using llvm::StringRef;
@@ -37,25 +40,58 @@ static FailureOr<std::string> findLinker(Location loc) {
                         << "lld-22 has it";
 }
 
-static LogicalResult runLinker(Location loc, ArrayRef<StringRef> arguments) {
+/// A name by which a child of this process opens a file that is open here, also
+/// when it has been removed.
+static std::string nameInChild(int file) {
+  return "/proc/self/fd/" + std::to_string(file);
+}
+
+/// Links to a file that is there and open: a linker that goes on when this
+/// process has been ended by a signal, and has removed its files, makes none.
+static LogicalResult runLinker(Location loc, ArrayRef<StringRef> arguments,
+                               StringRef output) {
   FailureOr<std::string> linker = findLinker(loc);
   if (failed(linker))
     return failure();
-  SmallVector<StringRef> command{*linker};
+  int file, messages = memfd_create("messages", 0);
+  if (std::error_code error = llvm::sys::fs::openFileForWrite(
+          output, file, llvm::sys::fs::CD_CreateAlways,
+          llvm::sys::fs::OF_ChildInherit))
+    return emitError(loc) << "cannot write '" << output
+                          << "': " << error.message();
+  SmallVector<StringRef> command{*linker, "-o", "-"};
   llvm::append_range(command, arguments);
-  std::string error;
-  int code = llvm::sys::ExecuteAndWait(*linker, command, std::nullopt, {}, 0, 0,
-                                       &error);
-  if (code)
-    return emitError(loc) << "cannot be linked: '" << *linker << "' returned "
-                          << code << " " << error;
+  std::string error, outputName = nameInChild(file),
+                     messagesName = nameInChild(messages);
+  int code = llvm::sys::ExecuteAndWait(
+      *linker, command, std::nullopt,
+      {std::nullopt, StringRef(outputName), StringRef(messagesName)}, 0, 0,
+      &error);
+  if (code) {
+    if (auto text = llvm::MemoryBuffer::getFile(messagesName))
+      error += (*text)->getBuffer();
+    emitError(loc) << "cannot be linked: '" << *linker << "' returned " << code
+                   << ": " << StringRef(error).trim();
+  }
+  close(file);
+  close(messages);
+  return failure(code != 0);
+}
+
+/// The linker marks only files that it makes itself as programs.
+static LogicalResult makeExecutable(Location loc, StringRef output) {
+  using namespace llvm::sys::fs;
+  auto all = static_cast<perms>(0777 & ~getUmask());
+  if (std::error_code error = setPermissions(output, all))
+    return emitError(loc) << "cannot be made executable: " << error.message();
   return success();
 }
 
 LogicalResult tenon::linkSharedObject(Location loc, StringRef object,
                                       StringRef output) {
-  return runLinker(
-      loc, {"-shared", "--build-id=none", "-z", "now", "-o", output, object});
+  LogicalResult linked = runLinker(
+      loc, {"-shared", "--build-id=none", "-z", "now", object}, output);
+  return failed(linked) ? failure() : makeExecutable(loc, output);
 }
 
 LogicalResult tenon::linkProgram(Location loc, StringRef object,
@@ -68,10 +104,12 @@ LogicalResult tenon::linkProgram(Location loc, StringRef object,
   std::string math = libraryOf(
       reinterpret_cast<void *>(static_cast<double (*)(double)>(&std::cbrt)));
   StringRef loader = "/lib64/ld-linux-x86-64.so.2";
-  return runLinker(loc,
-                   // Without the table of frames an exception ends the program.
-                   {"-pie", "-dynamic-linker", loader, "--gc-sections",
-                    "--eh-frame-hdr", "--export-dynamic-symbol=tenon_*",
-                    "--build-id=none", "-z", "now", "-o", output, runtime,
-                    object, c, math, loader});
+  LogicalResult linked = runLinker(
+      loc,
+      // Without the table of frames an exception ends the program.
+      {"-pie", "-dynamic-linker", loader, "--gc-sections", "--eh-frame-hdr",
+       "--export-dynamic-symbol=tenon_*", "--build-id=none", "-z", "now",
+       runtime, object, c, math, loader},
+      output);
+  return failed(linked) ? failure() : makeExecutable(loc, output);
 }

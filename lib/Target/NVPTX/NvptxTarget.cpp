@@ -6,11 +6,10 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Support/FileUtilities.h"
 #include "mlir/Transforms/Passes.h"
 #include "tenon/Kernels/Family.h"
 #include "tenon/Target/CPU/Emit.h"
-#include "llvm/Support/ToolOutputFile.h"
+#include "tenon/Target/Interface/TextFile.h"
 
 using namespace mlir;
 
@@ -45,13 +44,9 @@ static LogicalResult emitPtx(ModuleOp plan, StringRef outputPath) {
   if (failed(pm.run(*lowered)))
     return failure();
   auto code = lowered->lookupSymbol<LLVM::GlobalOp>(deviceCodeName);
-  std::string message;
-  auto file = openOutputFile(outputPath, &message);
-  if (!file)
-    return plan.emitError(message);
-  file->os() << cast<StringAttr>(code.getValueAttr()).getValue().drop_back();
-  file->keep();
-  return success();
+  StringRef text = cast<StringAttr>(code.getValueAttr()).getValue();
+  return writeTextFile(plan.getLoc(), outputPath,
+                       [&](llvm::raw_ostream &os) { os << text.drop_back(); });
 }
 
 namespace {

@@ -1,8 +1,7 @@
 // A target with one machine that schedules as CPUs do and writes the plan.
 #include "tenon/Target/Skeleton/SkeletonTarget.h"
-#include "mlir/Support/FileUtilities.h"
 #include "tenon/Kernels/Family.h"
-#include "llvm/Support/ToolOutputFile.h"
+#include "tenon/Target/Interface/TextFile.h"
 
 using namespace mlir;
 
@@ -38,13 +37,8 @@ public:
     if (options.kind != "plan")
       return plan.emitError("cannot be emitted as '")
              << options.kind << "', only as plan";
-    std::string message;
-    auto file = openOutputFile(outputPath, &message);
-    if (!file)
-      return plan.emitError(message);
-    plan.print(file->os());
-    file->keep();
-    return success();
+    return writeTextFile(plan.getLoc(), outputPath,
+                         [&](llvm::raw_ostream &os) { plan.print(os); });
   }
 };
 

@@ -5,19 +5,20 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 
 namespace tenon::graph {
 
-static FailureOr<StringRef> findFolder(Operation *op, StringRef attribute) {
+static FailureOr<StringRef> findAttribute(Operation *op, StringRef attribute) {
   auto module = op->getParentOfType<ModuleOp>();
-  auto folder = module->getAttrOfType<StringAttr>(attribute);
-  if (!folder)
+  auto name = module->getAttrOfType<StringAttr>(attribute);
+  if (!name)
     return op->emitOpError("needs the folder that the module's attribute '")
            << attribute << "' names, but there is none";
-  return folder.getValue();
+  return name.getValue();
 }
 
 FailureOr<std::vector<float>> readValues(WeightOp weight) {
@@ -25,7 +26,7 @@ FailureOr<std::vector<float>> readValues(WeightOp weight) {
   if (!type.getElementType().isF32())
     return weight.emitOpError("has type ") << type << ", but only f32 can be "
                                            << "compressed";
-  FailureOr<StringRef> folder = findFolder(weight, "tenon.folder");
+  FailureOr<StringRef> folder = findAttribute(weight, "tenon.folder");
   if (failed(folder))
     return failure();
   std::vector<float> values(type.getNumElements());
@@ -54,16 +55,18 @@ FailureOr<std::vector<float>> readMatrix(WeightOp weight, bool transposed) {
 FailureOr<WeightOp> createDerived(OpBuilder &builder, WeightOp origin,
                                   StringRef suffix, RankedTensorType type,
                                   ArrayRef<char> bytes) {
-  FailureOr<StringRef> folder = findFolder(origin, "tenon.derived_folder");
-  if (failed(folder))
+  FailureOr<StringRef> prefix = findAttribute(origin, "tenon.derived_prefix");
+  if (failed(prefix))
     return failure();
   auto hash = llvm::SHA256::hash(ArrayRef<uint8_t>(
       reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
-  SmallString<256> path(*folder);
-  if (std::error_code error = llvm::sys::fs::create_directories(path))
+  std::string path = prefix->str() + llvm::toHex(hash, /*LowerCase=*/true);
+  StringRef folder = llvm::sys::path::parent_path(path);
+  if (std::error_code error = llvm::sys::fs::create_directories(folder))
     return origin.emitOpError("cannot create '")
-           << path << "': " << error.message();
-  llvm::sys::path::append(path, llvm::toHex(hash, /*LowerCase=*/true));
+           << folder << "': " << error.message();
+  // Until who compiles says that they are all there.
+  llvm::sys::RemoveFileOnSignal(path);
   std::error_code error;
   llvm::raw_fd_ostream file(path, error);
   if (!error) {

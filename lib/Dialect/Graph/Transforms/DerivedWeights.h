@@ -20,9 +20,9 @@ llvm::ArrayRef<char> bytesOf(const std::vector<T> &values) {
           values.size() * sizeof(T)};
 }
 
-/// A weight with these bytes, which are written to a file in the folder that
-/// the module's `tenon.derived_folder` names. The file is named by a hash of
-/// what it holds, so that the same choice writes the same file.
+/// A weight with these bytes, which are written to a file whose name starts
+/// with the module's `tenon.derived_prefix`. A hash of what it holds follows,
+/// so that the same choice writes the same file. A signal removes it.
 mlir::FailureOr<WeightOp> createDerived(mlir::OpBuilder &builder,
                                         WeightOp origin, llvm::StringRef suffix,
                                         mlir::RankedTensorType type,

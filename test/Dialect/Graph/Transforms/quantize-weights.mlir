@@ -76,8 +76,8 @@ module attributes {tenon.folder = "/dev"} {
 
 // -----
 
-module attributes {tenon.folder = "/dev", tenon.derived_folder = "/dev/null/derived"} {
-  func.func @no_derived_folder(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
+module attributes {tenon.folder = "/dev", tenon.derived_prefix = "/dev/null/derived/"} {
+  func.func @no_derived_files(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
     // expected-error@+1 {{cannot create '/dev/null/derived': }}
     %w = graph.weight "w" from "zero" at 4 : tensor<8x64xf32>
     %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
@@ -87,7 +87,7 @@ module attributes {tenon.folder = "/dev", tenon.derived_folder = "/dev/null/deri
 
 // -----
 
-module attributes {tenon.folder = "/dev", tenon.derived_folder = "/proc"} {
+module attributes {tenon.folder = "/dev", tenon.derived_prefix = "/proc/"} {
   func.func @read_only_folder(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
     // expected-error@+1 {{cannot write '/proc/}}
     %w = graph.weight "w" from "zero" at 4 : tensor<8x64xf32>

@@ -199,8 +199,8 @@ def NarrowFeedForwardPass : Pass<"graph-narrow-feed-forward", "::mlir::ModuleOp"
     A `graph.matmul` with the attribute `tenon.width` keeps that many columns,
     those whose norm times the norm of what the next product makes of them is
     largest. Between the two stand elementwise ops and vectors of weights, which
-    are narrowed as well. The new weights are written to files in the folder that
-    the module's `tenon.derived_folder` names; values are read from the model's,
+    are narrowed as well. The new weights are written to files whose names start
+    with the module's `tenon.derived_prefix`; values are read from the model's,
     one weight at a time.
 
     Before:
