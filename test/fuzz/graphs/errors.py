@@ -11,7 +11,8 @@ with an error of its own, where u is the roundoff of the type it computes in
   result and 1, since their constants are of that size and of the operand's type;
 - sums of n terms (products, reductions, convolutions, pooling): n u times the
   sum of the terms' magnitudes, which is the node on the magnitudes of its
-  operands; a convolution of 16 bits is rounded before its bias is added, too;
+  operands; a convolution of 16 bits is rounded before its bias is added, too, and what
+  scatters adds to an element of 16 bits, each time: n v;
 - Resize: also places are computed in float, so 4 u times a dimension's size of
   the largest element;
 - rows (softmax, norms, attention, recurrences): what the result changes by when
@@ -82,6 +83,9 @@ def local_errors(node, feeds, results, random):
         if op == "Conv" and len(node.proto.input) > 2:
             bias = float(np.max(np.abs(feeds[node.proto.input[2]].astype(F64)), initial=0))
             own = [o + ROUNDOFF[t] * (np.abs(r) + bias) if t in (F16, BF16) else o for o, r, t in zip(own, results, floats)]
+        if op.startswith("Scatter"):
+            u = max(ROUNDOFF[t] for t in floats if t)
+            count = max(feeds[node.proto.input[1]].shape, default=1)
         if op in SUMS:
             magnitudes = {n: np.abs(v) if is_float(v.dtype) else v for n, v in feeds.items()}
             return [o + count * u * np.abs(m) if t else 0.0
