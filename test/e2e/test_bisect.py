@@ -83,7 +83,7 @@ def test_says_what_is_around_the_worst_element(model):
 def test_names_the_first_op_of_the_phase(model):
     assert "first at  graph.sub of 'difference'" in bisect(model, *fault("compress")).stdout
     assert "first at  kernel.region matmul_tanh_sub_exp of 'power'" in bisect(model, *fault("schedule")).stdout
-    assert "first at  plan.launch @matmul_tanh_sub_exp_0 of 'power'" in bisect(model, *fault("plan")).stdout
+    assert "first at  plan.launch @matmul_tanh_sub_exp_0__power of 'power'" in bisect(model, *fault("plan")).stdout
 
 
 def test_an_error_that_needs_several_nodes(model):
