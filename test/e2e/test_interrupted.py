@@ -127,35 +127,49 @@ def test_memory_that_ends(tmp_path):
     failed(tmp_path / "out", result, "error: out of memory\n")
 
 
-def ended(folder, model, number, moment, *options, environment={}):
-    """Sends a signal at a moment: after seconds, or when there is a file whose name has this in it."""
+def signalled(folder, number, moment, *options, action=signal.SIG_DFL, environment={}):
+    """Sends a signal at a moment: after seconds, or when there is a file whose name has this in it. What the caller
+    does with the signal is inherited."""
     process = subprocess.Popen([BUILD / "bin/tenon", *map(str, options)], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-                               text=True, env={**os.environ, **environment})
+                               text=True, env={**os.environ, **environment},
+                               preexec_fn=lambda: signal.signal(number, action))
     if isinstance(moment, str):
         while process.poll() is None and not any(moment in path.name for path in folder.rglob("*")):
             time.sleep(0.0005)
     else:
         time.sleep(moment)
     process.send_signal(number)
-    assert process.communicate()[1] == "" and process.returncode == -number
+    return process.communicate()[1], process.returncode
+
+
+def ended(folder, number, moment, *options, environment={}):
+    assert signalled(folder, number, moment, *options, environment=environment) == ("", -number)
     time.sleep(0.1)  # for a linker that goes on
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_signals_that_the_caller_ignores(tmp_path, model, number):
+    """As for nohup and for jobs in the background of a script."""
+    assert signalled(tmp_path, number, ".o.", "compile", model, "-o", tmp_path / "model.so", "--quiet",
+                     action=signal.SIG_IGN) == ("", 0)
+    assert (tmp_path / "model.so").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment, options", [(0.05, []), ("model.so.", []), (".o.", []), (".o.", ["--emit=exe"]),
                                              (".weights", ["--emit=obj"])], ids=lambda value: str(value))
 def test_signals(tmp_path, model, number, moment, options):
-    ended(tmp_path, model, number, moment, "compile", model, "-o", tmp_path / "model.so", "--quiet", *options)
+    ended(tmp_path, number, moment, "compile", model, "-o", tmp_path / "model.so", "--quiet", *options)
 
 
 def test_signals_while_weights_are_compressed(tmp_path, model):
     (model.parent / "recipe.json").write_text(json.dumps({"tenon_recipe": 1, "nodes": [{"node": "product*", "weights": "int8"}]}))
-    ended(tmp_path, model, signal.SIGTERM, ".derived.", "compile", model, "-o", tmp_path / "model.so", "--quiet",
+    ended(tmp_path, signal.SIGTERM, ".derived.", "compile", model, "-o", tmp_path / "model.so", "--quiet",
           "--recipe", model.parent / "recipe.json")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", [0.1, "model.so"])
 def test_signals_while_a_model_is_compiled_to_be_run(tmp_path, model, number, moment):
-    ended(tmp_path, model, number, moment, "run", model, "--shape", "n=1", environment={"TMPDIR": str(tmp_path)})
+    ended(tmp_path, number, moment, "run", model, "--shape", "n=1", environment={"TMPDIR": str(tmp_path)})
