@@ -291,8 +291,14 @@ std::optional<SymbolicSizes> SymbolicShapes::inferContents(Operation &op) {
       .Case([&](GreaterEqualOp) {
         return elementwise([&](Args a) { return negate(isLess(a[0], a[1])); });
       })
-      .Case([&](NotOp) {
-        return elementwise([&](Args a) { return negate(a[0]); });
+      .Case([&](NotOp) -> std::optional<SymbolicSizes> {
+        // Of numbers it works bit by bit.
+        if (type.getElementType().isInteger(1))
+          return elementwise([&](Args a) { return negate(a[0]); });
+        if (type.getElementType().isUnsignedInteger())
+          return std::nullopt;
+        return elementwise(
+            [](Args a) -> Result { return SymbolicExpr(-1) - a[0]; });
       })
       .Case<AndOp, OrOp>([&](auto) -> std::optional<SymbolicSizes> {
         // Of numbers these work bit by bit.

@@ -164,3 +164,17 @@ func.func @unsigned_bytes() -> tensor<1xi64> {
   %1 = graph.cast %0 : tensor<1xui8> -> tensor<1xi64>
   return %1 : tensor<1xi64>
 }
+
+// Of a number each bit is negated, of a truth value the whole.
+// CHECK-LABEL: func @bits_of_a_size
+// CHECK-DAG:     %[[BITS:.*]] = graph.constant dense<-18> : tensor<1xi64>
+// CHECK-DAG:     %[[TRUTH:.*]] = graph.constant dense<false> : tensor<1xi1>
+// CHECK:         return %[[BITS]], %[[TRUTH]]
+func.func @bits_of_a_size() -> (tensor<1xi64>, tensor<1xi1>) {
+  %size = arith.constant 17 : index
+  %0 = graph.from_indices %size : tensor<1xi64>
+  %1 = graph.not %0 : tensor<1xi64> -> tensor<1xi64>
+  %2 = graph.equal %0, %0 : tensor<1xi64>, tensor<1xi64> -> tensor<1xi1>
+  %3 = graph.not %2 : tensor<1xi1> -> tensor<1xi1>
+  return %1, %3 : tensor<1xi64>, tensor<1xi1>
+}
