@@ -43,3 +43,18 @@ def test_heads_of_any_size(tmp_path, size, declared, is_fused, form):
     found, = package.Session(artifact, threads=2).run(feed)
     np.testing.assert_allclose(found, reference(model, feed)[0], rtol=0, atol=2e-5)
     assert ("  attention" in tenon("info", artifact).stdout) == is_fused
+
+
+@pytest.mark.parametrize("name, shape", [("v", (5,)), ("v", (5, 8)), ("v", (1, 3, 5, 8)), ("q", (1, 3, 7, 8)),
+                                         ("q", (7, 8))])
+def test_what_is_repeated(tmp_path, name, shape):
+    """For all heads, or for the whole batch: the products do it, attention does not."""
+    random = np.random.default_rng(0)
+    shapes = {"q": (2, 3, 7, 8), "k": (2, 3, 5, 8), "v": (2, 3, 5, 8)} | {name: shape}
+    feed = {key: random.standard_normal(sizes, np.float32) for key, sizes in shapes.items()}
+    nodes, constants = made_of("written out")
+    declared = {key: ["batch", 3, f"rows of {key}", 8] for key in "qkv"} | {name: list(shape)}
+    declared["v"][-2:] = ["rows of k", 8] if name != "v" else declared["v"][-2:]
+    model = save(tmp_path / "m.onnx", nodes, list(declared.items()), constants)
+    found, = package.Session(compile_model(model, tmp_path / "m.so"), threads=2).run(feed)
+    np.testing.assert_allclose(found, reference(model, feed)[0], rtol=0, atol=2e-5)

@@ -133,6 +133,15 @@ FailureOr<Written> matchAttention(MatmulOp op, Obstacle &obstacle) {
   found.isKeyTransposed = product.getTransposeRhs();
   if (!found.isKeyTransposed && !found.key.getDefiningOp<TransposeOp>())
     return obstacle.refuse("the key is not transposed");
+  RankedTensorType types[] = {tensorType(found.query), tensorType(found.key),
+                              tensorType(op.getRhs())};
+  for (RankedTensorType type : types)
+    if (type.getRank() != 4)
+      return obstacle.refuse("the query, the key or the values are repeated "
+                             "for all heads");
+  for (RankedTensorType type : types)
+    if ((type.getDimSize(0) == 1) != (types[0].getDimSize(0) == 1))
+      return obstacle.refuse("one of several is repeated for the whole batch");
   if (!AttentionOp::takes(tensorType(found.query)) ||
       !AttentionOp::takes(tensorType(op.getRhs())))
     return obstacle.refuse("there are no kernels for heads of its type");

@@ -230,6 +230,16 @@ func.func @attention(%q: tensor<1x2x5x5xf32>, %k: tensor<1x2x5x5xf32>, %m: tenso
   return %0, %1, %2, %3, %4, %5, %6, %7, %8 : tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<3x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>, tensor<1x2x5x5xf32>
 }
 
+func.func @repeated(%q: tensor<3x2x5x8xf32>, %k: tensor<3x2x5x8xf32>, %one: tensor<1x2x5x8xf32>, %v: tensor<5x1xf32>) -> (tensor<3x2x5x1xf32>, tensor<3x2x5x8xf32>) {
+  %0 = graph.matmul transpose_rhs %q, %k : tensor<3x2x5x8xf32>, tensor<3x2x5x8xf32> -> tensor<3x2x5x5xf32>
+  %1 = graph.softmax %0 axis 3 : tensor<3x2x5x5xf32> -> tensor<3x2x5x5xf32>
+  // expected-remark@+1 {{the query, the key or the values are repeated for all heads}}
+  %2 = graph.matmul %1, %v : tensor<3x2x5x5xf32>, tensor<5x1xf32> -> tensor<3x2x5x1xf32>
+  // expected-remark@+1 {{one of several is repeated for the whole batch}}
+  %3 = graph.matmul %1, %one : tensor<3x2x5x5xf32>, tensor<1x2x5x8xf32> -> tensor<3x2x5x8xf32>
+  return %2, %3 : tensor<3x2x5x1xf32>, tensor<3x2x5x8xf32>
+}
+
 func.func @heads_without_kernels(%q: tensor<1x2x5x513xf32>, %v: tensor<1x2x5x8xf32>, %d: tensor<1x2x5x8xf64>, %n: tensor<1x2x5x?xf32>) -> (tensor<1x2x5x8xf32>, tensor<1x2x5x8xf64>, tensor<1x2x5x?xf32>) {
   %0 = graph.matmul transpose_rhs %q, %q : tensor<1x2x5x513xf32>, tensor<1x2x5x513xf32> -> tensor<1x2x5x5xf32>
   %1 = graph.softmax %0 axis 3 : tensor<1x2x5x5xf32> -> tensor<1x2x5x5xf32>
