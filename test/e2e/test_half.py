@@ -218,6 +218,28 @@ def test_rows_are_summed_in_f32(half, cpu, tmp_path):
 
 
 @HALVES
+def test_norms_round_once(half, tmp_path):
+    """Over several dimensions with a scale of one of them, and with a scale wider than the input."""
+    x, g, c = random((3, 5, 37), half, 4, 3.0), random((37,), half, 5), random((5, 1), half, 6)
+    wide_scale = np.random.default_rng(7).standard_normal(37).astype(np.float32)
+    nodes = [helper.make_node("LayerNormalization", ["x", "g", "c"], ["norm", "mean", "inverse"], axis=1, epsilon=1e-5),
+             helper.make_node("LayerNormalization", ["x", "g"], ["unread", "mean16"], axis=1, stash_type=BF16),
+             helper.make_node("RMSNormalization", ["x", "w"], ["rms"], axis=-1, epsilon=1e-5)]
+    types = {"norm": half, "mean": F32, "inverse": F32, "mean16": BF16, "rms": F32}
+    save(tmp_path, nodes, [info("x", half, ["b", 5, 37])], [info(name, kind, None) for name, kind in types.items()],
+         [weight("g", g, half), weight("c", c, half), weight("w", wide_scale, F32)])
+    norm, mean, inverse, mean16, rms = run(tmp_path, (), {"x": x})
+    wide = x.astype(np.float64)
+    average = wide.mean((1, 2), keepdims=True)
+    deviation = np.sqrt(((wide - average) ** 2).mean((1, 2), keepdims=True) + 1e-5)
+    expect_rounded(norm, (wide - average) / deviation * g.astype(np.float64) + c.astype(np.float64), half, 2e-6)
+    np.testing.assert_allclose(mean, average, 1e-6, 1e-6)
+    np.testing.assert_allclose(inverse, 1 / deviation, 1e-6)
+    expect_rounded(mean16, average, BF16)
+    np.testing.assert_allclose(rms, wide / np.sqrt((wide ** 2).mean(-1, keepdims=True) + 1e-5) * wide_scale, 2e-6, 1e-6)
+
+
+@HALVES
 def test_lines_are_computed_in_f32(half, tmp_path):
     ones, x, v = np.ones((2, 4099), NUMPY[half]), random((3, 37), half, 7), random((3, 5), half, 8)
     x[1, 3] = np.nan

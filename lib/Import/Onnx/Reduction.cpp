@@ -305,9 +305,18 @@ Value makeNorm(ImportContext &ctx, Value input, int64_t axis, float epsilon,
 namespace {
 
 /// Results 1 and 2 of LayerNormalization: the mean and one over the standard
-/// deviation.
-void setStatistics(ImportContext &ctx, Value input, int64_t axis,
-                   float epsilon) {
+/// deviation, of the type that `stashType` numbers.
+LogicalResult setStatistics(ImportContext &ctx, Value input, int64_t axis,
+                            float epsilon, int64_t stashType) {
+  if (stashType != onnx::TensorProto::FLOAT &&
+      stashType != onnx::TensorProto::BFLOAT16)
+    return ctx.invalid() << "stash_type must be 1 (float) or 16 (bfloat16), "
+                            "but is "
+                         << stashType;
+  Type stash = stashType == onnx::TensorProto::FLOAT
+                   ? Type(ctx.builder.getF32Type())
+                   : ctx.builder.getBF16Type();
+  input = ctx.widen(input);
   auto axes = llvm::to_vector(llvm::seq(axis, typeOf(input).getRank()));
   auto mean = [&](Value value) {
     return ctx.reduce(graph::ReductionKind::Mean, value, axes);
@@ -319,48 +328,64 @@ void setStatistics(ImportContext &ctx, Value input, int64_t axis,
       ctx,
       ctx.binary<graph::AddOp>(
           variance, ctx.makeScalar(epsilon, typeOf(input).getElementType())));
-  (void)ctx.setResult(average, 1);
-  (void)ctx.setResult(makeUnary<graph::ReciprocalOp>(ctx, deviation), 2);
+  (void)ctx.setResult(ctx.cast(average, stash), 1);
+  return ctx.setResult(
+      ctx.cast(makeUnary<graph::ReciprocalOp>(ctx, deviation), stash), 2);
 }
 
-/// `rms`: without subtracting the mean. A scale or bias that broadcasts to the
-/// normalised dimensions is applied apart.
+/// The norm whose scale or bias has another type or shape than what is
+/// normalised: applied apart, and rounded once.
+Value makeNormApart(ImportContext &ctx, Value input, Value scale, Value bias,
+                    int64_t axis, float epsilon, bool rms) {
+  Type type = typeOf(scale).getElementType();
+  bool isWide = isa<Float64Type>(type) ||
+                isa<Float64Type>(typeOf(input).getElementType());
+  auto widen = [&](Value value) {
+    return isWide ? ctx.cast(value, ctx.builder.getF64Type())
+                  : ctx.widen(value);
+  };
+  Value result = ctx.binary<graph::MulOp>(
+      makeNorm(ctx, widen(input), axis, epsilon, rms), widen(scale));
+  if (result && bias)
+    result = ctx.binary<graph::AddOp>(result, widen(bias));
+  return result ? ctx.cast(result, type) : Value();
+}
+
+/// `rms`: without subtracting the mean; its result has the type of its scale.
 template <bool rms> LogicalResult importNorm(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
   Value input = ctx.getOperand(0), scale = ctx.getOperand(1),
         bias = rms ? Value() : ctx.getOperand(2);
-  int64_t rank = typeOf(input).getRank();
-  FailureOr<int64_t> axis = ctx.getAxis(-1, rank);
+  RankedTensorType type = typeOf(input);
+  FailureOr<int64_t> axis = ctx.getAxis(-1, type.getRank());
   if (failed(axis))
     return failure();
   float epsilon = ctx.getFloat("epsilon", 1e-5f);
   // What is computed in f32 has at least the precision that this asks for.
-  (void)ctx.getInt("stash_type", 1);
+  int64_t stashType = ctx.getInt("stash_type", onnx::TensorProto::FLOAT);
   if (ctx.isResultUsed(1) || ctx.isResultUsed(2)) {
     if (rms)
       return ctx.unsupported() << "only the first result is supported";
-    setStatistics(ctx, input, *axis, epsilon);
+    if (failed(setStatistics(ctx, input, *axis, epsilon, stashType)))
+      return failure();
   }
-  ArrayRef<int64_t> normalised = typeOf(input).getShape().drop_front(*axis);
+  auto normalised = RankedTensorType::get(type.getShape().drop_front(*axis),
+                                          type.getElementType());
   auto fits = [&](Value operand) {
-    return !operand || typeOf(operand).getShape() == normalised;
+    return !operand || operand.getType() == normalised;
   };
   if (!fits(scale) || !fits(bias)) {
-    Value result = makeNorm(ctx, input, *axis, epsilon, rms);
-    result = ctx.binary<graph::MulOp>(result, scale);
-    if (result && bias)
-      result = ctx.binary<graph::AddOp>(result, bias);
-    if (result &&
-        failed(verifyCompatibleShape(result.getType(), input.getType())))
+    Value result = makeNormApart(ctx, input, scale, bias, *axis, epsilon, rms);
+    if (result && failed(verifyCompatibleShape(result.getType(), type)))
       return ctx.invalid() << "scale and bias must broadcast to the input "
-                           << input.getType() << ", but the result is "
+                           << type << ", but the result is "
                            << result.getType();
     return result ? ctx.setResult(result) : failure();
   }
   return ctx.setResult(
-      graph::NormOp::create(ctx.builder, ctx.loc, input.getType(), input, scale,
-                            bias, ctx.builder.getI64IntegerAttr(*axis),
+      graph::NormOp::create(ctx.builder, ctx.loc, type, input, scale, bias,
+                            ctx.builder.getI64IntegerAttr(*axis),
                             ctx.builder.getF32FloatAttr(epsilon),
                             rms ? ctx.builder.getUnitAttr() : UnitAttr()));
 }
