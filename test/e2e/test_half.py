@@ -240,6 +240,17 @@ def test_norms_round_once(half, tmp_path):
 
 
 @HALVES
+@pytest.mark.parametrize("equation", ["ijk,zk->zi", "ij,jk,kl->il", "ijk->i"])
+def test_einsum_rounds_once(half, equation, tmp_path):
+    shapes = [[dict(i=9, j=33, k=21, l=5, z=7)[letter] for letter in part] for part in equation.split("->")[0].split(",")]
+    feeds = {f"x{n}": random(shape, half, n) for n, shape in enumerate(shapes)}
+    save(tmp_path, [helper.make_node("Einsum", list(feeds), ["y"], equation=equation)],
+         [info(name, half, value.shape) for name, value in feeds.items()], [info("y", half, None)])
+    found, = run(tmp_path, (), feeds)
+    expect_rounded(found, np.einsum(equation, *(value.astype(np.float64) for value in feeds.values())), half, 1e-4)
+
+
+@HALVES
 def test_lines_are_computed_in_f32(half, tmp_path):
     ones, x, v = np.ones((2, 4099), NUMPY[half]), random((3, 37), half, 7), random((3, 5), half, 8)
     x[1, 3] = np.nan

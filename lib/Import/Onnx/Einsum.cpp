@@ -66,6 +66,13 @@ void takeDiagonals(ImportContext &ctx, Term &term) {
     }
 }
 
+/// A term of several steps: in f32 where it has 16 bits, which would be rounded
+/// after each.
+void keepUnrounded(ImportContext &ctx, Term &term) {
+  if (isa<Float16Type, BFloat16Type>(typeOf(term.value).getElementType()))
+    term.value = ctx.widen(term.value);
+}
+
 /// Sums over the dimensions that nothing else has.
 void sumOthers(ImportContext &ctx, Term &term, ArrayRef<Index> needed) {
   SmallVector<int64_t> axes;
@@ -81,6 +88,7 @@ void sumOthers(ImportContext &ctx, Term &term, ArrayRef<Index> needed) {
   }
   if (axes.empty())
     return;
+  keepUnrounded(ctx, term);
   term.value = ctx.reshape(
       ctx.reduce(graph::ReductionKind::Sum, term.value, axes), sizes);
   term.indices = kept;
@@ -120,8 +128,12 @@ OpFoldResult sizeOf(ImportContext &ctx, Index index, const Term &lhs,
 
 /// The product of two terms, summed over the dimensions that both have and
 /// nothing `needed` has. Null value after an error.
-Term multiply(ImportContext &ctx, const Term &lhs, const Term &rhs,
-              ArrayRef<Index> needed) {
+Term multiply(ImportContext &ctx, Term lhs, Term rhs, ArrayRef<Index> needed) {
+  if (typeOf(lhs.value).getElementType() !=
+      typeOf(rhs.value).getElementType()) {
+    keepUnrounded(ctx, lhs);
+    keepUnrounded(ctx, rhs);
+  }
   Indices batch, left, right, summed;
   for (Index index : lhs.indices) {
     bool isShared = llvm::is_contained(rhs.indices, index);
@@ -186,11 +198,16 @@ LogicalResult importEinsum(ImportContext &ctx) {
   if (parts.size() != count)
     return malformed();
 
+  Type element = typeOf(ctx.getOperand(0)).getElementType();
   SmallVector<Term> terms;
   std::map<Index, int64_t> uses, sizes;
   int64_t widest = 0;
   for (auto [i, part] : llvm::enumerate(parts)) {
     Value operand = ctx.getOperand(i);
+    if (typeOf(operand).getElementType() != element)
+      return ctx.invalid() << "operands must have one element type, but the "
+                           << "first has " << element << " and operand " << i
+                           << " has " << operand.getType();
     int64_t rank = typeOf(operand).getRank();
     int64_t spread = part.contains("...") ? rank + 3 - int64_t(part.size()) : 0;
     FailureOr<Indices> indices =
@@ -231,8 +248,11 @@ LogicalResult importEinsum(ImportContext &ctx) {
         wanted.push_back(index);
   }
 
-  for (Term &term : terms)
+  for (Term &term : terms) {
     takeDiagonals(ctx, term);
+    if (count > 2)
+      keepUnrounded(ctx, term);
+  }
   auto neededBehind = [&](size_t i) {
     Indices needed(wanted);
     for (const Term &term : ArrayRef(terms).drop_front(i))
@@ -252,7 +272,7 @@ LogicalResult importEinsum(ImportContext &ctx) {
       return failure();
     sumOthers(ctx, result, needed);
   }
-  return ctx.setResult(arrange(ctx, result, wanted));
+  return ctx.setResult(ctx.cast(arrange(ctx, result, wanted), element));
 }
 
 const OpHandler handlers[] = {
