@@ -218,6 +218,16 @@ void TileBuilder::when(Value condition, function_ref<void()> body) {
   body();
 }
 
+void TileBuilder::choose(Value condition, function_ref<void()> ifTrue,
+                         function_ref<void()> ifFalse) {
+  auto op = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(op.thenBlock());
+  ifTrue();
+  b.setInsertionPointToStart(op.elseBlock());
+  ifFalse();
+}
+
 Value TileBuilder::checkIndex(Value position, Value size, Value error) {
   using Predicate = arith::CmpIPredicate;
   Value zero = index(0);
@@ -333,7 +343,7 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
 
 void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                                Value first, int64_t rows, Value depth,
-                               int64_t lanes) {
+                               int64_t lanes, Value ahead, Value aheadStep) {
   SmallVector<Value> lhsRows, accRows, sums;
   for (int64_t m = 0; m < rows; ++m) {
     Value row = add(first, index(m));
@@ -356,6 +366,13 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
         convert(loadVector(rhs.buffer, position, lanes), element),
         convert(loadVector(rhs.buffer, add(position, index(lanes)), lanes),
                 element)};
+    // Two cache lines of f32 are what one step of a lone tile reads itself.
+    for (int64_t line : {0, 16})
+      if (ahead)
+        memref::PrefetchOp::create(
+            b, loc, rhs.buffer,
+            ValueRange(add(ahead, add(mul(k, aheadStep), index(line)))),
+            /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
     SmallVector<Value> next;
     for (int64_t m = 0; m < rows; ++m) {
       Value a = broadcast(load(lhs.buffer, add(lhsRows[m], step)), lanes);
@@ -383,18 +400,35 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
 }
 
 void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
-                           Value rows, Value depth, int64_t lanes) {
+                           Value rows, Value depth, int64_t lanes,
+                           Value ahead) {
   int64_t full = tileRows(lanes);
   Value rest = rem(rows, index(full));
   Value end = sub(rows, rest);
+  Value step;
+  if (ahead)
+    step = div(index(2 * lanes), max(div(rows, index(full)), index(1)));
   forEach(index(0), end, full, [&](Value first) {
-    multiplyTile(lhs, rhs, acc, first, full, depth, lanes);
+    Value from;
+    if (ahead)
+      from = add(ahead, mul(div(first, index(full)), mul(step, depth)));
+    multiplyTile(lhs, rhs, acc, first, full, depth, lanes, from, step);
   });
   for (int64_t part : {4, 2, 1}) {
     Value present = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
                                           rest, index(part));
-    when(present,
-         [&] { multiplyTile(lhs, rhs, acc, end, part, depth, lanes); });
+    when(present, [&] {
+      // With no full tile, and more than these rows can hide.
+      if (ahead && part == 4)
+        return choose(
+            equal(end, index(0)),
+            [&] {
+              multiplyTile(lhs, rhs, acc, end, part, depth, lanes, ahead,
+                           index(2 * lanes));
+            },
+            [&] { multiplyTile(lhs, rhs, acc, end, part, depth, lanes); });
+      multiplyTile(lhs, rhs, acc, end, part, depth, lanes);
+    });
     Value taken =
         arith::SelectOp::create(b, loc, present, index(part), index(0));
     end = add(end, taken);

@@ -70,6 +70,8 @@ struct TileBuilder {
   void forEach(mlir::Value begin, mlir::Value end, int64_t step,
                llvm::function_ref<void(mlir::Value)> body);
   void when(mlir::Value condition, llvm::function_ref<void()> body);
+  void choose(mlir::Value condition, llvm::function_ref<void()> ifTrue,
+              llvm::function_ref<void()> ifFalse);
 
   /// What kernel.check_index becomes: an index that is out of range must not
   /// reach foreign memory.
@@ -89,9 +91,13 @@ struct TileBuilder {
   /// acc += lhs · rhs for `rows` rows and 2 * lanes columns, contiguous in rhs
   /// and acc; rhs may be of a narrower type than lhs and acc, which it is
   /// converted to in registers; depth is the contracted size. Rows that do not
-  /// fill a register tile run in tiles of 4, 2 and 1.
+  /// fill a register tile run in tiles of 4, 2 and 1. With `ahead`, the offset
+  /// of what will be multiplied next, as many elements of rhs.buffer as this
+  /// product reads are brought into the cache on the way, evenly over all
+  /// tiles.
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
-                mlir::Value rows, mlir::Value depth, int64_t lanes);
+                mlir::Value rows, mlir::Value depth, int64_t lanes,
+                mlir::Value ahead = {});
 
   /// Rows of the register tile: 8 with 16 lanes, 6 with 8.
   static int64_t tileRows(int64_t lanes) { return lanes >= 16 ? 8 : 6; }
@@ -106,9 +112,12 @@ private:
                               mlir::Value mask, int64_t lanes);
   /// Swaps blocks of half the size off the diagonal, then within each block.
   void transposeSquare(llvm::MutableArrayRef<mlir::Value> rows);
+  /// `ahead`: elements of rhs.buffer from there on, and how many for each
+  /// contracted one, are brought into the cache.
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                     mlir::Value first, int64_t rows, mlir::Value depth,
-                    int64_t lanes);
+                    int64_t lanes, mlir::Value ahead = {},
+                    mlir::Value aheadStep = {});
 };
 
 } // namespace tenon

@@ -1,9 +1,11 @@
 // Expands math ops, on scalars and vectors of f32 and some on f64, into
 // polynomials.
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Target/CPU/Emit.h"
@@ -107,7 +109,7 @@ private:
 class SingleMath : public Arithmetic {
 public:
   using Arithmetic::Arithmetic;
-  static bool takes(Type element) { return element.isF32(); }
+  static bool takes(Type type) { return getElementTypeOrSelf(type).isF32(); }
 
   Value exp(Value x) {
     x = clamp(x, -104.0f, 89.0f);
@@ -151,6 +153,13 @@ public:
                              -3.33332819422e-1f});
     return select(less(t, constant(0.625f)), fma(mul(p, s), x, x),
                   copySign(large, x));
+  }
+
+  /// 1 + tanh(x) = 2 / (1 + exp(-2x)): without the branch near 0, where its
+  /// relative error would be that of tanh.
+  Value onePlusTanh(Value x) {
+    Value e = exp(mul(x, constant(-2.0f)));
+    return div(constant(2.0f), add(e, constant(1.0f)));
   }
 
   Value log(Value x) {
@@ -204,7 +213,7 @@ private:
     return asFloat(arith::XOrIOp::create(b, bits, shiftLeft(bit(2), 30)));
   }
   /// y · 2^n where `magic` is n + 1.5·2^23.
-  Value scale(Value y, Value magic) {
+  virtual Value scale(Value y, Value magic) {
     return Arithmetic::scale(y, subInt(asInteger(magic), integer(0x4b400000)),
                              23, 127);
   }
@@ -216,11 +225,85 @@ private:
   }
 };
 
+/// Coefficients of erf near the multiples of 1/4 up to 15/4, one row for each
+/// power from the fifth down: minimax polynomials, the first of which is odd in
+/// its relative error and the last 1 at the end of its interval.
+const float erfTable[6][16] = {
+    {0.111089058, 0.0795599073, 0.00747555168, -0.0527897775, -0.0688255131,
+     -0.0471012183, -0.014971843, 0.0064860736, 0.0130099412, 0.010641708,
+     0.00612990651, 0.00277102855, 0.00102569629, 0.000317796803, 8.3487037e-05,
+     0.0213273875},
+    {0.000257579988, 0.126072735, 0.182121918, 0.150673419, 0.0688497871,
+     -0.00528600672, -0.043613784, -0.047405567, -0.0337123908, -0.0185431782,
+     -0.00961915776, -0.00299376668, -0.00180781644, 7.47582235e-05,
+     0.000840478169, -4.80501876e-05},
+    {-0.376139522, -0.309166372, -0.146464944, 0.0267862026, 0.138367251,
+     0.167535439, 0.138752505, 0.0901579708, 0.0482233763, 0.0217246376,
+     0.00835002493, 0.00276030833, 0.000789053098, 0.000195788816,
+     4.22883568e-05, -0.000402439677},
+    {2.23213902e-07, -0.264998734, -0.439388335, -0.482204646, -0.415101141,
+     -0.29565987, -0.178406119, -0.0923649371, -0.0413453057, -0.0160793681,
+     -0.00543081202, -0.00161679985, -0.000406006438, -0.000100577185,
+     -3.31137635e-05, -2.4200549e-06},
+    {1.12837923, 1.06001413, 0.87878257, 0.642931044, 0.415107489, 0.236521125,
+     0.118930288, 0.0527749956, 0.0206669848, 0.00714231888, 0.00217828434,
+     0.000586277223, 0.000139253054, 2.91890246e-05, 5.39942675e-06,
+     2.43126738e-06},
+    {0, 0.276326388, 0.520499885, 0.711155653, 0.842700779, 0.92290014,
+     0.966105163, 0.986671686, 0.995322287, 0.998537302, 0.999593019,
+     0.999899387, 0.999977887, 0.999995708, 0.999999285, 0.999999881}};
+
+/// On f32, where AVX-512 has instructions.
+class WideMath : public SingleMath {
+public:
+  using SingleMath::SingleMath;
+  static bool takes(Type type) {
+    auto vector = dyn_cast<VectorType>(type);
+    return vector && vector.getShape() == ArrayRef<int64_t>(16) &&
+           vector.getElementType().isF32();
+  }
+
+  /// Within 2^-23: erf as a polynomial whose coefficients are looked up.
+  Value onePlusErf(Value x) {
+    // Rounded to a quarter this is at most 15 / 4, and erf there is 1.
+    Value t = abs(x);
+    Value most = constant(0x1.effffep+1f);
+    t = select(less(most, t), most, t);
+    Value magic = fma(t, constant(4.0f), constant(0x1p23f));
+    Value quarters = sub(magic, constant(0x1p23f));
+    Value rest = fma(quarters, constant(-0.25f), t);
+    Value index = asInteger(magic);
+    auto coefficient = [&](ArrayRef<float> row) {
+      Value table = arith::ConstantOp::create(
+          b, DenseElementsAttr::get(cast<VectorType>(type), row));
+      return call("llvm.x86.avx512.permvar.sf.512", {table, index});
+    };
+    Value result = coefficient(erfTable[0]);
+    for (ArrayRef<float> row : ArrayRef(erfTable).drop_front())
+      result = fma(result, rest, coefficient(row));
+    return add(copySign(result, x), constant(1.0f));
+  }
+
+private:
+  Value scale(Value y, Value magic) override {
+    Value n = sub(magic, constant(12582912.0f));
+    Value all = arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
+    // As the machine rounds.
+    Value rounding = arith::ConstantOp::create(b, b.getI32IntegerAttr(4));
+    return call("llvm.x86.avx512.mask.scalef.ps.512", {y, n, y, all, rounding});
+  }
+  Value call(StringRef intrinsic, ValueRange operands) {
+    return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(intrinsic),
+                                         operands)
+        .getResult(0);
+  }
+};
+
 /// On f64: within 2^-51 of the result.
 class DoubleMath : public Arithmetic {
 public:
   using Arithmetic::Arithmetic;
-  static bool takes(Type element) { return element.isF64(); }
+  static bool takes(Type type) { return getElementTypeOrSelf(type).isF64(); }
 
   /// 2^n · exp(r), where exp(r) = 1 + 2·rP(r²) / (Q(r²) - rP(r²)) (Cephes).
   Value exp(Value x) {
@@ -268,13 +351,40 @@ public:
   }
 };
 
-template <typename Op, typename Math, Value (Math::*expand)(Value)>
-struct Expand : OpRewritePattern<Op> {
-  Expand(MLIRContext *context)
-      : OpRewritePattern<Op>(context, /*benefit=*/10) {}
+/// The sum of 1 and what `op` gives, if nothing else reads that.
+arith::AddFOp findOnePlus(Operation *op) {
+  if (!op->hasOneUse())
+    return nullptr;
+  auto sum = dyn_cast<arith::AddFOp>(*op->user_begin());
+  bool isOne = sum && (matchPattern(sum.getLhs(), m_OneFloat()) ||
+                       matchPattern(sum.getRhs(), m_OneFloat()));
+  return isOne ? sum : nullptr;
+}
+
+/// 1 + f(x), whose error is one of units of 1: what GELU makes of erf and tanh.
+template <typename Op, typename Math, auto expand>
+struct ExpandOnePlus : OpRewritePattern<Op> {
+  ExpandOnePlus(MLIRContext *context, unsigned benefit = 30)
+      : OpRewritePattern<Op>(context, benefit) {}
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
-    if (!Math::takes(getElementTypeOrSelf(op.getType())))
+    arith::AddFOp sum = findOnePlus(op);
+    if (!sum || !Math::takes(op.getType()))
+      return rewriter.notifyMatchFailure(op, "is not added to 1 alone");
+    Math arithmetic(rewriter, op.getLoc(), op.getType());
+    rewriter.replaceOp(sum, (arithmetic.*expand)(op.getOperand()));
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+template <typename Op, typename Math, auto expand>
+struct Expand : OpRewritePattern<Op> {
+  Expand(MLIRContext *context, unsigned benefit = 10)
+      : OpRewritePattern<Op>(context, benefit) {}
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    if (!Math::takes(op.getType()))
       return rewriter.notifyMatchFailure(op, "is on another type");
     Math arithmetic(rewriter, op.getLoc(), op.getType());
     rewriter.replaceOp(op, (arithmetic.*expand)(op.getOperand()));
@@ -285,15 +395,26 @@ struct Expand : OpRewritePattern<Op> {
 } // namespace
 
 void tenon::populateVectorMathPatterns(RewritePatternSet &patterns) {
-  patterns.add<Expand<math::ExpOp, SingleMath, &SingleMath::exp>,
-               Expand<math::Exp2Op, SingleMath, &SingleMath::exp2>,
-               Expand<math::ErfOp, SingleMath, &SingleMath::erf>,
-               Expand<math::TanhOp, SingleMath, &SingleMath::tanh>,
-               Expand<math::LogOp, SingleMath, &SingleMath::log>,
-               Expand<math::SinOp, SingleMath, &SingleMath::sin>,
-               Expand<math::CosOp, SingleMath, &SingleMath::cos>,
-               Expand<math::ExpOp, DoubleMath, &DoubleMath::exp>,
-               Expand<math::LogOp, DoubleMath, &DoubleMath::log>>(
-      patterns.getContext());
+  patterns
+      .add<Expand<math::ExpOp, SingleMath, &SingleMath::exp>,
+           Expand<math::Exp2Op, SingleMath, &SingleMath::exp2>,
+           Expand<math::ErfOp, SingleMath, &SingleMath::erf>,
+           Expand<math::TanhOp, SingleMath, &SingleMath::tanh>,
+           Expand<math::LogOp, SingleMath, &SingleMath::log>,
+           Expand<math::SinOp, SingleMath, &SingleMath::sin>,
+           Expand<math::CosOp, SingleMath, &SingleMath::cos>,
+           Expand<math::ExpOp, DoubleMath, &DoubleMath::exp>,
+           Expand<math::LogOp, DoubleMath, &DoubleMath::log>,
+           ExpandOnePlus<math::TanhOp, SingleMath, &SingleMath::onePlusTanh>,
+           ExpandOnePlus<math::ErfOp, WideMath, &WideMath::onePlusErf>>(
+          patterns.getContext());
+  // Where both apply, what has the instruction.
+  patterns.add<Expand<math::ExpOp, WideMath, &WideMath::exp>,
+               Expand<math::Exp2Op, WideMath, &WideMath::exp2>,
+               Expand<math::ErfOp, WideMath, &WideMath::erf>,
+               Expand<math::TanhOp, WideMath, &WideMath::tanh>>(
+      patterns.getContext(), /*benefit=*/20);
+  patterns.add<ExpandOnePlus<math::TanhOp, WideMath, &WideMath::onePlusTanh>>(
+      patterns.getContext(), /*benefit=*/40);
   math::populateExpansionPatterns(patterns, {"powf", "rsqrt"});
 }

@@ -116,6 +116,8 @@ def cast(g):
 
 def bit_cast(g):
     source = g.choose(FLOATS + INTEGERS)
+    if is_float(g.types[source]) and source not in g.inputs:
+        raise Refused  # of a rounded number each bit may differ
     kinds = [t for t in FLOATS + INTEGERS if t.itemsize == g.types[source].itemsize and not is_float(t)]
     g.add("BitCast", [source], to=proto_type(g.pick(kinds)))
 

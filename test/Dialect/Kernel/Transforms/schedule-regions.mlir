@@ -189,14 +189,16 @@ func.func @coordinate_along_the_row(%x: tensor<4x16xf32>) -> tensor<4x16xf32> {
 // -----
 
 // Half the bytes of a panel are loaded and widened in registers; rows of the
-// left operand are widened once for each panel.
+// left operand are widened once for each panel. The weights of the next block are
+// fetched while this one is multiplied.
 // CHECK-LABEL: func @half_product
 // CHECK:         kernel.region "product" {{.*}} schedule <"contract"
 // CHECK:           memref.alloca() {{.*}} : memref<1536xf32>
-// CHECK-NEXT:      memref.alloca() {{.*}} : memref<6144xf32>
+// CHECK-NEXT:      memref.alloca() {{.*}} : memref<3072xf32>
 // CHECK:           vector.load {{.*}} vector<8xf16>
 // CHECK-NEXT:      arith.extf %{{.*}} : vector<8xf16> to vector<8xf32>
 // CHECK:           vector.load {{.*}} : memref<{{.*}}xf16>, vector<8xf16>
+// CHECK:           memref.prefetch %{{.*}}, read, locality<3>, data : memref<{{.*}}xf16>
 // CHECK:           vector.fma {{.*}} : vector<8xf32>
 // CHECK:           arith.truncf %{{.*}} : vector<8xf32> to vector<8xf16>
 func.func @half_product(%x: tensor<?x64xf16>, %w: tensor<2x64x32xf16>, %n: index) -> tensor<?x64xf16> {
@@ -213,6 +215,34 @@ func.func @half_product(%x: tensor<?x64xf16>, %w: tensor<2x64x32xf16>, %n: index
     kernel.yield %2 : tensor<?x64xf16>
   }
   return %0 : tensor<?x64xf16>
+}
+
+// -----
+
+// Activations were just written, and are packed: nothing is fetched. Blocks of a
+// long sum are equally deep, 200 for 400; a short one is one block.
+// CHECK-LABEL: func @product_of_activations
+// CHECK:         kernel.region "long" {{.*}} schedule <"contract"
+// CHECK:           memref.alloca() {{.*}} : memref<1536xf32>
+// CHECK-NEXT:      memref.alloca() {{.*}} : memref<6400xf32>
+// CHECK-NOT:       memref.prefetch
+// CHECK:         kernel.region "short" {{.*}} schedule <"contract"
+// CHECK:           memref.alloca() {{.*}} : memref<1536xf32>
+// CHECK-NEXT:      memref.alloca() {{.*}} : memref<12288xf32>
+// CHECK-NOT:       memref.prefetch
+// CHECK:           return
+func.func @product_of_activations(%x: tensor<8x400xf32>, %y: tensor<400x64xf32>, %z: tensor<64x384xf32>, %v: tensor<384x32xf32>) -> (tensor<8x64xf32>, tensor<64x32xf32>) {
+  %0 = kernel.region "long" inputs(%x, %y : tensor<8x400xf32>, tensor<400x64xf32>) indices() sizes() -> tensor<8x64xf32> {
+  ^bb0(%a: tensor<8x400xf32>, %b: tensor<400x64xf32>):
+    %1 = kernel.contract %a, %b : tensor<8x400xf32>, tensor<400x64xf32> -> tensor<8x64xf32>
+    kernel.yield %1 : tensor<8x64xf32>
+  }
+  %2 = kernel.region "short" inputs(%z, %v : tensor<64x384xf32>, tensor<384x32xf32>) indices() sizes() -> tensor<64x32xf32> {
+  ^bb0(%a: tensor<64x384xf32>, %b: tensor<384x32xf32>):
+    %1 = kernel.contract %a, %b : tensor<64x384xf32>, tensor<384x32xf32> -> tensor<64x32xf32>
+    kernel.yield %1 : tensor<64x32xf32>
+  }
+  return %0, %2 : tensor<8x64xf32>, tensor<64x32xf32>
 }
 
 // -----
