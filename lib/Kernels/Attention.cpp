@@ -38,7 +38,7 @@ struct AttentionBody {
 
 private:
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc, Value rows,
-                Value depth, int64_t columns);
+                Value depth, int64_t columns, TileBuilder::Sum sum);
   void scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows, Value count);
   Value maskLanes(Value batch, Value headIndex, Value row, Value first);
   void softmaxRow(Value batch, Value headIndex, Value row, Value queryRow,
@@ -51,12 +51,13 @@ private:
 } // namespace
 
 void AttentionBody::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
-                             Value rows, Value depth, int64_t columns) {
+                             Value rows, Value depth, int64_t columns,
+                             TileBuilder::Sum sum) {
   t.forEach(t.index(0), t.index(columns), 2 * lanes, [&](Value column) {
     FlatMatrix rhsPart = rhs, accPart = acc;
     rhsPart.offset = t.add(rhs.offset, column);
     accPart.offset = t.add(acc.offset, column);
-    t.multiply(lhs, rhsPart, accPart, rows, depth, lanes);
+    t.multiply(lhs, rhsPart, accPart, rows, depth, lanes, sum);
   });
 }
 
@@ -164,8 +165,6 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
   Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, now,
                                      scalar(-infinity));
   Value base = arith::SelectOp::create(b, loc, none, scalar(0), now);
-  Value rescale =
-      math::ExpOp::create(b, loc, arith::SubFOp::create(b, loc, before, base));
   Value baseLanes = t.broadcast(base, lanes);
   Value sum;
   for (auto [i, score] : llvm::enumerate(blockScores)) {
@@ -174,18 +173,30 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
     t.store(weight, scores, t.add(rowOffset, t.index(i * lanes)));
     sum = sum ? Value(arith::AddFOp::create(b, loc, sum, weight)) : weight;
   }
-  Value total = arith::MulFOp::create(b, loc, t.load(totals, row), rescale);
-  total = arith::AddFOp::create(
-      b, loc, total,
-      vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, sum,
-                                  arith::FastMathFlags::reassoc));
-  t.store(total, totals, row);
-  Value rescaleLanes = t.broadcast(rescale, lanes);
-  t.forEach(t.index(0), t.index(paddedValue), lanes, [&](Value column) {
-    Value at = t.add(t.mul(row, t.index(paddedValue)), column);
-    Value old = t.loadVector(sums, at, lanes);
-    t.store(arith::MulFOp::create(b, loc, old, rescaleLanes), sums, at);
+  Value rowSum = vector::ReductionOp::create(
+      b, loc, vector::CombiningKind::ADD, sum, arith::FastMathFlags::reassoc);
+  // What was summed before is in units of exp(before): nothing at first.
+  using Predicate = arith::CmpFPredicate;
+  Value isLarger = arith::AndIOp::create(
+      b, loc, arith::CmpFOp::create(b, loc, Predicate::UNE, before, now),
+      arith::CmpFOp::create(b, loc, Predicate::UNE, before, scalar(-infinity)));
+  t.when(isLarger, [&] {
+    Value shift =
+        t.broadcast(arith::SubFOp::create(b, loc, before, base), lanes);
+    Value rescale = math::ExpOp::create(b, loc, shift);
+    auto shrink = [&](Value buffer, Value at) {
+      Value old = t.loadVector(buffer, at, lanes);
+      t.store(arith::MulFOp::create(b, loc, old, rescale), buffer, at);
+    };
+    t.forEach(t.index(0), t.index(paddedValue), lanes, [&](Value column) {
+      shrink(sums, t.add(t.mul(row, t.index(paddedValue)), column));
+    });
+    Value first = vector::ExtractOp::create(b, loc, rescale, 0);
+    t.store(arith::MulFOp::create(b, loc, t.load(totals, row), first), totals,
+            row);
   });
+  t.store(arith::AddFOp::create(b, loc, t.load(totals, row), rowSum), totals,
+          row);
 }
 
 void AttentionBody::build(Value begin, Value end) {
@@ -237,8 +248,8 @@ void AttentionBody::build(Value begin, Value end) {
         FlatMatrix packedKeys{keys, zero, t.index(keyBlock), one};
         t.pack({k.buffer, k.offset, k.column, k.row}, packedKeys, t.index(head),
                count, keyBlock, /*contiguous=*/false, lanes);
-        t.fillZero(scores, zero, t.mul(rows, scoreStride), lanes);
-        multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock);
+        multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock,
+                 TileBuilder::Sum::Replace);
       };
       if (head % lanes == 0 &&
           (wideQueries || isContiguous(op.getQueryLayout())) &&
@@ -268,13 +279,13 @@ void AttentionBody::build(Value begin, Value end) {
       FlatMatrix v = value.at(t, batch, kvHead, firstKey);
       if (!values) {
         multiply(scoreMatrix, v, {sums, zero, sumStride, one}, rows, count,
-                 paddedValue);
+                 paddedValue, TileBuilder::Sum::Add);
       } else {
         FlatMatrix packedValues{values, zero, sumStride, one};
         t.pack(v, packedValues, count, t.index(valueSize), paddedValue,
                isContiguous(op.getValueLayout()), lanes);
         multiply(scoreMatrix, packedValues, {sums, zero, sumStride, one}, rows,
-                 count, paddedValue);
+                 count, paddedValue, TileBuilder::Sum::Add);
       }
     });
     FlatMatrix out = output.at(t, batch, headIndex, firstRow);

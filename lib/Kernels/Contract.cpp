@@ -170,6 +170,9 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
   int64_t lhsRank = lhsType.getRank();
   int64_t depth = lhsType.getDimSize(lhsRank - (op.getTransposeLhs() ? 2 : 1));
   int64_t blockDepth = chooseBlockDepth(depth);
+  // One block needs no sums to begin with.
+  auto sum =
+      depth == blockDepth ? TileBuilder::Sum::Replace : TileBuilder::Sum::Add;
   int64_t knownDepth = ShapedType::isDynamic(depth) ? 64 : depth;
   knownDepth = std::max<int64_t>(knownDepth, 1);
   int64_t panelGroup = tileWork / (rowBlock * panelColumns * knownDepth);
@@ -266,7 +269,8 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
 
     t.forEach(firstPanel, endPanel, 1, [&](Value panelNumber) {
       Value column = t.mul(panelNumber, width);
-      t.fillZero(sums, zero, t.mul(rows, width), lanes);
+      if (sum == TileBuilder::Sum::Add)
+        t.fillZero(sums, zero, t.mul(rows, width), lanes);
       auto multiply = [&](FlatMatrix lhs, FlatMatrix rhs, Value depth,
                           Value ahead) {
         if (widened) {
@@ -279,7 +283,7 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
           FlatMatrix rhsHalf = rhs, accHalf = acc;
           rhsHalf.offset = t.add(rhs.offset, t.index(half));
           accHalf.offset = t.add(acc.offset, t.index(half));
-          t.multiply(lhs, rhsHalf, accHalf, rows, depth, lanes,
+          t.multiply(lhs, rhsHalf, accHalf, rows, depth, lanes, sum,
                      ahead ? t.add(ahead, t.mul(depth, t.index(half)))
                            : Value());
         }

@@ -343,7 +343,8 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
 
 void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                                Value first, int64_t rows, Value depth,
-                               int64_t lanes, Value ahead, Value aheadStep) {
+                               int64_t lanes, Sum sum, Value ahead,
+                               Value aheadStep) {
   SmallVector<Value> lhsRows, accRows, sums;
   for (int64_t m = 0; m < rows; ++m) {
     Value row = add(first, index(m));
@@ -377,12 +378,13 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     for (int64_t m = 0; m < rows; ++m) {
       Value a = broadcast(load(lhs.buffer, add(lhsRows[m], step)), lanes);
       for (int64_t v = 0; v < 2; ++v) {
-        Value sum = loop.getRegionIterArg(2 * m + v);
+        Value before = loop.getRegionIterArg(2 * m + v);
         if (isa<FloatType>(getElementTypeOrSelf(a.getType())))
-          next.push_back(vector::FMAOp::create(b, loc, a, rhsVectors[v], sum));
+          next.push_back(
+              vector::FMAOp::create(b, loc, a, rhsVectors[v], before));
         else
           next.push_back(arith::AddIOp::create(
-              b, loc, sum, arith::MulIOp::create(b, loc, a, rhsVectors[v])));
+              b, loc, before, arith::MulIOp::create(b, loc, a, rhsVectors[v])));
       }
     }
     scf::YieldOp::create(b, loc, next);
@@ -390,17 +392,19 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
   for (int64_t m = 0; m < rows; ++m)
     for (int64_t v = 0; v < 2; ++v) {
       Value at = add(accRows[m], index(v * lanes));
-      Value before = loadVector(acc.buffer, at, lanes);
-      Value sum = loop.getResult(2 * m + v);
-      bool isFloat = isa<FloatType>(getElementTypeOrSelf(sum.getType()));
-      sum = isFloat ? Value(arith::AddFOp::create(b, loc, before, sum))
-                    : Value(arith::AddIOp::create(b, loc, before, sum));
-      store(sum, acc.buffer, at);
+      Value result = loop.getResult(2 * m + v);
+      if (sum == Sum::Add) {
+        Value before = loadVector(acc.buffer, at, lanes);
+        bool isFloat = isa<FloatType>(element);
+        result = isFloat ? Value(arith::AddFOp::create(b, loc, before, result))
+                         : Value(arith::AddIOp::create(b, loc, before, result));
+      }
+      store(result, acc.buffer, at);
     }
 }
 
 void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
-                           Value rows, Value depth, int64_t lanes,
+                           Value rows, Value depth, int64_t lanes, Sum sum,
                            Value ahead) {
   int64_t full = tileRows(lanes);
   Value rest = rem(rows, index(full));
@@ -412,7 +416,7 @@ void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     Value from;
     if (ahead)
       from = add(ahead, mul(div(first, index(full)), mul(step, depth)));
-    multiplyTile(lhs, rhs, acc, first, full, depth, lanes, from, step);
+    multiplyTile(lhs, rhs, acc, first, full, depth, lanes, sum, from, step);
   });
   for (int64_t part : {4, 2, 1}) {
     Value present = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
@@ -423,11 +427,11 @@ void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
         return choose(
             equal(end, index(0)),
             [&] {
-              multiplyTile(lhs, rhs, acc, end, part, depth, lanes, ahead,
+              multiplyTile(lhs, rhs, acc, end, part, depth, lanes, sum, ahead,
                            index(2 * lanes));
             },
-            [&] { multiplyTile(lhs, rhs, acc, end, part, depth, lanes); });
-      multiplyTile(lhs, rhs, acc, end, part, depth, lanes);
+            [&] { multiplyTile(lhs, rhs, acc, end, part, depth, lanes, sum); });
+      multiplyTile(lhs, rhs, acc, end, part, depth, lanes, sum);
     });
     Value taken =
         arith::SelectOp::create(b, loc, present, index(part), index(0));

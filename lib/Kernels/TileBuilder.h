@@ -88,15 +88,17 @@ struct TileBuilder {
   void pack(FlatMatrix from, FlatMatrix to, mlir::Value rows,
             mlir::Value columns, int64_t width, bool contiguous, int64_t lanes);
 
-  /// acc += lhs · rhs for `rows` rows and 2 * lanes columns, contiguous in rhs
-  /// and acc; rhs may be of a narrower type than lhs and acc, which it is
-  /// converted to in registers; depth is the contracted size. Rows that do not
-  /// fill a register tile run in tiles of 4, 2 and 1. With `ahead`, the offset
-  /// of what will be multiplied next, as many elements of rhs.buffer as this
-  /// product reads are brought into the cache on the way, evenly over all
-  /// tiles.
+  enum class Sum { Replace, Add };
+
+  /// acc = lhs · rhs, or acc += it, for `rows` rows and 2 * lanes columns,
+  /// contiguous in rhs and acc; rhs may be of a narrower type than lhs and acc,
+  /// which it is converted to in registers; depth is the contracted size. Rows
+  /// that do not fill a register tile run in tiles of 4, 2 and 1. With `ahead`,
+  /// the offset of what will be multiplied next, as many elements of rhs.buffer
+  /// as this product reads are brought into the cache on the way, evenly over
+  /// all tiles.
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
-                mlir::Value rows, mlir::Value depth, int64_t lanes,
+                mlir::Value rows, mlir::Value depth, int64_t lanes, Sum sum,
                 mlir::Value ahead = {});
 
   /// Rows of the register tile: 8 with 16 lanes, 6 with 8.
@@ -116,7 +118,7 @@ private:
   /// contracted one, are brought into the cache.
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                     mlir::Value first, int64_t rows, mlir::Value depth,
-                    int64_t lanes, mlir::Value ahead = {},
+                    int64_t lanes, Sum sum, mlir::Value ahead = {},
                     mlir::Value aheadStep = {});
 };
 
