@@ -251,6 +251,21 @@ def test_einsum_rounds_once(half, equation, tmp_path):
 
 
 @HALVES
+def test_powers_of_pools_are_f32(half, tmp_path):
+    """Squares that f16 cannot hold, and others that it would take for 0."""
+    x = random((2, 3, 4, 11), half, 9)
+    x[0], x[1] = x[0] * NUMPY[half].type(500), x[1] * NUMPY[half].type(1e-4)
+    save(tmp_path, [helper.make_node("LpPool", ["x"], ["pool"], kernel_shape=[2, 2]),
+                    helper.make_node("GlobalLpPool", ["x"], ["all"])],
+         [info("x", half, x.shape)], [info("pool", half, None), info("all", half, None)])
+    pool, everything = run(tmp_path, (), {"x": x})
+    squares = x.astype(np.float64) ** 2
+    windows = np.lib.stride_tricks.sliding_window_view(squares, (2, 2), axis=(2, 3))
+    expect_rounded(pool, np.sqrt(windows.sum((4, 5))), half, 2e-7)
+    expect_rounded(everything, np.sqrt(squares.sum((2, 3), keepdims=True)), half, 2e-7)
+
+
+@HALVES
 def test_lines_are_computed_in_f32(half, tmp_path):
     ones, x, v = np.ones((2, 4099), NUMPY[half]), random((3, 37), half, 7), random((3, 5), half, 8)
     x[1, 3] = np.nan

@@ -265,12 +265,15 @@ LogicalResult importLpPool(ImportContext &ctx) {
   FailureOr<int64_t> p = readPower(ctx);
   if (failed(pool) || failed(p))
     return failure();
-  Type type = typeOf(pool->input).getElementType();
-  Value windows = makeWindows(ctx, *pool, raise(ctx, pool->input, *p),
-                              ctx.makeScalar(0, type));
+  // Powers of 16 bits overflow, or vanish.
+  Value input = ctx.widen(pool->input);
+  Value windows =
+      makeWindows(ctx, *pool, raise(ctx, input, *p),
+                  ctx.makeScalar(0, typeOf(input).getElementType()));
   Value sum = reduceWindows(ctx, graph::ReductionKind::Sum, windows,
                             pool->windows.rank());
-  return ctx.setResult(takeRoot(ctx, sum, *p));
+  return ctx.setResult(
+      ctx.cast(takeRoot(ctx, sum, *p), typeOf(pool->input).getElementType()));
 }
 
 /// The axes of the spatial dimensions. Fails, after an error, if there is none.
@@ -295,9 +298,11 @@ LogicalResult importGlobalLpPool(ImportContext &ctx) {
   FailureOr<int64_t> p = readPower(ctx);
   if (failed(axes) || failed(p))
     return failure();
-  Value sum = ctx.reduce(graph::ReductionKind::Sum,
-                         raise(ctx, ctx.getOperand(0), *p), *axes);
-  return ctx.setResult(takeRoot(ctx, sum, *p));
+  Value input = ctx.widen(ctx.getOperand(0));
+  Value sum =
+      ctx.reduce(graph::ReductionKind::Sum, raise(ctx, input, *p), *axes);
+  return ctx.setResult(ctx.cast(takeRoot(ctx, sum, *p),
+                                typeOf(ctx.getOperand(0)).getElementType()));
 }
 
 /// x / (bias + alpha / size * s)^beta, where s is the sum of the squares of

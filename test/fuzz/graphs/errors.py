@@ -28,7 +28,7 @@ type that never moved must be equal but for its own rounding.
 import numpy as np
 
 from .bodies import CONTROL
-from .nodes import BF16, F16, F32, F64, ROUNDOFF, Refused, is_float
+from .nodes import BF16, F16, F32, F64, ROUNDOFF, Refused, attribute, is_float
 
 SUMS = {"MatMul", "Gemm", "Conv", "ConvTranspose", "ReduceSum", "ReduceMean", "ReduceL1", "ReduceL2", "ReduceSumSquare",
         "ReduceProd", "CumSum", "CumProd", "Einsum", "AveragePool", "GlobalAveragePool", "LpPool", "GlobalLpPool", "Sum",
@@ -70,6 +70,18 @@ def magnitude(value, shape):
         return float(np.max(value, initial=0))
 
 
+def mean_errors(node, feeds, u):
+    """What a rounded mean moves each element of a LayerNormalization by.
+
+    Errors of the operands do not show it where an element is as far from the mean as one can be: all others equal.
+    """
+    value = feeds[node.proto.input[0]].astype(F64)
+    axes = tuple(range(attribute(node.proto, "axis", -1) % value.ndim, value.ndim))
+    deviation = np.sqrt(value.var(axes, keepdims=True) + attribute(node.proto, "epsilon", 1e-5))
+    scale = np.max(np.abs(feeds[node.proto.input[1]].astype(F64)), initial=0)
+    return u * np.max(np.abs(value), axes, keepdims=True, initial=0) / deviation * scale
+
+
 def local_errors(node, feeds, results, random):
     """The sizes of the node's own errors, one array for each result."""
     op = node.proto.op_type
@@ -99,6 +111,8 @@ def local_errors(node, feeds, results, random):
             if node.native or node.proto.domain:
                 shaken = {n: v.astype(feeds[n].dtype) for n, v in shaken.items()}
             moved = [np.abs(m.astype(F64) - r) for m, r in zip(node.exact(shaken), results)]
+            if op == "LayerNormalization":
+                moved[0] = moved[0] + mean_errors(node, feeds, u)
             return [o + (count + 4) * u * (np.abs(r) + (op in OF_ONE)) + m if t else 0.0
                     for o, m, r, t in zip(own, moved, results, floats)]
         if op == "Resize":
