@@ -25,6 +25,8 @@ int tn_cli_bench_worker(const char *artifact, const char *inputs, int threads);
 /* What `tenon target --measure` measures. */
 typedef struct tn_machine {
   double f32_gflops;   /* of one core */
+  double bf16_gflops;  /* the same of pairs of bf16; 0 without an instruction */
+  double int8_gops;    /* the same of groups of four bytes */
   double read_gbs;     /* memory read rate of one core */
   double read_gbs_all; /* of all cores */
   double launch_us;    /* of an empty launch on all cores */

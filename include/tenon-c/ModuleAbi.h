@@ -174,6 +174,7 @@ typedef struct tn_note {
   F(29, "avx512vpopcntdq", 7, 0, ecx, 14, 0xe6)                                \
   F(30, "avx512fp16", 7, 0, edx, 23, 0xe6)                                     \
   F(31, "avx512bf16", 7, 1, eax, 5, 0xe6)                                      \
-  F(32, "egpr", 7, 1, edx, 21, 0x80000)
+  F(32, "egpr", 7, 1, edx, 21, 0x80000)                                        \
+  F(33, "sse4a", 0x80000001, 0, ecx, 6, 0)
 
 #endif

@@ -8,5 +8,5 @@ using namespace mlir;
 void tenon::buildEmitPipeline(OpPassManager &pm, const PhaseOptions &options) {
   TargetChoice choice =
       llvm::cantFail(chooseTarget(allTargets(), options.target));
-  choice.target->buildLoweringPipeline(pm);
+  choice.target->buildLoweringPipeline(pm, choice.facts);
 }

@@ -1,6 +1,8 @@
 // Reads weights from the model's files, packs them and writes them in order.
 #include "tenon/Weights/Weights.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -53,18 +55,73 @@ static void copyBlock(int64_t elementBytes, const MatrixView &from, int64_t row,
   copy(from, row, rows, column, columns, to, toStride);
 }
 
-/// Writes K x N as ceil(N/32) x K x 32, the last panel filled with zeros.
-static void writePanels32(const MatrixView &matrix, int64_t elementBytes,
-                          llvm::raw_ostream &os) {
-  std::string panel(matrix.rows * 32 * elementBytes, '\0');
+/// Copies all rows of columns [column, column + columns) to a panel in which
+/// `group` rows lie together for each column.
+template <typename Element>
+static void copyGroups(const MatrixView &from, int64_t column, int64_t columns,
+                       int64_t group, char *toBytes) {
+  auto *to = reinterpret_cast<Element *>(toBytes);
+  auto *source =
+      reinterpret_cast<const Element *>(from.data) + column * from.columnStride;
+  for (int64_t row = 0; row < from.rows; ++row)
+    for (int64_t c = 0; c < columns; ++c)
+      to[(row / group * 32 + c) * group + row % group] =
+          source[row * from.rowStride + c * from.columnStride];
+}
+
+/// Writes K x N as ceil(N/32) x ceil(K/group) x 32 x group, filled with zeros.
+static void writePanels32(const MatrixView &matrix, int64_t group,
+                          int64_t elementBytes, llvm::raw_ostream &os) {
+  std::string panel(llvm::alignTo(matrix.rows, group) * 32 * elementBytes,
+                    '\0');
   for (int64_t column = 0; column < matrix.columns; column += 32) {
     int64_t width = std::min<int64_t>(32, matrix.columns - column);
     if (width < 32)
       llvm::fill(panel, '\0');
-    copyBlock(elementBytes, matrix, 0, matrix.rows, column, width, panel.data(),
-              32);
+    if (group == 4)
+      copyGroups<uint8_t>(matrix, column, width, group, panel.data());
+    else if (group == 2)
+      copyGroups<uint16_t>(matrix, column, width, group, panel.data());
+    else
+      copyBlock(elementBytes, matrix, 0, matrix.rows, column, width,
+                panel.data(), 32);
     os << panel;
   }
+}
+
+/// f16 -> f32: an f32 whose exponents are counted from another bias.
+static float widenHalf(uint16_t half) {
+  uint32_t magnitude = half & 0x7fff;
+  float number = llvm::bit_cast<float>(magnitude << 13) * 0x1p112f;
+  uint32_t bits = llvm::bit_cast<uint32_t>(number);
+  if (magnitude >= 0x7c00) // infinite, or no number
+    bits |= 0x7f800000;
+  return llvm::bit_cast<float>(bits | uint32_t(half & 0x8000) << 16);
+}
+
+/// Rounds to nearest and to even, as kernels do.
+static uint16_t roundToBf16(float number) {
+  uint32_t bits = llvm::bit_cast<uint32_t>(number);
+  if (number != number)
+    return 0x7fc0;
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+/// The floats of type `from` in `data` as bf16.
+static std::string roundToBf16(StringRef data, Type from) {
+  std::string rounded;
+  auto round = [&](auto element, auto widen) {
+    for (size_t at = 0; at < data.size(); at += sizeof(element)) {
+      std::memcpy(&element, data.data() + at, sizeof(element));
+      uint16_t bits = roundToBf16(widen(element));
+      rounded.append(reinterpret_cast<const char *>(&bits), sizeof(bits));
+    }
+  };
+  if (from.isF16())
+    round(uint16_t(), widenHalf);
+  else
+    round(float(), [](float number) { return number; });
+  return rounded;
 }
 
 /// Writes K x N row by row.
@@ -112,47 +169,62 @@ FailureOr<std::string> tenon::readWeight(Operation *op, StringRef modelDir,
   return data;
 }
 
+/// Rows that lie together in a panel, 0 without panels; nothing if there is no
+/// such layout.
+static std::optional<int64_t> groupOf(StringRef layout) {
+  return llvm::StringSwitch<std::optional<int64_t>>(layout)
+      .Case("rows", 0)
+      .Case("panel32", 1)
+      .Case("panel32x2", 2)
+      .Case("panel32x4", 4)
+      .Default(std::nullopt);
+}
+
 /// Writes the bytes of a weight as they lie in the artifact and returns how
 /// many they are. Holds little more than the weight in memory.
 static FailureOr<uint64_t>
 writeWeight(plan::WeightOp weight, StringRef modelDir, llvm::raw_ostream &os) {
   auto source = cast<RankedTensorType>(weight.getSource());
   auto target = cast<MemRefType>(weight.getBuffer().getType());
-  bool isPanel = weight.getLayout() == "panel32";
-  if (!isPanel && weight.getLayout() != "rows")
+  std::optional<int64_t> group = groupOf(weight.getLayout());
+  if (!group)
     return weight.emitOpError("has layout '")
            << weight.getLayout() << "', which is none that emit knows";
+  bool isPanel = *group > 0;
   int64_t rank = source.getRank();
   if (isPanel && rank != 2)
-    return weight.emitOpError("has layout panel32, which needs a matrix, "
-                              "but source ")
+    return weight.emitOpError("has layout ")
+           << weight.getLayout() << ", which needs a matrix, but source "
            << source;
-  int64_t element = (source.getElementTypeBitWidth() + 7) / 8;
+  int64_t element = (target.getElementTypeBitWidth() + 7) / 8;
   int64_t rows = rank > 1 ? source.getDimSize(rank - 2) : 1;
   int64_t columns = rank > 0 ? source.getDimSize(rank - 1) : 1;
   MatrixView matrix{nullptr, rows, columns, columns, 1};
   if (weight.getTransposed())
     matrix = {nullptr, columns, rows, 1, columns};
-  uint64_t bytes = source.getNumElements() * element;
-  uint64_t written =
-      isPanel ? llvm::alignTo(matrix.columns, 32) * matrix.rows * element
-              : bytes;
+  uint64_t count = source.getNumElements();
+  uint64_t written = element * (isPanel ? llvm::alignTo(matrix.columns, 32) *
+                                              llvm::alignTo(matrix.rows, *group)
+                                        : count);
   if (uint64_t wanted = target.getNumElements() * element; written != wanted)
     return weight.emitOpError("has ")
            << written << " bytes, but type " << target << " needs " << wanted;
   FailureOr<std::string> data =
-      readWeight(weight, modelDir, weight.getFile(), weight.getOffset(), bytes);
+      readWeight(weight, modelDir, weight.getFile(), weight.getOffset(),
+                 count * ((source.getElementTypeBitWidth() + 7) / 8));
   if (failed(data))
     return failure();
+  if (source.getElementType() != target.getElementType())
+    *data = roundToBf16(*data, source.getElementType());
   if (!isPanel && !weight.getTransposed()) {
     os << *data;
     return written;
   }
   // A weight of rank 3 and more is a stack of matrices.
   uint64_t step = rows * columns * element;
-  for (uint64_t at = 0; at < bytes; at += step) {
+  for (uint64_t at = 0; at < data->size(); at += step) {
     matrix.data = data->data() + at;
-    isPanel ? writePanels32(matrix, element, os)
+    isPanel ? writePanels32(matrix, *group, element, os)
             : writeRows(matrix, element, os);
   }
   return written;

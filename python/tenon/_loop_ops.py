@@ -10,7 +10,7 @@ import numpy as np
 
 from ._graph_ops import OPS, op, read_weight, segments
 from ._kernel_ops import result_dtype, weight
-from ._mlir import ShapedType
+from ._mlir import ShapedType, element_dtype
 
 
 def undefined(shape, dtype):
@@ -151,6 +151,15 @@ def _(run, op, operands, values):
     return operands[0] * operands[1] + operands[2]
 
 
+@op("kernel.dot")
+def _(run, op, operands, values):
+    acc, lhs, rhs = (np.ascontiguousarray(x) for x in operands)
+    kinds = ("bf16", "bf16") if op["kind"] == 0 else ("ui8", "i8")
+    lhs, rhs = (x.view(element_dtype(kind)).reshape(acc.size, -1).astype(acc.dtype)
+                for x, kind in zip((lhs, rhs), kinds))
+    return acc + (lhs * rhs).sum(1, acc.dtype)
+
+
 @op("vector.create_mask")
 def _(run, op, operands, values):
     return np.arange(ShapedType(op.result_types[0]).shape[0]) < operands[0]
@@ -212,7 +221,7 @@ def _(run, op, operands, values):
 
 @op("plan.weight")
 def _(run, op, operands, values):
-    layout = {"rows": 0, "panel32": 1}[op["layout"]]
+    layout = ("rows", "panel32", "panel32x2", "panel32x4").index(op["layout"])
     array = read_weight(run, op, ShapedType(op["source"]))
     return np.asarray(weight(op, array, layout), order="C")
 

@@ -82,7 +82,7 @@ def test_prediction_is_printed_before_the_measurement(artifact):
     result = tenon("bench", artifact, "--predict", "--shape", "batch=1,sequence=16", "--seconds", "0.2")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert re.fullmatch(r"predicted [\d.]+ ms from the facts of x86-64-v[34]", lines[0])
+    assert re.fullmatch(r"predicted [\d.]+ ms from the facts of [\w-]+", lines[0])
     assert lines[1].startswith("median")
     assert re.fullmatch(r"predicted [\d.]+ ms, measured [\d.]+ ms, ratio [\d.]+", lines[-1])
     assert "% of the peak" in lines[2]
@@ -94,7 +94,7 @@ def test_text_reports(artifact):
     assert "gap 0.00 %" in info
     assert "batch*sequence*sequence" in info
     plan = tenon("plan", artifact, "--threads", "2").stdout
-    assert "batch=1, sequence=128, 2 threads, facts of x86-64-v" in plan
+    assert "batch=1, sequence=128, 2 threads, facts of " in plan
     assert "layer.5/output/dense/MatMul" in plan
     profile = tenon("profile", artifact, "--shape", "sequence=16", "--seconds", "0.2").stdout
     assert "of limit" in profile and "between launches" in profile
@@ -138,4 +138,4 @@ def test_bad_arguments(artifact, tmp_path):
     assert "no launch" not in tenon("info", tmp_path / "text").stdout
     assert tenon("plan", tmp_path / "none.so").returncode == 1
     result = tenon("target", "z80")
-    assert result.returncode == 1 and "there are x86-64-v3, x86-64-v4" in result.stderr
+    assert result.returncode == 1 and "there are x86-64-v3, alderlake, x86-64-v4" in result.stderr

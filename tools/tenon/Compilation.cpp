@@ -2,29 +2,18 @@
 #include "Compilation.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
-#include "tenon/Target/Interface/TargetFacts.h"
-#include "llvm/ADT/StringMap.h"
-#include "llvm/TargetParser/Host.h"
+#include "tenon/Target/CPU/Emit.h"
 
 using namespace mlir;
 using llvm::StringRef;
 
 bool parseTarget(StringRef text, std::string &target) {
-  target = text == "native" ? nativeTarget() : text.str();
+  target = text == "native" ? tenon::nativeFacts().name : text.str();
   llvm::Expected<tenon::TargetFacts> facts = tenon::readTargetFacts(target);
   if (!facts)
     llvm::errs() << "error: --cpu " << text << ": "
                  << llvm::toString(facts.takeError()) << "\n";
   return bool(facts);
-}
-
-std::string nativeTarget() {
-  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  bool v4 =
-      llvm::all_of(llvm::ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512cd",
-                                             "avx512dq", "avx512vl"},
-                   [&](StringRef feature) { return features.lookup(feature); });
-  return v4 ? "x86-64-v4" : "x86-64-v3";
 }
 
 /// The ONNX node that a location names, or null.

@@ -5,9 +5,6 @@
 
 #include "tenon/Compiler/Compiler.h"
 
-/// The name of the facts that come with Tenon and fit this machine best.
-std::string nativeTarget();
-
 /// Reads `native`, a name, or a facts file, and says what is wrong with it.
 bool parseTarget(llvm::StringRef text, std::string &target);
 

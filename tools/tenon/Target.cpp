@@ -2,7 +2,7 @@
 #include "Compilation.h"
 #include "Subcommands.h"
 #include "tenon-c/CommandLine.h"
-#include "tenon/Target/Interface/TargetFacts.h"
+#include "tenon/Target/CPU/Emit.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -32,20 +32,20 @@ static int fail(const llvm::Twine &message) {
 }
 
 static void listTargets() {
-  llvm::outs() << llvm::formatv("{0,-12} {1,8} {2,10} {3,10} {4,10} {5,10}\n",
-                                "name", "vector", "L1", "L2", "GFLOP/s",
-                                "GB/s");
+  constexpr const char *row =
+      "{0,-14} {1,8} {2,10} {3,10} {4,10} {5,10} {6,10} {7,10}{8}\n";
+  llvm::outs() << llvm::formatv(row, "name", "vector", "L1", "L2", "GFLOP/s",
+                                "bf16", "int8", "GB/s", "");
   for (const tenon::TargetFacts &facts : tenon::knownTargets())
     llvm::outs() << llvm::formatv(
-        "{0,-12} {1,8} {2,10} {3,10} {4,10} {5,10}{6}\n", facts.name,
-        facts.vectorBytes, facts.l1Bytes, facts.l2Bytes, facts.f32Gflops,
-        facts.readGBs, facts.name == nativeTarget() ? "  native" : "");
+        row, facts.name, facts.vectorBytes, facts.l1Bytes, facts.l2Bytes,
+        facts.f32Gflops, facts.bf16Gflops, facts.int8Gops, facts.readGBs,
+        facts.name == tenon::nativeFacts().name ? "  native" : "");
 }
 
 /// The facts that fit this machine best, with what was measured in their place.
 static tenon::TargetFacts measureTarget() {
-  tenon::TargetFacts facts =
-      llvm::cantFail(tenon::readTargetFacts(nativeTarget()));
+  tenon::TargetFacts facts = tenon::nativeFacts();
   tn_machine machine;
   tn_cli_measure(&machine, [](const char *what) {
     llvm::errs() << "measuring: " << what << "\n";
@@ -53,6 +53,8 @@ static tenon::TargetFacts measureTarget() {
   facts.name = output == "-" ? std::string("measured")
                              : llvm::sys::path::stem(output).str();
   facts.f32Gflops = machine.f32_gflops;
+  facts.bf16Gflops = machine.bf16_gflops;
+  facts.int8Gops = machine.int8_gops;
   facts.readGBs = machine.read_gbs;
   facts.readGBsAll = machine.read_gbs_all;
   facts.launchUs = machine.launch_us;

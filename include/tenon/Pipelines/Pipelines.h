@@ -46,7 +46,7 @@ struct Phase {
   llvm::StringLiteral name;
   llvm::StringLiteral summary;
   void (*build)(mlir::OpPassManager &pm, const PhaseOptions &options);
-  /// Dialects that may be left, separated by commas.
+  /// Dialects and single ops that may be left, separated by commas.
   llvm::StringLiteral leaves;
 };
 

@@ -53,7 +53,8 @@ public:
     Attribute key = ArrayAttr::get(
         weight.getContext(),
         {weight.getFileAttr(), weight.getOffsetAttr(), weight.getSourceAttr(),
-         transposed, StringAttr::get(weight.getContext(), layout)});
+         transposed, StringAttr::get(weight.getContext(), layout),
+         TypeAttr::get(weight.getOutput().getType())});
     auto [entry, isNew] = positions.try_emplace(key, end);
     if (isNew) {
       auto type = cast<RankedTensorType>(weight.getOutput().getType());

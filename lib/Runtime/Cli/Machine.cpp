@@ -66,20 +66,70 @@ __attribute__((target("avx2,fma"))) static void multiplyAdd256() {
     }
 }
 
-double tenon::runtime::measureF32Peak(int threads) {
-  bool wide = __builtin_cpu_supports("avx512f");
-  if (!wide && !__builtin_cpu_supports("fma"))
-    return 0;
-  double operations =
-      2.0 * (wide ? 16 : 8) * accumulators * double(rounds) * threads;
+__attribute__((target("avx512bf16"))) static void dotBf16() {
+  __m512 sums[accumulators];
+  __m512bh factor = (__m512bh)_mm512_set1_epi32(0x3f003f00);
+  for (__m512 &sum : sums)
+    sum = _mm512_set1_ps(1);
+  for (int64_t round = 0; round < rounds; ++round)
+    for (__m512 &sum : sums) {
+      sum = _mm512_dpbf16_ps(sum, factor, factor);
+      __asm__ volatile("" : "+v"(sum));
+    }
+}
+
+__attribute__((target("avx512vnni"))) static void dotBytes512() {
+  __m512i sums[accumulators], factor = _mm512_set1_epi8(1);
+  for (__m512i &sum : sums)
+    sum = factor;
+  for (int64_t round = 0; round < rounds; ++round)
+    for (__m512i &sum : sums) {
+      sum = _mm512_dpbusd_epi32(sum, factor, factor);
+      __asm__ volatile("" : "+v"(sum));
+    }
+}
+
+__attribute__((target("avx2,avxvnni"))) static void dotBytes256() {
+  __m256i sums[accumulators], factor = _mm256_set1_epi8(1);
+  for (__m256i &sum : sums)
+    sum = factor;
+  for (int64_t round = 0; round < rounds; ++round)
+    for (__m256i &sum : sums) {
+      sum = _mm256_dpbusd_avx_epi32(sum, factor, factor);
+      __asm__ volatile("" : "+x"(sum));
+    }
+}
+
+/// Operations, 10^9 a second, of a loop whose instruction does `each`.
+static double measurePeak(int threads, void (*loop)(), int each) {
+  double operations = double(each) * accumulators * double(rounds) * threads;
   double best = 0;
   Clock::time_point begin = Clock::now();
   while (secondsSince(begin) < 0.2) {
-    double seconds = timeThreads(
-        threads, [&](int) { wide ? multiplyAdd512() : multiplyAdd256(); });
+    double seconds = timeThreads(threads, [&](int) { loop(); });
     best = std::max(best, operations / seconds * 1e-9);
   }
   return best;
+}
+
+double tenon::runtime::measureF32Peak(int threads) {
+  if (__builtin_cpu_supports("avx512f"))
+    return measurePeak(threads, multiplyAdd512, 32);
+  if (__builtin_cpu_supports("fma"))
+    return measurePeak(threads, multiplyAdd256, 16);
+  return 0;
+}
+
+/// Of one core; 0 without the instruction.
+static double measureBf16Peak() {
+  return __builtin_cpu_supports("avx512bf16") ? measurePeak(1, dotBf16, 64) : 0;
+}
+
+static double measureInt8Peak() {
+  if (__builtin_cpu_supports("avx512vnni"))
+    return measurePeak(1, dotBytes512, 128);
+  return __builtin_cpu_supports("avxvnni") ? measurePeak(1, dotBytes256, 64)
+                                           : 0;
 }
 
 double tenon::runtime::measureReadRate(int threads) {
@@ -129,6 +179,9 @@ void tn_cli_measure(tn_machine *machine, void (*progress)(const char *what)) {
   };
   tell("multiply-adds of one core");
   machine->f32_gflops = tenon::runtime::measureF32Peak(1);
+  tell("dot products of one core");
+  machine->bf16_gflops = measureBf16Peak();
+  machine->int8_gops = measureInt8Peak();
   tell("memory read by one core");
   machine->read_gbs = tenon::runtime::measureReadRate(1);
   tell("memory read by all cores");

@@ -16,8 +16,9 @@ public:
     return isa<Float64Type, Float32Type, Float16Type, BFloat16Type>(element) ||
            element.getWidth() <= 8;
   }
-  void buildLoweringPipeline(OpPassManager &pm) const override {
-    buildCpuLoweringPipeline(pm);
+  void buildLoweringPipeline(OpPassManager &pm,
+                             const TargetFacts &facts) const override {
+    buildCpuLoweringPipeline(pm, facts);
   }
   ArrayRef<llvm::StringLiteral> emitKinds() const override {
     return tenon::emitKinds();

@@ -2,6 +2,7 @@
 #include "tenon/Target/CPU/Emit.h"
 #include "Header.h"
 #include "Link.h"
+#include "Processor.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -10,8 +11,6 @@
 #include "tenon/Weights/Weights.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/MCSubtargetInfo.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Object/ObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/CRC.h"
@@ -19,30 +18,18 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Signals.h"
-#include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
 using namespace mlir;
 
 static std::unique_ptr<llvm::TargetMachine>
-createMachine(ModuleOp module, const tenon::TargetFacts &facts) {
-  LLVMInitializeX86TargetInfo();
-  LLVMInitializeX86Target();
-  LLVMInitializeX86TargetMC();
-  LLVMInitializeX86AsmPrinter();
-  llvm::Triple triple("x86_64-unknown-linux-gnu");
-  std::string error;
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!target) {
-    module.emitError("has no LLVM target: ") << error;
-    return nullptr;
-  }
+createMachine(const tenon::TargetFacts &facts) {
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, facts.cpu, "", options, llvm::Reloc::PIC_, std::nullopt,
-      llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(
+      tenon::processorTarget().createTargetMachine(
+          tenon::processorTriple(), facts.cpu, "", options, llvm::Reloc::PIC_,
+          std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 /// Only what ModuleAbi.h names stays visible; bodies go into their callers.
@@ -120,17 +107,6 @@ static LogicalResult writeFile(ModuleOp module, StringRef path,
            << path << "': " << error.message();
   os << data;
   return close(module, path, os);
-}
-
-/// What of TN_X86_FEATURES code for this machine may use.
-static uint64_t featuresOf(const llvm::TargetMachine &machine) {
-  uint64_t features = 0;
-#define FEATURE(BIT, NAME, ...)                                                \
-  if (machine.getMCSubtargetInfo()->checkFeatures("+" NAME))                   \
-    features |= uint64_t(1) << BIT;
-  TN_X86_FEATURES(FEATURE)
-#undef FEATURE
-  return features;
 }
 
 /// Writes `note` into `bytes` at `position`, and the checksum of `bytes` into
@@ -295,7 +271,7 @@ static LogicalResult emitLinked(ModuleOp plan,
 /// Writes what `options` ask for to names that `files` gives.
 static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
                             const tenon::TargetFacts &host,
-                            void (*lower)(OpPassManager &),
+                            function_ref<void(OpPassManager &)> lower,
                             const tenon::EmitOptions &options,
                             StringRef outputPath, OutputFiles &files) {
   StringRef kind = options.kind;
@@ -337,10 +313,8 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
       tenon::writeHeader(description, llvm::sys::path::stem(outputPath), os);
     return writeFile(plan, path, text);
   }
-  std::unique_ptr<llvm::TargetMachine> machine = createMachine(plan, host);
-  if (!machine)
-    return failure();
-  uint64_t features = featuresOf(*machine);
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine(host);
+  uint64_t features = tenon::featuresOf(*machine->getMCSubtargetInfo());
   timing = options.timer("optimize");
   prepare(*module, host, *machine);
   optimize(*module, *machine);
@@ -373,13 +347,13 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
 LogicalResult tenon::emitArtifact(ModuleOp plan, const TargetFacts &facts,
                                   const EmitOptions &options,
                                   StringRef outputPath) {
-  return emitHostArtifact(plan, facts, facts, buildCpuLoweringPipeline, options,
-                          outputPath);
+  auto lower = [&](OpPassManager &pm) { buildCpuLoweringPipeline(pm, facts); };
+  return emitHostArtifact(plan, facts, facts, lower, options, outputPath);
 }
 
 LogicalResult tenon::emitHostArtifact(ModuleOp plan, const TargetFacts &facts,
                                       const TargetFacts &host,
-                                      void (*lower)(OpPassManager &),
+                                      function_ref<void(OpPassManager &)> lower,
                                       const EmitOptions &options,
                                       StringRef outputPath) {
   if (!llvm::is_contained(emitKinds(), options.kind))

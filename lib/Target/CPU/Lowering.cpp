@@ -82,7 +82,8 @@ struct MoveBf16AsBits : PassWrapper<MoveBf16AsBits, OperationPass<ModuleOp>> {
 };
 } // namespace
 
-void tenon::buildCpuLoweringPipeline(OpPassManager &pm) {
+void tenon::buildCpuLoweringPipeline(OpPassManager &pm,
+                                     const TargetFacts &facts) {
   pm.addPass(createConvertPlanToLLVMPass());
   pm.addPass(std::make_unique<ExpandVectorMath>());
   pm.addPass(createConvertVectorToSCFPass());
@@ -97,6 +98,7 @@ void tenon::buildCpuLoweringPipeline(OpPassManager &pm) {
   expand.includeBf16 = true;
   pm.addPass(arith::createArithExpandOpsPass(expand));
   pm.addPass(std::make_unique<MoveBf16AsBits>());
+  pm.addPass(createLowerDotsPass(facts.cpu));
   pm.addPass(createConvertVectorToLLVMPass());
   pm.addPass(createFinalizeMemRefToLLVMConversionPass());
   pm.addPass(createConvertMathToLLVMPass());

@@ -15,6 +15,9 @@ using namespace mlir;
 
 namespace tenon {
 
+/// What is left for the host runs on any machine that has such a card.
+static TargetFacts hostFacts() { return avx2Facts(); }
+
 /// The device's half first: what is left is host code with launches, as on the
 /// CPU.
 static void buildLowering(OpPassManager &pm) {
@@ -33,7 +36,7 @@ static void buildLowering(OpPassManager &pm) {
   device.addPass(createCSEPass());
   device.addPass(createReconcileUnrealizedCastsPass());
   pm.addPass(createSerializeDeviceCodePass());
-  buildCpuLoweringPipeline(pm);
+  buildCpuLoweringPipeline(pm, hostFacts());
 }
 
 /// Writes the device's code as text.
@@ -58,14 +61,16 @@ public:
   ArrayRef<TargetFacts> facts() const override {
     // The numbers of an A100 with 40 GB, as its data sheet gives them; a core
     // is a multiprocessor, a vector a warp.
-    static const TargetFacts machines[] = {
-        {"sm_80", "sm_80", 128, 255, 192 << 10, 40 << 20, 180, 14, 1555, 5}};
+    static const TargetFacts machines[] = {{"sm_80", "sm_80", 128, 255,
+                                            192 << 10, 40 << 20, 180, 0, 0, 14,
+                                            1555, 5}};
     return machines;
   }
 
   ArrayRef<KernelFamily> families() const override { return gpuFamilies(); }
 
-  void buildLoweringPipeline(OpPassManager &pm) const override {
+  void buildLoweringPipeline(OpPassManager &pm,
+                             const TargetFacts &) const override {
     buildLowering(pm);
   }
 
@@ -89,7 +94,7 @@ public:
     pm.addPass(createPlaceConstantsPass());
     if (failed(pm.run(*placed)))
       return failure();
-    return emitHostArtifact(*placed, facts, avx2Facts(), buildLowering, options,
+    return emitHostArtifact(*placed, facts, hostFacts(), buildLowering, options,
                             outputPath);
   }
 };

@@ -24,7 +24,8 @@ public:
   ArrayRef<KernelFamily> families() const override { return cpuFamilies(); }
 
   // Nothing to lower: the plan is what is written.
-  void buildLoweringPipeline(OpPassManager &) const override {}
+  void buildLoweringPipeline(OpPassManager &,
+                             const TargetFacts &) const override {}
 
   ArrayRef<llvm::StringLiteral> emitKinds() const override {
     static constexpr llvm::StringLiteral kinds[] = {"plan"};

@@ -123,3 +123,35 @@ func.func @yields_no_line(%x: tensor<4x8xf32>) {
   }
   return
 }
+
+// -----
+
+func.func @group_of_a_type() {
+  // expected-error@+1 {{has groups of 4 elements of 'bf16', which are not 32 bits}}
+  %0 = kernel.weight "w" from "f" at 0 source tensor<8x33xbf16> layout panel32x4 : tensor<2x2x32x4xbf16>
+  return
+}
+
+// -----
+
+func.func @rounding() {
+  // expected-error@+1 {{has elements of 'f16', but those of 'tensor<8xf32>' can only become bf16, and that from f32 or f16}}
+  %0 = kernel.weight "w" from "f" at 0 source tensor<8xf32> layout rows : tensor<8xf16>
+  return
+}
+
+// -----
+
+func.func @bytes_into_floats(%s: vector<8xf32>, %a: vector<8xi32>) {
+  // expected-error@+1 {{of u8s8 adds to lanes of i32, not of 'f32'}}
+  %0 = kernel.dot u8s8 %s, %a, %a : vector<8xf32>
+  return
+}
+
+// -----
+
+func.func @bf16_into_integers(%s: vector<8xi32>) {
+  // expected-error@+1 {{of bf16 adds to lanes of f32, not of 'i32'}}
+  %0 = kernel.dot bf16 %s, %s, %s : vector<8xi32>
+  return
+}

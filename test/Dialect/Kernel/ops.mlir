@@ -10,6 +10,10 @@ func.func @outside_regions(%x: tensor<?x8xf32>) -> tensor<?x2x4xf32> {
   %c = kernel.constant dense<1.0> : tensor<2xf32>
   // CHECK: kernel.weight "w" from "f" at 64 source tensor<40x8xf32> transposed layout panel32 : tensor<2x8x32xf32>
   %w = kernel.weight "w" from "f" at 64 source tensor<40x8xf32> transposed layout panel32 : tensor<2x8x32xf32>
+  // CHECK: kernel.weight "w" from "f" at 0 source tensor<40x9xf16> transposed layout panel32x2 : tensor<2x5x32x2xbf16>
+  %pairs = kernel.weight "w" from "f" at 0 source tensor<40x9xf16> transposed layout panel32x2 : tensor<2x5x32x2xbf16>
+  // CHECK: kernel.weight "w" from "f" at 0 source tensor<9x40xi8> layout panel32x4 : tensor<2x3x32x4xi8>
+  %bytes = kernel.weight "w" from "f" at 0 source tensor<9x40xi8> layout panel32x4 : tensor<2x3x32x4xi8>
   // CHECK: kernel.view %{{.*}} sizes(%[[N]]) : tensor<?x8xf32> -> tensor<?x2x4xf32>
   %v = kernel.view %x sizes(%n) : tensor<?x8xf32> -> tensor<?x2x4xf32>
   return %v : tensor<?x2x4xf32>
@@ -73,4 +77,13 @@ func.func @count(%total: tensor<i64>, %n: index) {
   // CHECK: kernel.count "nonzero/count" %{{.*}} at_most %{{.*}} : tensor<i64>
   %0 = kernel.count "nonzero/count" %total at_most %n : tensor<i64>
   return
+}
+
+// CHECK-LABEL: func.func @dots
+func.func @dots(%sum: vector<16xi32>, %a: vector<16xi32>, %total: vector<8xf32>, %x: vector<8xi32>) -> (vector<16xi32>, vector<8xf32>) {
+  // CHECK: kernel.dot u8s8 %{{.*}}, %{{.*}}, %{{.*}} : vector<16xi32>
+  %0 = kernel.dot u8s8 %sum, %a, %a : vector<16xi32>
+  // CHECK: kernel.dot bf16 %{{.*}}, %{{.*}}, %{{.*}} : vector<8xf32>
+  %1 = kernel.dot bf16 %total, %x, %x : vector<8xf32>
+  return %0, %1 : vector<16xi32>, vector<8xf32>
 }

@@ -2,6 +2,7 @@
 #ifndef TENON_TARGET_CPU_EMIT_H
 #define TENON_TARGET_CPU_EMIT_H
 
+#include "mlir/Pass/Pass.h"
 #include "tenon/Target/Interface/Target.h"
 
 namespace mlir {
@@ -14,8 +15,16 @@ namespace tenon {
 /// x86 processors: threads and vectors.
 const Target &cpuTarget();
 
-/// plan -> llvm dialect.
-void buildCpuLoweringPipeline(mlir::OpPassManager &pm);
+/// The known machine that is most like this one: the last whose code it can
+/// run.
+const TargetFacts &nativeFacts();
+
+/// plan -> llvm dialect, for the machine of `facts`.
+void buildCpuLoweringPipeline(mlir::OpPassManager &pm,
+                              const TargetFacts &facts);
+
+/// kernel.dot -> the instructions that the processor LLVM calls `cpu` has.
+std::unique_ptr<mlir::Pass> createLowerDotsPass(llvm::StringRef cpu);
 
 /// Rewrites math ops on f32 into arithmetic. Errors stay below these bounds, in
 /// units of the last place, for every f32 (VectorMathTest): exp, exp2 and erf
@@ -39,7 +48,8 @@ mlir::LogicalResult emitArtifact(mlir::ModuleOp plan, const TargetFacts &facts,
 /// of buildCpuLoweringPipeline, and `host` is the machine that runs the rest.
 mlir::LogicalResult
 emitHostArtifact(mlir::ModuleOp plan, const TargetFacts &facts,
-                 const TargetFacts &host, void (*lower)(mlir::OpPassManager &),
+                 const TargetFacts &host,
+                 llvm::function_ref<void(mlir::OpPassManager &)> lower,
                  const EmitOptions &options, llvm::StringRef outputPath);
 
 } // namespace tenon

@@ -51,7 +51,8 @@ public:
 
   /// Phase emit: a plan whose kernels are what `families` wrote, to the llvm
   /// dialect. What remains must be what include/tenon-c/ModuleAbi.h asks for.
-  virtual void buildLoweringPipeline(mlir::OpPassManager &pm) const = 0;
+  virtual void buildLoweringPipeline(mlir::OpPassManager &pm,
+                                     const TargetFacts &facts) const = 0;
 
   /// What `emit` can write, the artifact first.
   virtual llvm::ArrayRef<llvm::StringLiteral> emitKinds() const = 0;

@@ -18,6 +18,8 @@ struct TargetFacts {
   int64_t l1Bytes;     ///< data cache of one core
   int64_t l2Bytes;     ///< cache of one core
   double f32Gflops;    ///< multiply-add peak of one core, 10^9 flop/s
+  double bf16Gflops;   ///< the same of pairs of bf16; 0 without an instruction
+  double int8Gops;     ///< the same of groups of four bytes
   double readGBs;      ///< memory read rate of one core, 10^9 byte/s
   double readGBsAll;   ///< of all cores together
   double launchUs;     ///< microseconds that a launch costs beside its work
@@ -28,11 +30,12 @@ struct TargetFacts {
 };
 
 /// The facts that come with Tenon: of machines that many people have, on the
-/// careful side.
+/// careful side. A machine comes behind those whose code it can run.
 llvm::ArrayRef<TargetFacts> knownTargets();
 
-inline TargetFacts avx2Facts() { return knownTargets()[0]; }
-inline TargetFacts avx512Facts() { return knownTargets()[1]; }
+/// The least of those with AVX2, and with AVX-512.
+const TargetFacts &avx2Facts();
+const TargetFacts &avx512Facts();
 
 /// Facts by name, or from a JSON file that `tenon target` wrote. An error says
 /// what is missing or wrong, and for an unknown name which are known.

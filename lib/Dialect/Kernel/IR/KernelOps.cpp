@@ -19,6 +19,19 @@ static int64_t countDynamicSizes(TypeRange types) {
   return count;
 }
 
+int64_t tenon::kernel::groupOf(LayoutKind layout) {
+  switch (layout) {
+  case LayoutKind::Rows:
+  case LayoutKind::Panel32:
+    return 1;
+  case LayoutKind::Panel32x2:
+    return 2;
+  case LayoutKind::Panel32x4:
+    return 4;
+  }
+  llvm_unreachable("all layouts are handled");
+}
+
 LogicalResult WeightOp::verify() {
   auto source = dyn_cast<RankedTensorType>(getSource());
   if (!source || !source.hasStaticShape())
@@ -31,12 +44,26 @@ LogicalResult WeightOp::verify() {
              << source << ", which needs rank 2 or more";
     std::swap(sizes[sizes.size() - 1], sizes[sizes.size() - 2]);
   }
-  if (getLayout() == LayoutKind::Panel32) {
+  Type from = source.getElementType(),
+       to = getOutput().getType().getElementType();
+  if (from != to && !(to.isBF16() && (from.isF32() || from.isF16())))
+    return emitOpError("has elements of ")
+           << to << ", but those of " << source << " can only become bf16, and "
+           << "that from f32 or f16";
+  if (getLayout() != LayoutKind::Rows) {
     if (sizes.size() != 2)
       return emitOpError("can lay out only matrices in panels, not ") << source;
-    sizes = {(sizes[1] + 31) / 32, sizes[0], 32};
+    int64_t group = groupOf(getLayout());
+    sizes = {llvm::divideCeil(sizes[1], 32), llvm::divideCeil(sizes[0], group),
+             32};
+    if (group > 1) {
+      sizes.push_back(group);
+      if (group * to.getIntOrFloatBitWidth() != 32)
+        return emitOpError("has groups of ")
+               << group << " elements of " << to << ", which are not 32 bits";
+    }
   }
-  auto wanted = RankedTensorType::get(sizes, source.getElementType());
+  auto wanted = RankedTensorType::get(sizes, to);
   if (getOutput().getType() != wanted)
     return emitOpError("has type ")
            << getOutput().getType() << ", but its layout gives " << wanted;
@@ -90,6 +117,16 @@ LogicalResult RegionOp::verifyRegions() {
     return emitOpError("must end in a kernel.yield of (")
            << yielded << "), but ends in " << block.back().getName() << " of ("
            << block.back().getOperandTypes() << ")";
+  return success();
+}
+
+LogicalResult DotOp::verify() {
+  Type element = cast<VectorType>(getAcc().getType()).getElementType();
+  bool addsFloats = getKind() == DotKind::BF16;
+  if (isa<FloatType>(element) != addsFloats)
+    return emitOpError("of ")
+           << stringifyDotKind(getKind()) << " adds to lanes of "
+           << (addsFloats ? "f32" : "i32") << ", not of " << element;
   return success();
 }
 

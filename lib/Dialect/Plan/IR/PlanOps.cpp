@@ -78,10 +78,11 @@ LogicalResult WeightOp::verify() {
     return emitOpError("has source ")
            << getSource() << ", which is no static tensor";
   auto type = cast<MemRefType>(getBuffer().getType());
-  if (!type.hasStaticShape() ||
-      type.getElementType() != source.getElementType())
-    return emitOpError("has type ") << type << ", which is no static buffer of "
-                                    << source.getElementType();
+  Type from = source.getElementType(), to = type.getElementType();
+  bool isRounded = to.isBF16() && (from.isF32() || from.isF16());
+  if (!type.hasStaticShape() || (from != to && !isRounded))
+    return emitOpError("has type ")
+           << type << ", which is no static buffer of " << from;
   return success();
 }
 

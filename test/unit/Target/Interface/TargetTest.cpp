@@ -20,7 +20,8 @@ public:
   llvm::StringRef name() const override { return title; }
   llvm::ArrayRef<TargetFacts> facts() const override { return machines; }
   llvm::ArrayRef<KernelFamily> families() const override { return {}; }
-  void buildLoweringPipeline(mlir::OpPassManager &) const override {}
+  void buildLoweringPipeline(mlir::OpPassManager &,
+                             const TargetFacts &) const override {}
   llvm::ArrayRef<llvm::StringLiteral> emitKinds() const override { return {}; }
   mlir::LogicalResult emit(mlir::ModuleOp, const TargetFacts &,
                            const EmitOptions &,

@@ -21,4 +21,11 @@
 #define GET_OP_CLASSES
 #include "tenon/Dialect/Kernel/IR/KernelOps.h.inc"
 
+namespace tenon::kernel {
+
+/// Elements of a column that a layout keeps next to each other.
+int64_t groupOf(LayoutKind layout);
+
+} // namespace tenon::kernel
+
 #endif // TENON_DIALECT_KERNEL_IR_KERNELOPS_H

@@ -24,7 +24,13 @@ def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {
 }
 
 def Kernel_LayoutKind : I32EnumAttr<"LayoutKind", "how a weight lies in the artifact", [
-    I32EnumAttrCase<"Rows", 0, "rows">, I32EnumAttrCase<"Panel32", 1, "panel32">]> {
+    I32EnumAttrCase<"Rows", 0, "rows">, I32EnumAttrCase<"Panel32", 1, "panel32">,
+    I32EnumAttrCase<"Panel32x2", 2, "panel32x2">, I32EnumAttrCase<"Panel32x4", 3, "panel32x4">]> {
+  let cppNamespace = "::tenon::kernel";
+}
+
+def Kernel_DotKind : I32EnumAttr<"DotKind", "what a lane of 32 bits holds in a dot product", [
+    I32EnumAttrCase<"BF16", 0, "bf16">, I32EnumAttrCase<"U8S8", 1, "u8s8">]> {
   let cppNamespace = "::tenon::kernel";
 }
 
@@ -76,14 +82,18 @@ def Kernel_WeightOp : Kernel_Op<"weight", [Pure]> {
   let description = [{
     `file` and `offset` say where the bytes of `source`, the type in the file,
     are. `transposed` swaps the last two dimensions of the matrix. Layout `rows`
-    keeps it row-major; `panel32` turns `K×N` into `ceil(N/32)×K×32`, the last
-    panel filled with zeros, and the result has that type.
+    keeps it row-major; `panel32` turns `K×N` into `ceil(N/32)×K×32`, and
+    `panel32x2` and `panel32x4` into `ceil(N/32)×ceil(K/g)×32×g`, where a group of
+    g elements fills the 32 bits of a lane of `kernel.dot`. Panels and groups are
+    filled with zeros. The result has that type, of the elements of `source`, or
+    of bf16, to which f32 and f16 are rounded as they are written.
 
     Example:
 
     ```mlir
     %0 = kernel.weight "w" from "model.onnx.data" at 4096 source tensor<384x1536xf32> layout panel32 : tensor<48x384x32xf32>
     %1 = kernel.weight "b" from "model.onnx.data" at 0 source tensor<1536xf32> layout rows : tensor<1536xf32>
+    %2 = kernel.weight "w" from "model.onnx.data" at 4096 source tensor<384x1536xf32> layout panel32x2 : tensor<48x192x32x2xbf16>
     ```
   }];
   let arguments = (ins StrAttr:$name, StrAttr:$file, Kernel_I64Attr:$offset,
@@ -236,14 +246,17 @@ def Kernel_YieldOp : Kernel_Op<"yield", [
 def Kernel_ContractOp : Kernel_Op<"contract", [Pure]> {
   let summary = "Anchor: matrix product, batched over leading dimensions";
   let description = [{
-    Semantics of `graph.matmul`. With `packed`, rhs is a weight in layout
-    `panel32`; it may be of i8 where the result is of f32. Products of f16 or bf16
-    have a result of f32, whatever the operands are.
+    Semantics of `graph.matmul`. With `packed`, rhs is a weight in panels: in
+    groups where both operands are of bf16, or of i8 with a result of i32, else in
+    layout `panel32`; it may be of i8 where the result is of f32. Products of f16
+    or bf16 have a result of f32, whatever the operands are. Where operands of i8
+    have a result of i32, lhs is unsigned and rhs signed.
 
     Example:
 
     ```mlir
     %0 = kernel.contract %a, %b : tensor<?x?x384xf32>, tensor<384x1536xf32> -> tensor<?x?x1536xf32>
+    %1 = kernel.contract packed %bytes, %panels : tensor<?x384xi8>, tensor<48x96x32x4xi8> -> tensor<?x1536xi32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs,
@@ -253,6 +266,36 @@ def Kernel_ContractOp : Kernel_Op<"contract", [Pure]> {
     (`transpose_lhs` $transpose_lhs^)? (`transpose_rhs` $transpose_rhs^)? (`packed` $packed^)?
     $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)
   }];
+}
+
+def Kernel_DotOp : Kernel_Op<"dot", [
+    Pure, AllTypesMatch<["acc", "output"]>,
+    TypesMatchWith<"operands have the lanes of the sum, of i32", "acc", "lhs",
+                   "cast<VectorType>($_self).clone(IntegerType::get($_ctxt, 32))">,
+    TypesMatchWith<"operands have the lanes of the sum, of i32", "acc", "rhs",
+                   "cast<VectorType>($_self).clone(IntegerType::get($_ctxt, 32))">]> {
+  let summary = "Adds the products of a group of narrow elements, lane by lane";
+  let description = [{
+    `acc + Σ lhs · rhs` for each lane, whose 32 bits in `lhs` and `rhs` are a group,
+    the first element lowest: two bf16, added to f32; or four bytes, of `lhs`
+    unsigned and of `rhs` signed, added to i32, exactly, modulo 2³². Whether the
+    sum of two products of bf16 is rounded before it is added, and what becomes
+    of subnormal numbers, is the machine's. Stands in scheduled bodies and in the
+    kernels of a plan; emit chooses the instructions.
+
+    Example:
+
+    ```mlir
+    %0 = kernel.dot u8s8 %sum, %a, %b : vector<16xi32>
+    %1 = kernel.dot bf16 %total, %x, %y : vector<8xf32>
+    ```
+  }];
+  let arguments = (ins Kernel_DotKind:$kind, VectorOfLengthAndType<[8, 16], [I32, F32]>:$acc,
+                       VectorOfLengthAndType<[8, 16], [I32]>:$lhs,
+                       VectorOfLengthAndType<[8, 16], [I32]>:$rhs);
+  let results = (outs VectorOfLengthAndType<[8, 16], [I32, F32]>:$output);
+  let assemblyFormat = "$kind $acc `,` $lhs `,` $rhs attr-dict `:` type($acc)";
+  let hasVerifier = 1;
 }
 
 def Kernel_AttentionOp : Kernel_Op<"attention", [Pure]> {
