@@ -226,7 +226,7 @@ void AttentionBody::build(Value begin, Value end) {
     if (wideQueries) {
       FlatMatrix narrow = q;
       q = {wideQueries, zero, t.index(head), one};
-      t.pack(narrow, q, rows, t.index(head), head,
+      t.pack(narrow, q, rows, t.index(head), t.index(head),
              isContiguous(op.getQueryLayout()), lanes);
     }
     t.forEach(zero, rows, 1, [&](Value row) {
@@ -247,7 +247,7 @@ void AttentionBody::build(Value begin, Value end) {
       auto fromPacked = [&] {
         FlatMatrix packedKeys{keys, zero, t.index(keyBlock), one};
         t.pack({k.buffer, k.offset, k.column, k.row}, packedKeys, t.index(head),
-               count, keyBlock, /*contiguous=*/false, lanes);
+               count, t.index(keyBlock), /*contiguous=*/false, lanes);
         multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock,
                  TileBuilder::Sum::Replace);
       };
@@ -282,7 +282,7 @@ void AttentionBody::build(Value begin, Value end) {
                  paddedValue, TileBuilder::Sum::Add);
       } else {
         FlatMatrix packedValues{values, zero, sumStride, one};
-        t.pack(v, packedValues, count, t.index(valueSize), paddedValue,
+        t.pack(v, packedValues, count, t.index(valueSize), sumStride,
                isContiguous(op.getValueLayout()), lanes);
         multiply(scoreMatrix, packedValues, {sums, zero, sumStride, one}, rows,
                  count, paddedValue, TileBuilder::Sum::Add);

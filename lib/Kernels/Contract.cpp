@@ -1,6 +1,8 @@
 // Schedules kernel.contract with an elementwise epilogue: panels of 32 columns,
 // register tiles over them, and the epilogue on rows that are still in L1.
-// Floats of 16 bits are widened on their way into registers; sums are of f32.
+// Bytes are multiplied as they are, into sums of i32. Floats of 16 bits are
+// widened on their way into registers, but for bf16 where the machine
+// multiplies pairs of it faster; sums are of f32.
 #include "ContractRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
@@ -14,32 +16,28 @@ using namespace tenon::kernel;
 
 namespace {
 
-/// Contracted elements whose sum is made at once, at most: the rounding error
-/// of one long chain is two to four times that of blocks, which shows in the
-/// logits of a model of 30 layers. With 256 it is what onnxruntime's is, whose
-/// blocks are as long. Blocks of 128 would halve its square and cost two to
-/// four percent, since each block fills the pipelines anew.
+/// Contracted elements whose sum is made at once, at most, or pairs or groups
+/// that are multiplied at once: the rounding error of one long chain is two to
+/// four times that of blocks, which shows in the logits of a model of 30
+/// layers. With 256 it is what onnxruntime's is, whose blocks are as long.
+/// Blocks of 128 would halve its square and cost two to four percent, since
+/// each block fills the pipelines anew.
 constexpr int64_t longestBlock = 256;
 
 /// A sum this short is one block: its error is below that of 768 in blocks.
 constexpr int64_t shortSum = 384;
 
-/// Multiply-adds that make a tile of the grid worth a launch's part: about
-/// 50 microseconds of one core.
+/// Multiply-adds of lanes that make a tile of the grid worth a launch's part:
+/// about 50 microseconds of one core.
 constexpr int64_t tileWork = 3000000;
 
-} // namespace
-
-/// Blocks of equal depth, where it is known.
-static int64_t chooseBlockDepth(int64_t depth) {
-  if (ShapedType::isDynamic(depth))
-    return longestBlock;
-  if (depth <= shortSum)
-    return std::max<int64_t>(depth, 1);
-  return llvm::divideCeil(depth, llvm::divideCeil(depth, longestBlock));
-}
-
-namespace {
+/// What a schedule has chosen.
+struct ContractPlan {
+  Multiplication how;
+  int64_t lanes, rowBlock, panelGroup;
+  int64_t blockDepth; ///< elements of the contracted dimension in a block
+  bool collapsed;     ///< leading dimensions count as rows
+};
 
 /// The grid: batches × groups of panels × blocks of rows, rows innermost, so
 /// that the panels of a group stay in a core's cache.
@@ -50,35 +48,119 @@ struct Grid {
 
 } // namespace
 
-/// `collapsed`: leading dimensions count as rows.
-static Grid buildGrid(TileBuilder &t, ArrayRef<Value> sizes, bool collapsed,
-                      int64_t rowBlock, int64_t panelGroup) {
+static Grid buildGrid(TileBuilder &t, ArrayRef<Value> sizes,
+                      const ContractPlan &plan) {
   Grid grid;
   ArrayRef<Value> leading = sizes.drop_back(2);
   grid.rows = sizes[sizes.size() - 2];
   grid.columns = sizes.back();
-  if (collapsed)
+  if (plan.collapsed)
     grid.rows = t.mul(t.product(leading), grid.rows);
   else
     grid.leading.assign(leading.begin(), leading.end());
   grid.panels = t.ceilDiv(grid.columns, panelColumns);
-  grid.groups = t.ceilDiv(grid.panels, panelGroup);
-  grid.blocks = t.ceilDiv(grid.rows, rowBlock);
+  grid.groups = t.ceilDiv(grid.panels, plan.panelGroup);
+  grid.blocks = t.ceilDiv(grid.rows, plan.rowBlock);
   grid.total = t.mul(t.product(grid.leading), t.mul(grid.groups, grid.blocks));
   return grid;
 }
 
+namespace {
+
+/// Builds the body; holds what its parts share.
+struct ContractBody {
+  TileBuilder &t;
+  Contraction contraction;
+  ContractPlan plan;
+  function_ref<Value(Value)> buffer; ///< the memref of an input
+  Value output;                      ///< of rank one
+  SmallVector<Value> sizes;          ///< of the result
+  int64_t lanes = plan.lanes;
+  ContractOp op = contraction.op;
+  Grid grid = buildGrid(t, sizes, plan);
+  SmallVector<Value> lhsSizes = t.sizes(buffer(op.getLhs()));
+  SmallVector<Value> rhsSizes = t.sizes(buffer(op.getRhs()));
+  Value lhs = t.flatten(buffer(op.getLhs()));
+  Value rhs = t.flatten(buffer(op.getRhs()));
+  Value contracted = lhsSizes[lhsSizes.size() - (op.getTransposeLhs() ? 2 : 1)];
+  Value zero = t.index(0), one = t.index(1), width = t.index(panelColumns);
+  FlatMatrix acc = {};
+  /// Null where an operand is read as it lies.
+  Value leftBlock, leftRest, panel;
+
+  void build(Value begin, Value end);
+
+private:
+  void createScratch();
+  bool fillsGroups();
+  bool isWhole();
+  bool isOneBlock();
+  void multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
+                     Value number);
+  FlatMatrix readPanel(FlatMatrix right, Value number, Value k, Value depth);
+  void multiplyBlock(FlatMatrix left, FlatMatrix right, Value rows,
+                     Value depth);
+  void multiplyRows(FlatMatrix left, FlatMatrix right, Value rows, Value groups,
+                    TileBuilder::Sum sum, Value ahead);
+  void finishRow(Value accRow, Value row, Value column);
+};
+
+} // namespace
+
+/// Is the contracted dimension known to be one of whole groups?
+bool ContractBody::fillsGroups() {
+  APInt known;
+  return plan.how.group == 1 ||
+         (matchPattern(contracted, m_ConstantInt(&known)) &&
+          known.getSExtValue() % plan.how.group == 0);
+}
+
+/// Is there no block but all of the contracted dimension? Sums of integers are
+/// not rounded, so they stay in registers where both operands are read as they
+/// lie.
+bool ContractBody::isWhole() {
+  return plan.how.dot == DotKind::U8S8 && !leftBlock && !panel;
+}
+
+bool ContractBody::isOneBlock() {
+  APInt known;
+  return isWhole() ||
+         (matchPattern(contracted, m_ConstantInt(&known)) &&
+          known.getSExtValue() > 0 && known.getSExtValue() <= plan.blockDepth);
+}
+
+void ContractBody::createScratch() {
+  auto scratch = [&](Type element, int64_t count) -> Value {
+    return memref::AllocaOp::create(t.b, t.loc,
+                                    MemRefType::get({count}, element),
+                                    t.b.getI64IntegerAttr(64));
+  };
+  auto element = [](Value value) {
+    return cast<ShapedType>(value.getType()).getElementType();
+  };
+  Type left = element(lhs), sum = element(op.getOutput());
+  acc = {scratch(sum, plan.rowBlock * panelColumns), zero, width, one};
+  bool hasDot = plan.how.dot.has_value();
+  if (!op.getPacked())
+    panel =
+        scratch(hasDot ? element(rhs) : sum, plan.blockDepth * panelColumns);
+  // A left operand of 16 bits is widened once for each panel, not once for each
+  // column. One that is multiplied as it lies must have its groups in rows.
+  if (hasDot ? op.getTransposeLhs() : left != sum)
+    leftBlock = scratch(hasDot ? left : sum, plan.rowBlock * plan.blockDepth);
+  else if (!fillsGroups())
+    leftRest = scratch(left, plan.rowBlock * plan.how.group);
+}
+
 /// The epilogue on one row of a tile, and the store of its result.
-static void finishRow(TileBuilder &t, Contraction contraction,
-                      function_ref<Value(Value)> buffer, ArrayRef<Value> sizes,
-                      Value output, FlatMatrix acc, Value accRow, Value row,
-                      Value column, int64_t lanes) {
+void ContractBody::finishRow(Value accRow, Value row, Value column) {
   Value columns = sizes.back();
   Value rowOffset = t.mul(row, columns);
   APInt known;
   bool exact = matchPattern(columns, m_ConstantInt(&known)) &&
                known.getSExtValue() % panelColumns == 0;
-  SmallVector<Value> coordinates = t.delinearize(row, sizes.drop_back());
+  SmallVector<Value> coordinates =
+      t.delinearize(row, ArrayRef(sizes).drop_back());
   for (int64_t v = 0; v < panelColumns; v += lanes) {
     Value first = t.add(column, t.index(v));
     Value value = t.loadVector(
@@ -145,37 +227,181 @@ static void finishRow(TileBuilder &t, Contraction contraction,
   }
 }
 
-static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
-                                      RewriterBase &rewriter) {
-  FailureOr<Contraction> analyzed = analyzeContraction(region);
-  if (failed(analyzed))
-    return failure();
-  Contraction contraction = *analyzed;
-  ContractOp op = contraction.op;
+/// acc = left · right, or acc += it, for `groups` groups of the contracted
+/// dimension.
+void ContractBody::multiplyRows(FlatMatrix left, FlatMatrix right, Value rows,
+                                Value groups, TileBuilder::Sum sum,
+                                Value ahead) {
+  for (int64_t half = 0; half < panelColumns; half += 2 * lanes) {
+    FlatMatrix rightHalf = right, accHalf = acc;
+    Value elements = t.index(half * plan.how.group);
+    rightHalf.offset = t.add(right.offset, elements);
+    accHalf.offset = t.add(acc.offset, t.index(half));
+    t.multiply(left, rightHalf, accHalf, rows, groups, lanes, sum, plan.how,
+               ahead ? t.add(ahead, t.mul(groups, elements)) : Value());
+  }
+}
+
+/// Adds left · right to acc for `depth` elements of the contracted dimension,
+/// of which the last may not fill a group; where that is all, acc becomes it.
+void ContractBody::multiplyBlock(FlatMatrix left, FlatMatrix right, Value rows,
+                                 Value depth) {
+  // One block needs no sums to begin with.
+  auto sum = isOneBlock() ? TileBuilder::Sum::Replace : TileBuilder::Sum::Add;
+  Value group = t.index(plan.how.group);
+  Value allGroups = t.ceilDiv(depth, plan.how.group);
+  // Weights come from memory: those of the next block while this one is
+  // multiplied, or the first tile of each would wait for them.
+  Value ahead =
+      panel ? Value() : t.add(right.offset, t.mul(allGroups, right.row));
+  if (leftBlock) {
+    FlatMatrix block{leftBlock, zero, t.index(plan.blockDepth), one};
+    t.pack(left, block, rows, depth, t.mul(allGroups, group),
+           /*contiguous=*/!op.getTransposeLhs(), lanes);
+    return multiplyRows(block, right, rows, allGroups, sum, ahead);
+  }
+  Value groups = t.div(depth, group);
+  multiplyRows(left, right, rows, groups, sum, ahead);
+  if (!leftRest)
+    return;
+  Value rest = t.rem(depth, group);
+  Value isLeft =
+      arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ne, rest, zero);
+  t.when(isLeft, [&] {
+    FlatMatrix from = left, behind = right;
+    from.offset = t.add(left.offset, t.mul(t.mul(groups, group), left.column));
+    behind.offset = t.add(right.offset, t.mul(groups, right.row));
+    FlatMatrix filled{leftRest, zero, group, one};
+    t.pack(from, filled, rows, rest, group, /*contiguous=*/true, lanes);
+    multiplyRows(filled, behind, rows, one, TileBuilder::Sum::Add, Value());
+  });
+}
+
+/// The part of panel `number` from `k` on: a weight's, or one that is packed
+/// here.
+FlatMatrix ContractBody::readPanel(FlatMatrix right, Value number, Value k,
+                                   Value depth) {
+  int64_t group = plan.how.group;
+  Value row = t.index(panelColumns * group);
+  if (op.getPacked()) {
+    Value offset = t.mul(number, t.mul(rhsSizes[1], row));
+    return {rhs, t.add(offset, t.mul(k, width)), row, one};
+  }
+  Value column = t.mul(number, width);
+  Value columns = t.min(t.sub(grid.columns, column), width);
+  right.offset = t.add(right.offset,
+                       t.add(t.mul(k, right.row), t.mul(column, right.column)));
+  FlatMatrix packed{panel, zero, row, one};
+  if (plan.how.dot)
+    t.packGroups(right, panel, depth, columns, group, lanes);
+  else
+    t.pack(right, packed, depth, columns, width,
+           /*contiguous=*/!op.getTransposeRhs(), lanes);
+  return packed;
+}
+
+/// acc = left · right for the columns of a panel.
+void ContractBody::multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
+                                 Value number) {
+  if (!isOneBlock())
+    t.fillZero(acc.buffer, zero, t.mul(rows, width), lanes);
+  auto multiply = [&](Value k, Value depth) {
+    FlatMatrix part = left;
+    part.offset = t.add(left.offset, t.mul(k, left.column));
+    multiplyBlock(part, readPanel(right, number, k, depth), rows, depth);
+  };
+  if (isWhole())
+    return multiply(zero, contracted);
+  t.forEach(zero, contracted, plan.blockDepth, [&](Value k) {
+    multiply(k, t.min(t.sub(contracted, k), t.index(plan.blockDepth)));
+  });
+}
+
+void ContractBody::build(Value begin, Value end) {
+  createScratch();
+  t.forEach(begin, end, 1, [&](Value tile) {
+    SmallVector<Value> space(grid.leading);
+    space.append({grid.groups, grid.blocks});
+    SmallVector<Value> at = t.delinearize(tile, space);
+    ArrayRef<Value> batch = ArrayRef(at).drop_back(2);
+    Value firstRow = t.mul(at.back(), t.index(plan.rowBlock));
+    Value rows = t.min(t.sub(grid.rows, firstRow), t.index(plan.rowBlock));
+    Value firstPanel = t.mul(at[at.size() - 2], t.index(plan.panelGroup));
+    Value endPanel =
+        t.min(t.add(firstPanel, t.index(plan.panelGroup)), grid.panels);
+    Value batchRow = firstRow; // in the output, all leading dims as rows
+    if (!plan.collapsed) {
+      Value linear = zero;
+      for (auto [coordinate, size] : llvm::zip(batch, grid.leading))
+        linear = t.add(t.mul(linear, size), coordinate);
+      batchRow = t.add(t.mul(linear, grid.rows), firstRow);
+    }
+    FlatMatrix left{lhs, zero, contracted, one};
+    if (op.getTransposeLhs())
+      left = {lhs, zero, one, lhsSizes.back()};
+    if (!plan.collapsed)
+      left.offset = batchOffset(t, lhsSizes, batch);
+    left.offset = t.add(left.offset, t.mul(firstRow, left.row));
+    FlatMatrix right{rhs, zero, grid.columns, one};
+    if (op.getTransposeRhs())
+      right = {rhs, zero, one, contracted};
+    if (!plan.collapsed && !op.getPacked())
+      right.offset = batchOffset(t, rhsSizes, batch);
+    t.forEach(firstPanel, endPanel, 1, [&](Value number) {
+      multiplyPanel(left, right, rows, number);
+      t.forEach(zero, rows, 1, [&](Value row) {
+        finishRow(row, t.add(batchRow, row), t.mul(number, width));
+      });
+    });
+  });
+}
+
+/// Bytes are always multiplied in groups, bf16 where that is faster.
+static Multiplication chooseMultiplication(ContractOp op,
+                                           const TargetFacts &facts) {
+  auto isBf16 = [](Value value) {
+    return cast<RankedTensorType>(value.getType()).getElementType().isBF16();
+  };
+  if (multipliesBytes(op))
+    return {4, DotKind::U8S8};
+  if (isBf16(op.getLhs()) && isBf16(op.getRhs()) &&
+      facts.bf16Gflops > facts.f32Gflops)
+    return {2, DotKind::BF16};
+  return {groupOf(op), std::nullopt};
+}
+
+/// Blocks of equal depth, where it is known.
+static int64_t chooseBlockDepth(int64_t depth) {
+  if (ShapedType::isDynamic(depth))
+    return longestBlock;
+  if (depth <= shortSum)
+    return std::max<int64_t>(depth, 1);
+  return llvm::divideCeil(depth, llvm::divideCeil(depth, longestBlock));
+}
+
+/// Tiles: rows that fill register tiles; panels for about tileWork.
+static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   auto lhsType = cast<RankedTensorType>(op.getLhs().getType());
   auto rhsType = cast<RankedTensorType>(op.getRhs().getType());
   auto outputType = cast<RankedTensorType>(op.getOutput().getType());
-  Type element = outputType.getElementType();
-  if (lhsType.getRank() < 2 || rhsType.getRank() < (op.getPacked() ? 3 : 2) ||
-      outputType.getRank() < 2)
-    return op.emitOpError("multiplies tensors of rank ")
-           << lhsType.getRank() << " and " << rhsType.getRank()
-           << ", but both must be matrices";
-
-  // Tiles: rows that fill register tiles; panels for about tileWork.
   int64_t lanes = facts.vectorBytes / 4;
-  int64_t rowBlock = 8 * TileBuilder::tileRows(lanes);
-  bool collapsed =
+  ContractPlan plan;
+  plan.how = chooseMultiplication(op, facts);
+  plan.lanes = lanes;
+  plan.rowBlock = 8 * TileBuilder::tileRows(lanes);
+  plan.collapsed =
       (op.getPacked() || rhsType.getRank() == 2) && !op.getTransposeLhs();
-  int64_t lhsRank = lhsType.getRank();
-  int64_t depth = lhsType.getDimSize(lhsRank - (op.getTransposeLhs() ? 2 : 1));
-  int64_t blockDepth = chooseBlockDepth(depth);
-  // One block needs no sums to begin with.
-  auto sum =
-      depth == blockDepth ? TileBuilder::Sum::Replace : TileBuilder::Sum::Add;
+  int64_t depth =
+      lhsType.getDimSize(lhsType.getRank() - (op.getTransposeLhs() ? 2 : 1));
+  // What is multiplied at once: elements, or groups of them.
+  int64_t group = plan.how.dot ? plan.how.group : 1;
+  if (!ShapedType::isDynamic(depth))
+    depth = llvm::divideCeil(depth, group);
+  plan.blockDepth =
+      llvm::alignTo(chooseBlockDepth(depth) * group, plan.how.group);
   int64_t knownDepth = ShapedType::isDynamic(depth) ? 64 : depth;
   knownDepth = std::max<int64_t>(knownDepth, 1);
-  int64_t panelGroup = tileWork / (rowBlock * panelColumns * knownDepth);
+  int64_t panelGroup = tileWork / (plan.rowBlock * panelColumns * knownDepth);
   panelGroup =
       std::min(panelGroup, facts.l2Bytes / 2 / (knownDepth * panelColumns * 4));
   panelGroup = std::clamp<int64_t>(panelGroup, 1, 16);
@@ -184,142 +410,67 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
     int64_t panels = llvm::divideCeil(columns, panelColumns);
     panelGroup = llvm::divideCeil(panels, llvm::divideCeil(panels, panelGroup));
   }
+  plan.panelGroup = panelGroup;
+  return plan;
+}
+
+/// Takes the tile that is wanted, if one is.
+static LogicalResult takeWantedTile(RegionOp region, ContractPlan &plan) {
   auto wanted = region->getAttrOfType<ScheduleAttr>(wantedScheduleAttr);
-  if (wanted && !wanted.getTile().empty()) {
-    ArrayRef<int64_t> tile = wanted.getTile();
-    int64_t step = TileBuilder::tileRows(lanes);
-    // The rows' sums lie on the stack.
-    if (tile.size() != 2 || tile[0] < step || tile[0] % step != 0 ||
-        tile[0] > 512 || tile[1] < 1)
-      return region.emitOpError("is wanted with tile [")
-             << tile
-             << "], but kernel family 'contract' needs rows, a multiple of "
-             << step << " up to 512, and panels, at least 1";
-    rowBlock = tile[0];
-    panelGroup = tile[1];
-  }
+  if (!wanted || wanted.getTile().empty())
+    return success();
+  ArrayRef<int64_t> tile = wanted.getTile();
+  int64_t step = TileBuilder::tileRows(plan.lanes);
+  // The rows' sums lie on the stack.
+  if (tile.size() != 2 || tile[0] < step || tile[0] % step != 0 ||
+      tile[0] > 512 || tile[1] < 1)
+    return region.emitOpError("is wanted with tile [")
+           << tile
+           << "], but kernel family 'contract' needs rows, a multiple of "
+           << step << " up to 512, and panels, at least 1";
+  plan.rowBlock = tile[0];
+  plan.panelGroup = tile[1];
+  return success();
+}
+
+static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
+                                      RewriterBase &rewriter) {
+  FailureOr<Contraction> contraction = analyzeContraction(region);
+  if (failed(contraction))
+    return failure();
+  ContractOp op = contraction->op;
+  auto rankOf = [](Value value) {
+    return cast<RankedTensorType>(value.getType()).getRank();
+  };
+  if (rankOf(op.getLhs()) < 2 ||
+      rankOf(op.getRhs()) < (op.getPacked() ? 3 : 2) ||
+      rankOf(op.getOutput()) < 2)
+    return op.emitOpError("multiplies tensors of rank ")
+           << rankOf(op.getLhs()) << " and " << rankOf(op.getRhs())
+           << ", but both must be matrices";
+  ContractPlan plan = choosePlan(op, facts);
+  if (failed(takeWantedTile(region, plan)))
+    return failure();
 
   Location loc = region.getLoc();
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPoint(region);
   TileBuilder outside{rewriter, loc};
-  Value gridSize = buildGrid(outside, getResultSizes(rewriter, region, 0),
-                             collapsed, rowBlock, panelGroup)
-                       .total;
-  auto schedule = ScheduleAttr::get(region.getContext(), "contract",
-                                    {rowBlock, panelGroup}, lanes);
+  Value gridSize =
+      buildGrid(outside, getResultSizes(rewriter, region, 0), plan).total;
+  auto schedule =
+      ScheduleAttr::get(region.getContext(), "contract",
+                        {plan.rowBlock, plan.panelGroup}, plan.lanes);
   ScheduledRegion scheduled =
       createScheduledRegion(rewriter, region, gridSize, schedule);
-  Value output = scheduled.output(0);
-  Value begin = scheduled.begin, end = scheduled.end;
   auto buffer = [&](Value argument) {
     return scheduled.argument(cast<BlockArgument>(argument));
   };
-
   TileBuilder t{rewriter, loc};
-  Value lhs = buffer(op.getLhs()), rhs = buffer(op.getRhs());
-  SmallVector<Value> sizes = t.sizes(output);
-  Grid grid = buildGrid(t, sizes, collapsed, rowBlock, panelGroup);
-  SmallVector<Value> lhsSizes = t.sizes(lhs), rhsSizes = t.sizes(rhs);
-  Value lhsFlat = t.flatten(lhs), rhsFlat = t.flatten(rhs);
-  Value outputFlat = t.flatten(output);
-  Value contracted = lhsSizes[lhsRank - (op.getTransposeLhs() ? 2 : 1)];
-  auto scratch = [&](int64_t count) -> Value {
-    return memref::AllocaOp::create(rewriter, loc,
-                                    MemRefType::get({count}, element),
-                                    rewriter.getI64IntegerAttr(64));
-  };
-  Value sums = scratch(rowBlock * panelColumns);
-  Value panel = op.getPacked() ? Value() : scratch(blockDepth * panelColumns);
-  // A left operand of 16 bits is widened once for each panel, not once for each
-  // column.
-  Value widened = lhsType.getElementType() == element
-                      ? Value()
-                      : scratch(rowBlock * blockDepth);
-  Value one = t.index(1), zero = t.index(0), width = t.index(panelColumns);
-
-  t.forEach(begin, end, 1, [&](Value tile) {
-    SmallVector<Value> space(grid.leading);
-    space.append({grid.groups, grid.blocks});
-    SmallVector<Value> at = t.delinearize(tile, space);
-    ArrayRef<Value> batch = ArrayRef(at).drop_back(2);
-    Value firstRow = t.mul(at.back(), t.index(rowBlock));
-    Value rows = t.min(t.sub(grid.rows, firstRow), t.index(rowBlock));
-    Value firstPanel = t.mul(at[at.size() - 2], t.index(panelGroup));
-    Value endPanel = t.min(t.add(firstPanel, t.index(panelGroup)), grid.panels);
-    Value batchRow = firstRow; // in the output, all leading dims as rows
-    if (!collapsed) {
-      Value linear = zero;
-      for (auto [coordinate, size] : llvm::zip(batch, grid.leading))
-        linear = t.add(t.mul(linear, size), coordinate);
-      batchRow = t.add(t.mul(linear, grid.rows), firstRow);
-    }
-    FlatMatrix left{lhsFlat, zero, contracted, one};
-    if (op.getTransposeLhs())
-      left = {lhsFlat, zero, one, lhsSizes.back()};
-    if (!collapsed)
-      left.offset = batchOffset(t, lhsSizes, batch);
-    left.offset = t.add(left.offset, t.mul(firstRow, left.row));
-    FlatMatrix right{rhsFlat, zero, grid.columns, one};
-    if (op.getTransposeRhs())
-      right = {rhsFlat, zero, one, contracted};
-    if (!collapsed && !op.getPacked())
-      right.offset = batchOffset(t, rhsSizes, batch);
-    FlatMatrix acc{sums, zero, width, one};
-
-    t.forEach(firstPanel, endPanel, 1, [&](Value panelNumber) {
-      Value column = t.mul(panelNumber, width);
-      if (sum == TileBuilder::Sum::Add)
-        t.fillZero(sums, zero, t.mul(rows, width), lanes);
-      auto multiply = [&](FlatMatrix lhs, FlatMatrix rhs, Value depth,
-                          Value ahead) {
-        if (widened) {
-          FlatMatrix from = lhs;
-          lhs = {widened, zero, t.index(blockDepth), one};
-          t.pack(from, lhs, rows, depth, /*width=*/0,
-                 /*contiguous=*/!op.getTransposeLhs(), lanes);
-        }
-        for (int64_t half = 0; half < panelColumns; half += 2 * lanes) {
-          FlatMatrix rhsHalf = rhs, accHalf = acc;
-          rhsHalf.offset = t.add(rhs.offset, t.index(half));
-          accHalf.offset = t.add(acc.offset, t.index(half));
-          t.multiply(lhs, rhsHalf, accHalf, rows, depth, lanes, sum,
-                     ahead ? t.add(ahead, t.mul(depth, t.index(half)))
-                           : Value());
-        }
-      };
-      if (op.getPacked()) {
-        Value offset = t.mul(panelNumber, t.mul(contracted, width));
-        t.forEach(zero, contracted, blockDepth, [&](Value k) {
-          Value depth = t.min(t.sub(contracted, k), t.index(blockDepth));
-          FlatMatrix part = left;
-          part.offset = t.add(left.offset, t.mul(k, left.column));
-          // Weights come from memory: those of the next block while this one
-          // is multiplied, or the first tile of each would wait for them.
-          Value from = t.add(offset, t.mul(k, width));
-          multiply(part, {rhsFlat, from, width, one}, depth,
-                   t.add(from, t.mul(depth, width)));
-        });
-      } else {
-        t.forEach(zero, contracted, blockDepth, [&](Value k) {
-          Value depth = t.min(t.sub(contracted, k), t.index(blockDepth));
-          FlatMatrix from = right;
-          from.offset = t.add(right.offset, t.add(t.mul(k, right.row),
-                                                  t.mul(column, right.column)));
-          FlatMatrix packed{panel, zero, width, one};
-          t.pack(from, packed, depth, t.min(t.sub(grid.columns, column), width),
-                 panelColumns, /*contiguous=*/!op.getTransposeRhs(), lanes);
-          FlatMatrix part = left;
-          part.offset = t.add(left.offset, t.mul(k, left.column));
-          multiply(part, packed, depth, Value());
-        });
-      }
-      t.forEach(zero, rows, 1, [&](Value row) {
-        finishRow(t, contraction, buffer, sizes, outputFlat, acc, row,
-                  t.add(batchRow, row), column, lanes);
-      });
-    });
-  });
+  Value output = scheduled.output(0);
+  ContractBody body{t,      *contraction,      plan,
+                    buffer, t.flatten(output), t.sizes(output)};
+  body.build(scheduled.begin, scheduled.end);
   YieldOp::create(rewriter, loc, ValueRange());
   rewriter.replaceOp(region, scheduled.op);
   return success();

@@ -14,29 +14,58 @@ ContractOp tenon::findContract(RegionOp region) {
   return nullptr;
 }
 
+static Type elementOf(Value tensor) {
+  return cast<RankedTensorType>(tensor.getType()).getElementType();
+}
+
+bool tenon::multipliesBytes(ContractOp op) {
+  return elementOf(op.getLhs()).isInteger(8) &&
+         elementOf(op.getRhs()).isInteger(8) &&
+         elementOf(op.getOutput()).isInteger(32);
+}
+
+int64_t tenon::groupOf(ContractOp op) {
+  auto type = cast<RankedTensorType>(op.getRhs().getType());
+  return op.getPacked() && type.getRank() == 4 ? type.getDimSize(3) : 1;
+}
+
+static LogicalResult checkTypes(ContractOp op) {
+  Type type = elementOf(op.getOutput());
+  bool isBytes = multipliesBytes(op);
+  for (Value operand : {op.getLhs(), op.getRhs()}) {
+    Type found = elementOf(operand);
+    // Packed weights may be bytes, which are widened in registers, as floats
+    // of 16 bits are.
+    bool isByte =
+        operand == op.getRhs() && op.getPacked() && found.isInteger(8);
+    bool isWidened = isa<Float16Type, BFloat16Type>(found) || isByte;
+    if ((found != type && !(isWidened && type.isF32()) && !isBytes) ||
+        !type.isIntOrFloat() || type.isInteger(1) || type.isF16() ||
+        type.isBF16())
+      return op.emitOpError("multiplies ")
+             << operand.getType() << " into " << op.getOutput().getType()
+             << ", but operands and result must have one element type, or the "
+                "result f32, or i32 where both operands have i8";
+  }
+  int64_t wanted =
+      isBytes                                                              ? 4
+      : elementOf(op.getLhs()).isBF16() && elementOf(op.getRhs()).isBF16() ? 2
+                                                                           : 1;
+  if (op.getPacked() && groupOf(op) != wanted)
+    return op.emitOpError("reads ")
+           << op.getRhs().getType() << " in groups of " << groupOf(op)
+           << ", but multiplies groups of " << wanted;
+  return success();
+}
+
 FailureOr<Contraction> tenon::analyzeContraction(RegionOp region) {
   Contraction result{findContract(region), nullptr, {}, {}};
   result.lhs = dyn_cast<BlockArgument>(result.op.getLhs());
   result.rhs = dyn_cast<BlockArgument>(result.op.getRhs());
   if (!result.lhs || !result.rhs)
     return result.op.emitOpError("must read inputs of its region");
-  auto element = result.op.getOutput().getType();
-  Type type = cast<RankedTensorType>(element).getElementType();
-  for (Value operand : {result.op.getLhs(), result.op.getRhs()}) {
-    Type found = cast<RankedTensorType>(operand.getType()).getElementType();
-    // Packed weights may be bytes, which are widened in registers, as floats
-    // of 16 bits are.
-    bool isByte = operand == result.op.getRhs() && result.op.getPacked() &&
-                  found.isInteger(8);
-    bool isWidened = isa<Float16Type, BFloat16Type>(found) || isByte;
-    if ((found != type && !(isWidened && type.isF32())) ||
-        !type.isIntOrFloat() || type.isInteger(1) || type.isF16() ||
-        type.isBF16())
-      return result.op.emitOpError("multiplies ")
-             << operand.getType() << " into " << element
-             << ", but operands and result must have one element type, or the "
-                "result f32";
-  }
+  if (failed(checkTypes(result.op)))
+    return failure();
   Value last = result.op.getOutput();
   for (Operation &op : region.getBody().front()) {
     if (isa<ContractOp, YieldOp, tensor::EmptyOp, tensor::DimOp,

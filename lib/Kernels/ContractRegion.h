@@ -17,6 +17,12 @@ struct Contraction {
 /// Null where there is none.
 kernel::ContractOp findContract(kernel::RegionOp region);
 
+/// Of unsigned bytes with signed ones, into i32.
+bool multipliesBytes(kernel::ContractOp op);
+
+/// Elements of a column that lie next to each other in a packed right operand.
+int64_t groupOf(kernel::ContractOp op);
+
 /// Reads the body of a region in its first form; says what it cannot take.
 mlir::FailureOr<Contraction> analyzeContraction(kernel::RegionOp region);
 

@@ -18,25 +18,35 @@ static Value buildProduct(TileBuilder &t, ContractOp op, Value lhs, Value rhs,
   Value depth = t.size(lhs, rank - (op.getTransposeLhs() ? 2 : 1));
   FlatMatrix left = matrixOf(t, lhs, op.getTransposeLhs(), batch);
   Value leftRow = t.add(left.offset, t.mul(row, left.row));
-  FlatMatrix right;
-  Value rightColumn;
-  if (op.getPacked()) {
-    Value width = t.index(panelColumns);
-    right = {t.flatten(rhs), t.index(0), width, t.index(1)};
-    rightColumn = t.add(t.mul(t.div(column, width), t.mul(depth, width)),
-                        t.rem(column, width));
-  } else {
+  FlatMatrix right{t.flatten(rhs), Value(), Value(), Value()};
+  if (!op.getPacked())
     right = matrixOf(t, rhs, op.getTransposeRhs(), batch);
-    rightColumn = t.add(right.offset, t.mul(column, right.column));
-  }
+  auto rightOffset = [&](Value k) {
+    if (!op.getPacked())
+      return t.add(right.offset,
+                   t.add(t.mul(k, right.row), t.mul(column, right.column)));
+    Value width = t.index(panelColumns), group = t.index(groupOf(op));
+    Value line =
+        t.add(t.mul(t.div(column, width), t.size(rhs, 1)), t.div(k, group));
+    Value place = t.add(t.mul(line, width), t.rem(column, width));
+    return t.add(t.mul(place, group), t.rem(k, group));
+  };
+  auto widen = [&](Value value, bool isUnsigned) -> Value {
+    if (!multipliesBytes(op))
+      return t.convert(value, element);
+    if (isUnsigned)
+      return arith::ExtUIOp::create(t.b, t.loc, element, value);
+    return arith::ExtSIOp::create(t.b, t.loc, element, value);
+  };
   Value zero = arith::ConstantOp::create(t.b, t.loc, t.b.getZeroAttr(element));
   auto loop =
       scf::ForOp::create(t.b, t.loc, t.index(0), depth, t.index(1), zero);
   OpBuilder::InsertionGuard guard(t.b);
   t.b.setInsertionPointToStart(loop.getBody());
   Value k = loop.getInductionVar(), sum = loop.getRegionIterArg(0);
-  Value x = t.load(left.buffer, t.add(leftRow, t.mul(k, left.column)));
-  Value y = t.load(right.buffer, t.add(rightColumn, t.mul(k, right.row)));
+  Value x =
+      widen(t.load(left.buffer, t.add(leftRow, t.mul(k, left.column))), true);
+  Value y = widen(t.load(right.buffer, rightOffset(k)), false);
   if (isa<FloatType>(element))
     sum = arith::AddFOp::create(t.b, t.loc, sum,
                                 arith::MulFOp::create(t.b, t.loc, x, y));

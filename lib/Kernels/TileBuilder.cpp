@@ -274,17 +274,18 @@ void TileBuilder::transposeSquare(MutableArrayRef<Value> rows) {
 }
 
 void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
-                       Value columns, int64_t width, bool contiguous,
+                       Value columns, Value width, bool contiguous,
                        int64_t lanes) {
   Type element = cast<MemRefType>(to.buffer.getType()).getElementType();
   // Narrow elements have no masked loads on all machines.
   bool isNarrow =
       cast<MemRefType>(from.buffer.getType()).getElementTypeBitWidth() < 32;
-  if (contiguous && !isNarrow) {
+  APInt known;
+  if (contiguous && !isNarrow && matchPattern(width, m_ConstantInt(&known))) {
     forEach(index(0), rows, 1, [&](Value i) {
       Value source = add(from.offset, mul(i, from.row));
       Value target = add(to.offset, mul(i, to.row));
-      for (int64_t j = 0; j < width; j += lanes)
+      for (int64_t j = 0; j < known.getSExtValue(); j += lanes)
         store(loadLanes(from.buffer, source, index(j), columns, index(1), true,
                         lanes),
               to.buffer, add(target, index(j)));
@@ -335,16 +336,129 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
   } else {
     copy(index(0), index(0), columns);
   }
-  forEach(columns, index(width), 1, [&](Value j) {
+  forEach(columns, width, 1, [&](Value j) {
     forEach(index(0), rows, 1,
             [&](Value i) { store(zero, to.buffer, offset(to, i, j)); });
   });
 }
 
+void TileBuilder::packGroups(FlatMatrix from, Value to, Value rows,
+                             Value columns, int64_t group, int64_t lanes) {
+  auto element = cast<MemRefType>(to.getType()).getElementType();
+  Value zero = index(0), depth = index(group), line = index(panelColumns);
+  Value fullGroups = div(rows, depth);
+  Value fullColumns = sub(columns, rem(columns, index(lanes)));
+  auto source = [&](Value i, Value j) {
+    return add(from.offset, add(mul(i, from.row), mul(j, from.column)));
+  };
+  auto target = [&](Value groupRow, Value j) {
+    return mul(add(mul(groupRow, line), j), depth);
+  };
+  auto storeGroups = [&](Value groups, Value groupRow, Value j) {
+    auto type = VectorType::get(
+        cast<VectorType>(groups.getType()).getNumElements() * group, element);
+    store(vector::BitCastOp::create(b, loc, type, groups), to,
+          target(groupRow, j));
+  };
+  auto copy = [&](Value firstRow, Value firstColumn, Value endColumn) {
+    forEach(firstColumn, endColumn, 1, [&](Value j) {
+      forEach(firstRow, rows, 1, [&](Value i) {
+        store(load(from.buffer, source(i, j)), to,
+              add(target(div(i, depth), j), rem(i, depth)));
+      });
+    });
+  };
+  Value allGroups = ceilDiv(rows, group);
+  Value isFilled = arith::OrIOp::create(
+      b, loc,
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, columns, line),
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, allGroups,
+                            fullGroups));
+  when(isFilled, [&] {
+    fillZero(to, zero, mul(allGroups, mul(line, depth)), lanes * group);
+  });
+  if (matchPattern(from.row, m_One())) {
+    // Groups lie in the source as they do in the panel: squares of them.
+    Value squares = sub(fullGroups, rem(fullGroups, index(lanes)));
+    forEach(zero, fullColumns, lanes, [&](Value j) {
+      forEach(zero, squares, lanes, [&](Value k) {
+        SmallVector<Value> square;
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          square.push_back(loadGroups(
+              from.buffer, source(mul(k, depth), add(j, index(lane))), lanes,
+              group));
+        transposeSquare(square);
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          storeGroups(square[lane], add(k, index(lane)), j);
+      });
+    });
+    forEach(zero, fullColumns, 1, [&](Value j) {
+      forEach(squares, fullGroups, 1, [&](Value k) {
+        store(loadVector(from.buffer, source(mul(k, depth), j), group), to,
+              target(k, j));
+      });
+    });
+  } else {
+    auto bits = b.getIntegerType(element.getIntOrFloatBitWidth());
+    auto words = VectorType::get(lanes, b.getI32Type());
+    forEach(zero, fullGroups, 1, [&](Value k) {
+      forEach(zero, fullColumns, lanes, [&](Value j) {
+        Value groups;
+        for (int64_t i = 0; i < group; ++i) {
+          Value row = loadVector(
+              from.buffer, source(add(mul(k, depth), index(i)), j), lanes);
+          row = vector::BitCastOp::create(b, loc, VectorType::get(lanes, bits),
+                                          row);
+          row = arith::ExtUIOp::create(b, loc, words, row);
+          Value shift = splat(b.getI32IntegerAttr(32 / group * i), lanes);
+          row = b.createOrFold<arith::ShLIOp>(loc, row, shift);
+          groups = groups ? arith::OrIOp::create(b, loc, groups, row) : row;
+        }
+        storeGroups(groups, k, j);
+      });
+    });
+  }
+  copy(zero, fullColumns, columns);
+  copy(mul(fullGroups, depth), zero, fullColumns);
+}
+
+Value TileBuilder::loadGroups(Value flat, Value offset, int64_t lanes,
+                              int64_t group) {
+  return vector::BitCastOp::create(b, loc,
+                                   VectorType::get(lanes, b.getI32Type()),
+                                   loadVector(flat, offset, lanes * group));
+}
+
+Value TileBuilder::loadGroup(Value flat, Value offset, int64_t group) {
+  return vector::ExtractOp::create(b, loc, loadGroups(flat, offset, 1, group),
+                                   ArrayRef<int64_t>{0});
+}
+
+Value TileBuilder::widenGroup(Value groups, int64_t number) {
+  // The upper half of an f32 is a bf16.
+  int64_t lanes = cast<VectorType>(groups.getType()).getNumElements();
+  auto constant = [&](int64_t value) {
+    return splat(b.getI32IntegerAttr(value), lanes);
+  };
+  Value bits =
+      number == 0 ? Value(arith::ShLIOp::create(b, loc, groups, constant(16)))
+                  : arith::AndIOp::create(b, loc, groups, constant(0xffff0000));
+  return vector::BitCastOp::create(
+      b, loc, VectorType::get(lanes, b.getF32Type()), bits);
+}
+
+/// sum + lhs · rhs, lane by lane.
+static Value multiplyAdd(TileBuilder &t, Value lhs, Value rhs, Value sum) {
+  if (isa<FloatType>(getElementTypeOrSelf(sum.getType())))
+    return vector::FMAOp::create(t.b, t.loc, lhs, rhs, sum);
+  return arith::AddIOp::create(t.b, t.loc, sum,
+                               arith::MulIOp::create(t.b, t.loc, lhs, rhs));
+}
+
 void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                                Value first, int64_t rows, Value depth,
-                               int64_t lanes, Sum sum, Value ahead,
-                               Value aheadStep) {
+                               int64_t lanes, Sum sum, Multiplication how,
+                               Value ahead, Value aheadStep) {
   SmallVector<Value> lhsRows, accRows, sums;
   for (int64_t m = 0; m < rows; ++m) {
     Value row = add(first, index(m));
@@ -362,29 +476,41 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     b.setInsertionPointToStart(loop.getBody());
     Value k = loop.getInductionVar();
     Value position = add(rhs.offset, mul(k, rhs.row));
-    Value step = mul(k, lhs.column);
-    Value rhsVectors[2] = {
-        convert(loadVector(rhs.buffer, position, lanes), element),
-        convert(loadVector(rhs.buffer, add(position, index(lanes)), lanes),
-                element)};
-    // Two cache lines of f32 are what one step of a lone tile reads itself.
+    Value step = mul(k, mul(lhs.column, index(how.group)));
+    Value loaded[2];
+    for (int64_t v = 0; v < 2; ++v) {
+      Value at = add(position, index(v * lanes * how.group));
+      loaded[v] = how.group > 1 ? loadGroups(rhs.buffer, at, lanes, how.group)
+                                : loadVector(rhs.buffer, at, lanes);
+    }
+    // Two cache lines of 32 bits are what one step of a lone tile reads itself.
     for (int64_t line : {0, 16})
       if (ahead)
         memref::PrefetchOp::create(
             b, loc, rhs.buffer,
-            ValueRange(add(ahead, add(mul(k, aheadStep), index(line)))),
+            ValueRange(
+                add(ahead, add(mul(k, aheadStep), index(line * how.group)))),
             /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
-    SmallVector<Value> next;
-    for (int64_t m = 0; m < rows; ++m) {
-      Value a = broadcast(load(lhs.buffer, add(lhsRows[m], step)), lanes);
-      for (int64_t v = 0; v < 2; ++v) {
-        Value before = loop.getRegionIterArg(2 * m + v);
-        if (isa<FloatType>(getElementTypeOrSelf(a.getType())))
-          next.push_back(
-              vector::FMAOp::create(b, loc, a, rhsVectors[v], before));
-        else
-          next.push_back(arith::AddIOp::create(
-              b, loc, before, arith::MulIOp::create(b, loc, a, rhsVectors[v])));
+    SmallVector<Value> next(loop.getRegionIterArgs());
+    for (int64_t i = 0; i < (how.dot ? 1 : how.group); ++i) {
+      Value rhsVectors[2];
+      for (int64_t v = 0; v < 2; ++v)
+        rhsVectors[v] = how.dot         ? loaded[v]
+                        : how.group > 1 ? widenGroup(loaded[v], i)
+                                        : convert(loaded[v], element);
+      Value column = add(step, mul(lhs.column, index(i)));
+      for (int64_t m = 0; m < rows; ++m) {
+        Value at = add(lhsRows[m], column);
+        Value a = how.dot ? loadGroup(lhs.buffer, at, how.group)
+                          : load(lhs.buffer, at);
+        a = broadcast(a, lanes);
+        for (int64_t v = 0; v < 2; ++v) {
+          Value &total = next[2 * m + v];
+          total = how.dot ? Value(kernel::DotOp::create(b, loc, total.getType(),
+                                                        *how.dot, total, a,
+                                                        rhsVectors[v]))
+                          : multiplyAdd(*this, a, rhsVectors[v], total);
+        }
       }
     }
     scf::YieldOp::create(b, loc, next);
@@ -405,33 +531,34 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
 
 void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                            Value rows, Value depth, int64_t lanes, Sum sum,
-                           Value ahead) {
+                           Multiplication how, Value ahead) {
   int64_t full = tileRows(lanes);
   Value rest = rem(rows, index(full));
   Value end = sub(rows, rest);
-  Value step;
+  Value whole = index(2 * lanes * how.group), step;
   if (ahead)
-    step = div(index(2 * lanes), max(div(rows, index(full)), index(1)));
+    step = div(whole, max(div(rows, index(full)), index(1)));
   forEach(index(0), end, full, [&](Value first) {
     Value from;
     if (ahead)
       from = add(ahead, mul(div(first, index(full)), mul(step, depth)));
-    multiplyTile(lhs, rhs, acc, first, full, depth, lanes, sum, from, step);
+    multiplyTile(lhs, rhs, acc, first, full, depth, lanes, sum, how, from,
+                 step);
   });
   for (int64_t part : {4, 2, 1}) {
     Value present = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
                                           rest, index(part));
+    auto multiplyPart = [&](Value from) {
+      multiplyTile(lhs, rhs, acc, end, part, depth, lanes, sum, how, from,
+                   whole);
+    };
     when(present, [&] {
       // With no full tile, and more than these rows can hide.
       if (ahead && part == 4)
         return choose(
-            equal(end, index(0)),
-            [&] {
-              multiplyTile(lhs, rhs, acc, end, part, depth, lanes, sum, ahead,
-                           index(2 * lanes));
-            },
-            [&] { multiplyTile(lhs, rhs, acc, end, part, depth, lanes, sum); });
-      multiplyTile(lhs, rhs, acc, end, part, depth, lanes, sum);
+            equal(end, index(0)), [&] { multiplyPart(ahead); },
+            [&] { multiplyPart(Value()); });
+      multiplyPart(Value());
     });
     Value taken =
         arith::SelectOp::create(b, loc, present, index(part), index(0));

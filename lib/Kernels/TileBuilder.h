@@ -7,6 +7,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace tenon {
@@ -18,6 +19,16 @@ constexpr int64_t panelColumns = 32;
 /// j * column.
 struct FlatMatrix {
   mlir::Value buffer, offset, row, column;
+};
+
+/// How the register tile of a product multiplies.
+struct Multiplication {
+  /// Elements of a column of rhs that lie next to each other in its panel.
+  int64_t group = 1;
+  /// What multiplies a group at once, of lhs and rhs as they lie in memory.
+  /// Without it single elements are multiplied in the type of the sums: lhs has
+  /// that type, and rhs is converted in registers.
+  std::optional<kernel::DotKind> dot;
 };
 
 /// Builds a body at one location. Arithmetic on constants folds.
@@ -86,20 +97,26 @@ struct TileBuilder {
   /// to[i, j] = from[i, j] for i < rows and j < columns, 0 for columns <= j <
   /// width, in the type of `to`, which is that of `from` or f32.
   void pack(FlatMatrix from, FlatMatrix to, mlir::Value rows,
-            mlir::Value columns, int64_t width, bool contiguous, int64_t lanes);
+            mlir::Value columns, mlir::Value width, bool contiguous,
+            int64_t lanes);
+
+  /// The same to a panel from the start of `to` on, of the same type, in which
+  /// `group` rows lie together for each of panelColumns columns; 0 for the rows
+  /// and columns that fill groups and the panel.
+  void packGroups(FlatMatrix from, mlir::Value to, mlir::Value rows,
+                  mlir::Value columns, int64_t group, int64_t lanes);
 
   enum class Sum { Replace, Add };
 
   /// acc = lhs · rhs, or acc += it, for `rows` rows and 2 * lanes columns,
-  /// contiguous in rhs and acc; rhs may be of a narrower type than lhs and acc,
-  /// which it is converted to in registers; depth is the contracted size. Rows
-  /// that do not fill a register tile run in tiles of 4, 2 and 1. With `ahead`,
-  /// the offset of what will be multiplied next, as many elements of rhs.buffer
-  /// as this product reads are brought into the cache on the way, evenly over
-  /// all tiles.
+  /// contiguous in rhs and acc. `depth` counts the groups of the contracted
+  /// dimension, and a row of rhs is one of groups. Rows that do not fill a
+  /// register tile run in tiles of 4, 2 and 1. With `ahead`, the offset of what
+  /// will be multiplied next, as many elements of rhs.buffer as this product
+  /// reads are brought into the cache on the way, evenly over all tiles.
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                 mlir::Value rows, mlir::Value depth, int64_t lanes, Sum sum,
-                mlir::Value ahead = {});
+                Multiplication how = {}, mlir::Value ahead = {});
 
   /// Rows of the register tile: 8 with 16 lanes, 6 with 8.
   static int64_t tileRows(int64_t lanes) { return lanes >= 16 ? 8 : 6; }
@@ -114,12 +131,18 @@ private:
                               mlir::Value mask, int64_t lanes);
   /// Swaps blocks of half the size off the diagonal, then within each block.
   void transposeSquare(llvm::MutableArrayRef<mlir::Value> rows);
-  /// `ahead`: elements of rhs.buffer from there on, and how many for each
-  /// contracted one, are brought into the cache.
+  /// `ahead`: elements of rhs.buffer from there on, and how many for each step
+  /// along the contracted dimension, are brought into the cache.
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                     mlir::Value first, int64_t rows, mlir::Value depth,
-                    int64_t lanes, Sum sum, mlir::Value ahead = {},
-                    mlir::Value aheadStep = {});
+                    int64_t lanes, Sum sum, Multiplication how,
+                    mlir::Value ahead = {}, mlir::Value aheadStep = {});
+  /// The group at `offset`, and the `lanes` groups from there on, as i32.
+  mlir::Value loadGroup(mlir::Value flat, mlir::Value offset, int64_t group);
+  mlir::Value loadGroups(mlir::Value flat, mlir::Value offset, int64_t lanes,
+                         int64_t group);
+  /// The first or second bf16 of each group, as f32.
+  mlir::Value widenGroup(mlir::Value groups, int64_t number);
 };
 
 } // namespace tenon

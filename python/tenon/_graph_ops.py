@@ -444,7 +444,9 @@ def matmul(op, lhs, rhs):
     if result_type(op).dtype.kind in "fV":
         lhs, rhs = wide(lhs), wide(rhs)
         dtype = np.result_type(lhs, np.float32)
-        lhs, rhs = lhs.astype(dtype), rhs.astype(dtype)
+    else:
+        dtype = result_type(op).dtype
+    lhs, rhs = lhs.astype(dtype), rhs.astype(dtype)
     if op.has("transpose_lhs"):
         lhs = lhs.swapaxes(-1, -2)
     if op.has("transpose_rhs"):

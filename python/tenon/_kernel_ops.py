@@ -41,15 +41,19 @@ def _(run, op, operands, values):
 
 
 def weight(op, array, layout):
-    """A weight as it lies in the artifact: in rows (0) or panels of 32 columns."""
+    """A weight as it lies in the artifact: in rows (0) or panels of 32 columns, in
+    which 1, 2 or 4 rows lie together."""
+    array = to(op, array)
     if op.has("transposed"):
         array = array.swapaxes(-1, -2)
     if layout == 0:
         return array.reshape(result_type(op).shape)
-    depth, width = array.shape
-    panels = np.zeros((depth, -(-width // 32) * 32), array.dtype)
-    panels[:, :width] = array
-    return panels.reshape(depth, -1, 32).transpose(1, 0, 2)
+    group = (1, 2, 4)[layout - 1]
+    depth, width = (-(-size // step) * step for size, step in zip(array.shape, (group, 32)))
+    panels = np.zeros((depth, width), array.dtype)
+    panels[:array.shape[0], :array.shape[1]] = array
+    panels = panels.reshape(depth // group, group, -1, 32).transpose(2, 0, 3, 1)
+    return panels.reshape(result_type(op).shape)
 
 
 @op("kernel.index_error")
@@ -71,8 +75,12 @@ def _(run, op, operands, values):
 def _(run, op, operands, values):
     lhs, rhs = operands
     if op.has("packed"):
-        rhs = rhs.transpose(1, 0, 2).reshape(rhs.shape[1], -1)
-        rhs = rhs[:, :result_type(op).shape[-1]]
+        panels = rhs.reshape(*rhs.shape[:3], -1)
+        rhs = panels.transpose(1, 3, 0, 2).reshape(panels.shape[1] * panels.shape[3], -1)
+        depth = lhs.shape[-2 if op.has("transpose_lhs") else -1]
+        rhs = rhs[:depth, :result_type(op).shape[-1]]
+    if lhs.dtype == np.int8 and result_type(op).dtype == np.int32:
+        lhs = lhs.view(np.uint8)
     return to(op, matmul(op, lhs, rhs))
 
 

@@ -28,9 +28,21 @@ func.func @product_of_vectors(%x: tensor<4xf32>) {
 func.func @product_of_types(%x: tensor<4x4xf32>, %y: tensor<4x4xi32>) {
   %0 = kernel.region "r" inputs(%x, %y : tensor<4x4xf32>, tensor<4x4xi32>) indices() sizes() -> tensor<4x4xf32> {
   ^bb0(%a: tensor<4x4xf32>, %b: tensor<4x4xi32>):
-    // expected-error@+1 {{multiplies 'tensor<4x4xi32>' into 'tensor<4x4xf32>', but operands and result must have one element type}}
+    // expected-error@+1 {{multiplies 'tensor<4x4xi32>' into 'tensor<4x4xf32>', but operands and result must have one element type, or the result f32, or i32 where both operands have i8}}
     %0 = kernel.contract %a, %b : tensor<4x4xf32>, tensor<4x4xi32> -> tensor<4x4xf32>
     kernel.yield %0 : tensor<4x4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @bytes_in_single_rows(%x: tensor<4x4xi8>, %y: tensor<1x4x32xi8>) {
+  %0 = kernel.region "r" inputs(%x, %y : tensor<4x4xi8>, tensor<1x4x32xi8>) indices() sizes() -> tensor<4x4xi32> {
+  ^bb0(%a: tensor<4x4xi8>, %b: tensor<1x4x32xi8>):
+    // expected-error@+1 {{reads 'tensor<1x4x32xi8>' in groups of 1, but multiplies groups of 4}}
+    %0 = kernel.contract packed %a, %b : tensor<4x4xi8>, tensor<1x4x32xi8> -> tensor<4x4xi32>
+    kernel.yield %0 : tensor<4x4xi32>
   }
   return
 }

@@ -10,7 +10,7 @@ static Value convertMatmul(GraphToKernel &state, graph::MatmulOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value lhs = state.get(op.getLhs()), rhs = state.get(op.getRhs());
   auto weight = rhs.getDefiningOp<kernel::WeightOp>();
-  bool packed = weight && weight.getLayout() == kernel::LayoutKind::Panel32;
+  bool packed = weight && weight.getLayout() != kernel::LayoutKind::Rows;
   const SymbolicSizes &sizes = state.sizesOf(op.getOutput());
   RankedTensorType sumType = type.clone(computeType(type.getElementType()));
   SmallVector<Value> dynamic;

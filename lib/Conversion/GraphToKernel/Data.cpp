@@ -30,40 +30,73 @@ static Value clampCoordinate(OpBuilder &b, Location loc, Value at, Value size) {
                                 arith::ConstantIndexOp::create(b, loc, 0));
 }
 
-/// Whether every reader multiplies by the weight, and all as it lies or all
-/// transposed.
-static bool isPackable(graph::WeightOp op) {
-  RankedTensorType type = op.getOutput().getType();
-  Type element = type.getElementType();
-  bool hasKernel = computeType(element).isF32() || element.isInteger(8);
-  if (type.getRank() != 2 || !hasKernel || op.use_empty())
-    return false;
-  std::optional<bool> transposed;
-  for (OpOperand &use : op->getUses()) {
-    auto matmul = dyn_cast<graph::MatmulOp>(use.getOwner());
-    if (!matmul || use.getOperandNumber() != 1 ||
-        (transposed && *transposed != matmul.getTransposeRhs()))
-      return false;
-    transposed = matmul.getTransposeRhs();
-  }
-  return true;
+/// The panels that a product reads its right operand from. Bytes and bf16 lie
+/// in groups where the left operand is as narrow: where a machine has no
+/// instruction that is worth it, pairs of bf16 are widened by a shift and a
+/// mask, so a layout serves all machines.
+static kernel::LayoutKind getPanels(graph::MatmulOp op) {
+  auto element = [](Value value) {
+    return cast<RankedTensorType>(value.getType()).getElementType();
+  };
+  Type lhs = element(op.getLhs()), rhs = element(op.getRhs());
+  if (lhs.isBF16() && rhs.isBF16())
+    return kernel::LayoutKind::Panel32x2;
+  if (lhs.isInteger(8) && element(op.getOutput()).isInteger(32))
+    return kernel::LayoutKind::Panel32x4;
+  return kernel::LayoutKind::Panel32;
 }
 
-static Value convertWeight(OpBuilder &b, graph::WeightOp op) {
-  RankedTensorType type = op.getOutput().getType(), outType = type;
-  auto layout = kernel::LayoutKind::Rows;
+/// The panels of a weight that every reader multiplies by, all in one way; none
+/// where it must keep its rows.
+static std::optional<kernel::LayoutKind>
+findPanels(TypedValue<RankedTensorType> weight) {
+  Type element = weight.getType().getElementType();
+  bool hasKernel = computeType(element).isF32() || element.isInteger(8);
+  if (weight.getType().getRank() != 2 || !hasKernel || weight.use_empty())
+    return std::nullopt;
+  auto first = dyn_cast<graph::MatmulOp>(*weight.user_begin());
+  for (OpOperand &use : weight.getUses()) {
+    auto matmul = dyn_cast<graph::MatmulOp>(use.getOwner());
+    if (!first || !matmul || use.getOperandNumber() != 1 ||
+        first.getTransposeRhs() != matmul.getTransposeRhs() ||
+        getPanels(first) != getPanels(matmul))
+      return std::nullopt;
+  }
+  return getPanels(first);
+}
+
+/// `value` is `op`, or what it is rounded to.
+static Value convertWeight(OpBuilder &b, graph::WeightOp op,
+                           TypedValue<RankedTensorType> value) {
+  RankedTensorType type = value.getType();
+  std::optional<kernel::LayoutKind> panels = findPanels(value);
+  auto layout = panels.value_or(kernel::LayoutKind::Rows);
   bool transposed = false;
-  if (isPackable(op)) {
-    layout = kernel::LayoutKind::Panel32;
-    transposed = cast<graph::MatmulOp>(*op->user_begin()).getTransposeRhs();
+  if (panels) {
+    transposed = cast<graph::MatmulOp>(*value.user_begin()).getTransposeRhs();
     int64_t rows = type.getDimSize(transposed ? 1 : 0);
     int64_t columns = type.getDimSize(transposed ? 0 : 1);
-    outType = RankedTensorType::get({(columns + 31) / 32, rows, 32},
-                                    type.getElementType());
+    int64_t group = kernel::groupOf(layout);
+    SmallVector<int64_t> sizes{llvm::divideCeil(columns, 32),
+                               llvm::divideCeil(rows, group), 32};
+    if (group > 1)
+      sizes.push_back(group);
+    type = type.clone(sizes);
   }
-  return kernel::WeightOp::create(b, op.getLoc(), outType, op.getName(),
-                                  op.getFile(), op.getOffset(), type, layout,
-                                  transposed);
+  return kernel::WeightOp::create(b, op.getLoc(), type, op.getName(),
+                                  op.getFile(), op.getOffset(),
+                                  op.getOutput().getType(), layout, transposed);
+}
+
+/// Weights are rounded to bf16 as they are written, not in every run.
+static Value convertRoundedWeight(OpBuilder &b, graph::CastOp op) {
+  auto weight = op.getInput().getDefiningOp<graph::WeightOp>();
+  auto output = cast<TypedValue<RankedTensorType>>(op->getResult(0));
+  if (!weight || !output.getType().getElementType().isBF16())
+    return nullptr;
+  Type from = weight.getOutput().getType().getElementType();
+  return isa<Float32Type, Float16Type>(from) ? convertWeight(b, weight, output)
+                                             : nullptr;
 }
 
 static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
@@ -332,7 +365,11 @@ FailureOr<bool> GraphToKernel::convertData(Operation *op) {
                                         constant.getOutput().getType(),
                                         constant.getValue());
   } else if (auto weight = dyn_cast<graph::WeightOp>(op)) {
-    result = convertWeight(builder, weight);
+    result = convertWeight(builder, weight, weight.getOutput());
+  } else if (auto cast = dyn_cast<graph::CastOp>(op)) {
+    result = convertRoundedWeight(builder, cast);
+    if (!result)
+      return false;
   } else if (auto gather = dyn_cast<graph::GatherOp>(op)) {
     result = convertGather(*this, gather);
   } else if (auto gatherND = dyn_cast<graph::GatherNDOp>(op)) {

@@ -186,8 +186,8 @@ LogicalResult GraphToKernel::convert(Operation *op) {
                << " whose sizes depend on data, which is unsupported";
   using Family = FailureOr<bool> (GraphToKernel::*)(Operation *);
   for (Family family :
-       {&GraphToKernel::convertElementwise, &GraphToKernel::convertShape,
-        &GraphToKernel::convertData, &GraphToKernel::convertContraction,
+       {&GraphToKernel::convertData, &GraphToKernel::convertElementwise,
+        &GraphToKernel::convertShape, &GraphToKernel::convertContraction,
         &GraphToKernel::convertReduction, &GraphToKernel::convertWindows}) {
     FailureOr<bool> converted = (this->*family)(op);
     if (failed(converted))

@@ -12,6 +12,66 @@ func.func @linear(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}) -> tensor<?x40xf3
 
 // -----
 
+// CHECK-LABEL: func @bytes
+// CHECK: %[[W:.*]] = kernel.weight "w" from "f" at 0 source tensor<9x40xi8> layout panel32x4 : tensor<2x3x32x4xi8>
+// CHECK: kernel.contract packed %{{.*}}, %{{.*}} : tensor<?x9xi8>, tensor<2x3x32x4xi8> -> tensor<?x40xi32>
+func.func @bytes(%x: tensor<?x9xui8> {tenon.dims = ["n", 9]}) -> tensor<?x40xi32> {
+  %w = graph.weight "w" from "f" at 0 : tensor<9x40xi8>
+  %0 = graph.matmul %x, %w : tensor<?x9xui8>, tensor<9x40xi8> -> tensor<?x40xi32>
+  return %0 : tensor<?x40xi32>
+}
+
+// -----
+
+// Bytes that only store a weight are widened one by one.
+// CHECK-LABEL: func @compressed
+// CHECK: kernel.weight {{.*}} layout panel32 : tensor<2x9x32xi8>
+func.func @compressed(%x: tensor<?x9xf32> {tenon.dims = ["n", 9]}) -> tensor<?x40xf32> {
+  %w = graph.weight "w" from "f" at 0 : tensor<9x40xi8>
+  %0 = graph.matmul %x, %w : tensor<?x9xf32>, tensor<9x40xi8> -> tensor<?x40xf32>
+  return %0 : tensor<?x40xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @pairs
+// CHECK: kernel.weight {{.*}} transposed layout panel32x2 : tensor<2x5x32x2xbf16>
+// CHECK: kernel.contract packed %{{.*}}, %{{.*}} : tensor<?x9xbf16>, tensor<2x5x32x2xbf16> -> tensor<?x40xf32>
+func.func @pairs(%x: tensor<?x9xbf16> {tenon.dims = ["n", 9]}) -> tensor<?x40xbf16> {
+  %w = graph.weight "w" from "f" at 0 : tensor<40x9xbf16>
+  %0 = graph.matmul transpose_rhs %x, %w : tensor<?x9xbf16>, tensor<40x9xbf16> -> tensor<?x40xbf16>
+  return %0 : tensor<?x40xbf16>
+}
+
+// -----
+
+// What compress casts is rounded as it is written; that of another value is not.
+// CHECK-LABEL: func @rounded
+// CHECK: kernel.weight "w" from "f" at 0 source tensor<9x40xf32> layout panel32x2 : tensor<2x5x32x2xbf16>
+// CHECK-COUNT-1: arith.truncf
+// CHECK: kernel.contract packed
+func.func @rounded(%x: tensor<?x9xf32> {tenon.dims = ["n", 9]}) -> tensor<?x40xf32> {
+  %w = graph.weight "w" from "f" at 0 : tensor<9x40xf32>
+  %0 = graph.cast %w : tensor<9x40xf32> -> tensor<9x40xbf16>
+  %1 = graph.cast %x : tensor<?x9xf32> -> tensor<?x9xbf16>
+  %2 = graph.matmul %1, %0 : tensor<?x9xbf16>, tensor<9x40xbf16> -> tensor<?x40xf32>
+  return %2 : tensor<?x40xf32>
+}
+
+// -----
+
+// Two readers need two layouts, so it keeps its rows.
+// CHECK-LABEL: func @bf16_by_both
+// CHECK: kernel.weight {{.*}} layout rows
+func.func @bf16_by_both(%x: tensor<?x9xbf16> {tenon.dims = ["n", 9]}, %y: tensor<?x9xf32> {tenon.dims = ["n", 9]}) -> (tensor<?x40xbf16>, tensor<?x40xf32>) {
+  %w = graph.weight "w" from "f" at 0 : tensor<9x40xbf16>
+  %0 = graph.matmul %x, %w : tensor<?x9xbf16>, tensor<9x40xbf16> -> tensor<?x40xbf16>
+  %1 = graph.matmul %y, %w : tensor<?x9xf32>, tensor<9x40xbf16> -> tensor<?x40xf32>
+  return %0, %1 : tensor<?x40xbf16>, tensor<?x40xf32>
+}
+
+// -----
+
 // The table is looked up too, so it keeps its rows.
 // CHECK-LABEL: func @tied
 // CHECK: layout rows

@@ -16,6 +16,14 @@ LogicalResult MatmulOp::verify() {
     return emitOpError("multiplies tensors of rank ")
            << lhs.getRank() << " and " << rhs.getRank()
            << ", but both must have at least 2";
+  auto isByte = [](Type type) { return type.isInteger(8); };
+  Type left = lhs.getElementType(), right = rhs.getElementType();
+  if (output.getElementType().isSignlessInteger(32) &&
+      (isByte(left) || isByte(right)) &&
+      !(left.isUnsignedInteger(8) && right.isSignlessInteger(8)))
+    return emitOpError("multiplies ")
+           << left << " by " << right
+           << " into i32, which only ui8 by i8 become";
   int64_t lhsDim = lhs.getRank() - (getTransposeLhs() ? 2 : 1);
   int64_t rhsDim = rhs.getRank() - (getTransposeRhs() ? 1 : 2);
   int64_t lhsSize = lhs.getDimSize(lhsDim), rhsSize = rhs.getDimSize(rhsDim);

@@ -11,12 +11,15 @@ def Graph_MatmulOp : Graph_Op<"matmul", [Pure]> {
     dimensions broadcast as numpy does. `transpose_lhs` and `transpose_rhs` read
     an operand as if its last two dimensions were swapped; no data moves. `rhs`
     may be of i8, f16 or bf16 where the result is of f32: it is converted first.
+    The product of bf16 with bf16 may be f32, and that of ui8 with i8 is i32: both
+    are exact, and the sums modulo 2³² or in f32.
 
     Example:
 
     ```mlir
     %0 = graph.matmul %a, %b : tensor<?x?x384xf32>, tensor<384x1536xf32> -> tensor<?x?x1536xf32>
     %1 = graph.matmul transpose_rhs %c, %d : tensor<?x12x?x32xf32>, tensor<?x12x?x32xf32> -> tensor<?x12x?x?xf32>
+    %2 = graph.matmul %bytes, %signed : tensor<?x?x384xui8>, tensor<384x1536xi8> -> tensor<?x?x1536xi32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs,

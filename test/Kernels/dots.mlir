@@ -1,0 +1,39 @@
+// Bytes are multiplied in groups on every machine, bf16 only where that is faster.
+// RUN: tenon-opt %s --kernel-schedule-regions=target=znver5 --kernel-simplify-bodies | FileCheck %s --check-prefixes=CHECK,DOTS
+// RUN: tenon-opt %s --kernel-schedule-regions=target=sapphirerapids --kernel-simplify-bodies | FileCheck %s --check-prefixes=CHECK,WIDENS
+// RUN: tenon-opt %s --kernel-schedule-regions=target=x86-64-v4 --kernel-simplify-bodies | FileCheck %s --check-prefixes=CHECK,WIDENS
+
+// All of the contracted dimension in one loop, whose sums stay in registers.
+// CHECK-LABEL: func @bytes
+// CHECK:         %[[GROUPS:.*]] = arith.constant 192 : index
+// CHECK:         scf.for %{{.*}} = %{{.*}} to %[[GROUPS]] {{.*}} iter_args
+// CHECK:           vector.load %{{.*}} : memref<49152xi8>, vector<64xi8>
+// CHECK:           vector.load %{{.*}} : memref<?xi8>, vector<4xi8>
+// CHECK:           kernel.dot u8s8
+func.func @bytes(%x: tensor<?x768xi8>, %w: tensor<2x192x32x4xi8>, %n: index) -> tensor<?x64xi32> {
+  %0 = kernel.region "r" inputs(%x, %w : tensor<?x768xi8>, tensor<2x192x32x4xi8>) indices() sizes(%n) -> tensor<?x64xi32> {
+  ^bb0(%a: tensor<?x768xi8>, %b: tensor<2x192x32x4xi8>):
+    %p = kernel.contract packed %a, %b : tensor<?x768xi8>, tensor<2x192x32x4xi8> -> tensor<?x64xi32>
+    kernel.yield %p : tensor<?x64xi32>
+  }
+  return %0 : tensor<?x64xi32>
+}
+
+// CHECK-LABEL: func @pairs
+// DOTS-NOT:      vector.fma
+// DOTS:          kernel.dot bf16
+// DOTS-NOT:      vector.fma
+// WIDENS-NOT:    kernel.dot
+// WIDENS:        arith.shli %[[PAIRS:.*]], %{{.*}} : vector<16xi32>
+// WIDENS:        vector.fma
+// WIDENS:        arith.andi %[[PAIRS]], %{{.*}} : vector<16xi32>
+// WIDENS:        vector.fma
+// WIDENS-NOT:    kernel.dot
+func.func @pairs(%x: tensor<?x768xbf16>, %w: tensor<2x384x32x2xbf16>, %n: index) -> tensor<?x64xf32> {
+  %0 = kernel.region "r" inputs(%x, %w : tensor<?x768xbf16>, tensor<2x384x32x2xbf16>) indices() sizes(%n) -> tensor<?x64xf32> {
+  ^bb0(%a: tensor<?x768xbf16>, %b: tensor<2x384x32x2xbf16>):
+    %p = kernel.contract packed %a, %b : tensor<?x768xbf16>, tensor<2x384x32x2xbf16> -> tensor<?x64xf32>
+    kernel.yield %p : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
+}
