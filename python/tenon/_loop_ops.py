@@ -50,6 +50,11 @@ def _(run, op, operands, values):
     return []
 
 
+@op("memref.prefetch")
+def _(run, op, operands, values):
+    return []
+
+
 @op("memref.alloca", "memref.alloc")
 def _(run, op, operands, values):
     kind = ShapedType(op.result_types[0])
