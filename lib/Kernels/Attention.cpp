@@ -1,6 +1,8 @@
 // Schedules kernel.attention: blocks of queries against blocks of keys with an
 // online softmax (arXiv:1805.02867, arXiv:2205.14135), on register tiles.
-// Floats of 16 bits are widened as they are read; scores and sums are of f32.
+// Floats of 16 bits are widened as they are read, but for queries and keys of
+// bf16 where the machine multiplies pairs faster; scores, weights and sums are
+// of f32.
 #include "AttentionRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
@@ -29,16 +31,20 @@ struct AttentionBody {
   TileBuilder &t;
   AttentionOp op;
   int64_t lanes, queryBlock;
+  Multiplication scoring; ///< of queries with keys
   AttentionHeads query, key, value, output;
   Value mask; // or null
-  Value scores, wideQueries, keys, values, sums, largest, totals;
-  int64_t head, paddedValue; // E, and E rounded up to panels
+  Value scores, packedQueries, keys, values, sums, largest, totals;
+  int64_t head, paddedHead; // E, and E rounded up to groups
+  int64_t paddedValue;      // that of values, rounded up to panels
 
   void build(Value begin, Value end);
 
 private:
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc, Value rows,
-                Value depth, int64_t columns, TileBuilder::Sum sum);
+                Value depth, int64_t columns, TileBuilder::Sum sum,
+                Multiplication how = {});
+  void scorePairs(FlatMatrix q, FlatMatrix k, Value rows, Value count);
   void scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows, Value count);
   Value maskLanes(Value batch, Value headIndex, Value row, Value first);
   void softmaxRow(Value batch, Value headIndex, Value row, Value queryRow,
@@ -52,13 +58,31 @@ private:
 
 void AttentionBody::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                              Value rows, Value depth, int64_t columns,
-                             TileBuilder::Sum sum) {
+                             TileBuilder::Sum sum, Multiplication how) {
   t.forEach(t.index(0), t.index(columns), 2 * lanes, [&](Value column) {
     FlatMatrix rhsPart = rhs, accPart = acc;
-    rhsPart.offset = t.add(rhs.offset, column);
+    rhsPart.offset = t.add(rhs.offset, t.mul(column, t.index(how.group)));
     accPart.offset = t.add(acc.offset, column);
-    t.multiply(lhs, rhsPart, accPart, rows, depth, lanes, sum);
+    t.multiply(lhs, rhsPart, accPart, rows, depth, lanes, sum, how);
   });
+}
+
+/// Scores from panels of keys in which pairs along the size of a head lie
+/// together.
+void AttentionBody::scorePairs(FlatMatrix q, FlatMatrix k, Value rows,
+                               Value count) {
+  Value zero = t.index(0), one = t.index(1), width = t.index(panelColumns);
+  for (int64_t first = 0; first < keyBlock; first += panelColumns) {
+    FlatMatrix from{k.buffer, t.add(k.offset, t.mul(t.index(first), k.row)),
+                    k.column, k.row};
+    FlatMatrix panel{keys, t.index(first * paddedHead),
+                     t.index(panelColumns * scoring.group), one};
+    Value columns = t.max(zero, t.min(t.sub(count, t.index(first)), width));
+    t.packGroups(from, panel, t.index(head), columns, scoring.group, lanes);
+    multiply(q, panel, {scores, t.index(first), t.index(keyBlock), one}, rows,
+             t.index(paddedHead / scoring.group), panelColumns,
+             TileBuilder::Sum::Replace, scoring);
+  }
 }
 
 /// Dot products along the size of a head. A score behind `count` holds
@@ -70,14 +94,20 @@ void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
     t.forEach(t.index(0), count, 1, [&](Value column) {
       Value keyOffset = t.add(k.offset, t.mul(column, k.row));
       Value sum = t.zeros(t.b.getF32Type(), lanes);
-      for (int64_t d = 0; d < head; d += lanes)
-        sum = vector::FMAOp::create(
-            t.b, t.loc,
-            t.loadVector(q.buffer, t.add(queryOffset, t.index(d)), lanes),
-            t.convert(
-                t.loadVector(k.buffer, t.add(keyOffset, t.index(d)), lanes),
-                t.b.getF32Type()),
-            sum);
+      for (int64_t d = 0; d < head; d += lanes * scoring.group) {
+        Value atQuery = t.add(queryOffset, t.index(d));
+        Value atKey = t.add(keyOffset, t.index(d));
+        if (scoring.dot)
+          sum = DotOp::create(
+              t.b, t.loc, sum.getType(), *scoring.dot, sum,
+              t.loadGroups(q.buffer, atQuery, lanes, scoring.group),
+              t.loadGroups(k.buffer, atKey, lanes, scoring.group));
+        else
+          sum = vector::FMAOp::create(
+              t.b, t.loc, t.loadVector(q.buffer, atQuery, lanes),
+              t.convert(t.loadVector(k.buffer, atKey, lanes), t.b.getF32Type()),
+              sum);
+      }
       Value score =
           vector::ReductionOp::create(t.b, t.loc, vector::CombiningKind::ADD,
                                       sum, arith::FastMathFlags::reassoc);
@@ -223,10 +253,10 @@ void AttentionBody::build(Value begin, Value end) {
     Value rows = t.min(t.sub(queries, firstRow), t.index(queryBlock));
     Value kvHead = t.div(headIndex, group);
     FlatMatrix q = query.at(t, batch, headIndex, firstRow);
-    if (wideQueries) {
-      FlatMatrix narrow = q;
-      q = {wideQueries, zero, t.index(head), one};
-      t.pack(narrow, q, rows, t.index(head), t.index(head),
+    if (packedQueries) {
+      FlatMatrix from = q;
+      q = {packedQueries, zero, t.index(paddedHead), one};
+      t.pack(from, q, rows, t.index(head), t.index(paddedHead),
              isContiguous(op.getQueryLayout()), lanes);
     }
     t.forEach(zero, rows, 1, [&](Value row) {
@@ -245,14 +275,16 @@ void AttentionBody::build(Value begin, Value end) {
       FlatMatrix scoreMatrix{scores, zero, scoreStride, one};
       // Keys lie transposed in scratch, so that lanes run along keys.
       auto fromPacked = [&] {
+        if (scoring.dot)
+          return scorePairs(q, k, rows, count);
         FlatMatrix packedKeys{keys, zero, t.index(keyBlock), one};
         t.pack({k.buffer, k.offset, k.column, k.row}, packedKeys, t.index(head),
                count, t.index(keyBlock), /*contiguous=*/false, lanes);
         multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock,
                  TileBuilder::Sum::Replace);
       };
-      if (head % lanes == 0 &&
-          (wideQueries || isContiguous(op.getQueryLayout())) &&
+      if (head % (lanes * scoring.group) == 0 &&
+          (packedQueries || isContiguous(op.getQueryLayout())) &&
           isContiguous(op.getKeyLayout())) {
         Value few = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle,
                                           rows, t.index(fewQueries));
@@ -318,6 +350,17 @@ void AttentionBody::build(Value begin, Value end) {
   });
 }
 
+/// Pairs of bf16 where that is faster, and where they lie next to each other.
+static Multiplication chooseScoring(AttentionOp op, const TargetFacts &facts) {
+  auto isBf16 = [](Value value) {
+    return getElementTypeOrSelf(value.getType()).isBF16();
+  };
+  if (facts.bf16Gflops > facts.f32Gflops && isBf16(op.getQuery()) &&
+      isBf16(op.getKey()) && isContiguous(op.getKeyLayout()))
+    return {2, DotKind::BF16};
+  return {};
+}
+
 static LogicalResult scheduleAttention(RegionOp region,
                                        const TargetFacts &facts,
                                        RewriterBase &rewriter) {
@@ -351,36 +394,48 @@ static LogicalResult scheduleAttention(RegionOp region,
   };
 
   TileBuilder t{rewriter, loc};
-  auto scratch = [&](int64_t count) -> Value {
-    return memref::AllocaOp::create(
-        rewriter, loc, MemRefType::get({count}, rewriter.getF32Type()),
-        rewriter.getI64IntegerAttr(64));
+  auto scratchOf = [&](Type element, int64_t count) -> Value {
+    return memref::AllocaOp::create(rewriter, loc,
+                                    MemRefType::get({count}, element),
+                                    rewriter.getI64IntegerAttr(64));
+  };
+  auto scratch = [&](int64_t count) {
+    return scratchOf(rewriter.getF32Type(), count);
   };
   int64_t head = cast<RankedTensorType>(op.getQuery().getType())
                      .getDimSize(op.getQueryLayout()[3]);
   int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
                           .getDimSize(op.getValueLayout()[3]);
   int64_t padded = llvm::alignTo(valueSize, panelColumns);
+  Multiplication scoring = chooseScoring(op, facts);
+  int64_t paddedHead = llvm::alignTo(head, scoring.group);
+  Type queryType = getElementTypeOrSelf(op.getQuery().getType());
+  Type scoredType = scoring.dot ? queryType : rewriter.getF32Type();
   // Rows of queries are read for each block of keys.
-  bool widens = !getElementTypeOrSelf(op.getQuery().getType()).isF32();
+  bool packs = scoring.dot
+                   ? paddedHead != head || !isContiguous(op.getQueryLayout())
+                   : !queryType.isF32();
   bool direct = padded == valueSize && isContiguous(op.getValueLayout());
   AttentionBody body{t,
                      op,
                      lanes,
                      queryBlock,
+                     scoring,
                      readHeads(t, buffer(op.getQuery()), op.getQueryLayout()),
                      readHeads(t, buffer(op.getKey()), op.getKeyLayout()),
                      readHeads(t, buffer(op.getValue()), op.getValueLayout()),
                      readHeads(t, output, outputLayout),
                      op.getMask() ? buffer(op.getMask()) : Value(),
                      scratch(queryBlock * keyBlock),
-                     widens ? scratch(queryBlock * head) : Value(),
-                     scratch(head * keyBlock),
+                     packs ? scratchOf(scoredType, queryBlock * paddedHead)
+                           : Value(),
+                     scratchOf(scoredType, paddedHead * keyBlock),
                      direct ? Value() : scratch(keyBlock * padded),
                      scratch(queryBlock * padded),
                      scratch(queryBlock),
                      scratch(queryBlock),
                      head,
+                     paddedHead,
                      padded};
   body.build(scheduled.begin, scheduled.end);
   YieldOp::create(rewriter, loc, ValueRange());

@@ -293,7 +293,7 @@ FlatMatrix ContractBody::readPanel(FlatMatrix right, Value number, Value k,
                        t.add(t.mul(k, right.row), t.mul(column, right.column)));
   FlatMatrix packed{panel, zero, row, one};
   if (plan.how.dot)
-    t.packGroups(right, panel, depth, columns, group, lanes);
+    t.packGroups(right, packed, depth, columns, group, lanes);
   else
     t.pack(right, packed, depth, columns, width,
            /*contiguous=*/!op.getTransposeRhs(), lanes);

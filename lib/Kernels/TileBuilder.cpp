@@ -342,9 +342,9 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
   });
 }
 
-void TileBuilder::packGroups(FlatMatrix from, Value to, Value rows,
+void TileBuilder::packGroups(FlatMatrix from, FlatMatrix to, Value rows,
                              Value columns, int64_t group, int64_t lanes) {
-  auto element = cast<MemRefType>(to.getType()).getElementType();
+  auto element = cast<MemRefType>(to.buffer.getType()).getElementType();
   Value zero = index(0), depth = index(group), line = index(panelColumns);
   Value fullGroups = div(rows, depth);
   Value fullColumns = sub(columns, rem(columns, index(lanes)));
@@ -352,18 +352,18 @@ void TileBuilder::packGroups(FlatMatrix from, Value to, Value rows,
     return add(from.offset, add(mul(i, from.row), mul(j, from.column)));
   };
   auto target = [&](Value groupRow, Value j) {
-    return mul(add(mul(groupRow, line), j), depth);
+    return add(to.offset, mul(add(mul(groupRow, line), j), depth));
   };
   auto storeGroups = [&](Value groups, Value groupRow, Value j) {
     auto type = VectorType::get(
         cast<VectorType>(groups.getType()).getNumElements() * group, element);
-    store(vector::BitCastOp::create(b, loc, type, groups), to,
+    store(vector::BitCastOp::create(b, loc, type, groups), to.buffer,
           target(groupRow, j));
   };
   auto copy = [&](Value firstRow, Value firstColumn, Value endColumn) {
     forEach(firstColumn, endColumn, 1, [&](Value j) {
       forEach(firstRow, rows, 1, [&](Value i) {
-        store(load(from.buffer, source(i, j)), to,
+        store(load(from.buffer, source(i, j)), to.buffer,
               add(target(div(i, depth), j), rem(i, depth)));
       });
     });
@@ -375,7 +375,8 @@ void TileBuilder::packGroups(FlatMatrix from, Value to, Value rows,
       arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, allGroups,
                             fullGroups));
   when(isFilled, [&] {
-    fillZero(to, zero, mul(allGroups, mul(line, depth)), lanes * group);
+    fillZero(to.buffer, to.offset, mul(allGroups, mul(line, depth)),
+             lanes * group);
   });
   if (matchPattern(from.row, m_One())) {
     // Groups lie in the source as they do in the panel: squares of them.
@@ -394,8 +395,8 @@ void TileBuilder::packGroups(FlatMatrix from, Value to, Value rows,
     });
     forEach(zero, fullColumns, 1, [&](Value j) {
       forEach(squares, fullGroups, 1, [&](Value k) {
-        store(loadVector(from.buffer, source(mul(k, depth), j), group), to,
-              target(k, j));
+        store(loadVector(from.buffer, source(mul(k, depth), j), group),
+              to.buffer, target(k, j));
       });
     });
   } else {

@@ -100,11 +100,15 @@ struct TileBuilder {
             mlir::Value columns, mlir::Value width, bool contiguous,
             int64_t lanes);
 
-  /// The same to a panel from the start of `to` on, of the same type, in which
+  /// The same to a panel at the offset of `to`, of the same type, in which
   /// `group` rows lie together for each of panelColumns columns; 0 for the rows
   /// and columns that fill groups and the panel.
-  void packGroups(FlatMatrix from, mlir::Value to, mlir::Value rows,
+  void packGroups(FlatMatrix from, FlatMatrix to, mlir::Value rows,
                   mlir::Value columns, int64_t group, int64_t lanes);
+
+  /// The `lanes` groups from `offset` on, each as an i32.
+  mlir::Value loadGroups(mlir::Value flat, mlir::Value offset, int64_t lanes,
+                         int64_t group);
 
   enum class Sum { Replace, Add };
 
@@ -137,10 +141,8 @@ private:
                     mlir::Value first, int64_t rows, mlir::Value depth,
                     int64_t lanes, Sum sum, Multiplication how,
                     mlir::Value ahead = {}, mlir::Value aheadStep = {});
-  /// The group at `offset`, and the `lanes` groups from there on, as i32.
+  /// The group at `offset` as an i32.
   mlir::Value loadGroup(mlir::Value flat, mlir::Value offset, int64_t group);
-  mlir::Value loadGroups(mlir::Value flat, mlir::Value offset, int64_t lanes,
-                         int64_t group);
   /// The first or second bf16 of each group, as f32.
   mlir::Value widenGroup(mlir::Value groups, int64_t number);
 };

@@ -37,3 +37,23 @@ func.func @pairs(%x: tensor<?x768xbf16>, %w: tensor<2x384x32x2xbf16>, %n: index)
   }
   return %0 : tensor<?x64xf32>
 }
+
+// Scores of queries with keys, many or few. The weights of the values are not
+// rounded, so they are multiplied as f32.
+// CHECK-LABEL: func @attention
+// DOTS:          vector.load %{{.*}} : memref<?xbf16>, vector<32xbf16>
+// DOTS:          kernel.dot bf16
+// DOTS:          kernel.dot bf16
+// DOTS:          math.exp
+// DOTS-NOT:      kernel.dot
+// DOTS:          vector.fma
+// WIDENS-NOT:    kernel.dot
+#layout = array<i64: 0, 1, 2, 3>
+func.func @attention(%q: tensor<1x4x?x64xbf16>, %k: tensor<1x4x?x64xbf16>, %n: index) -> tensor<1x4x?x64xbf16> {
+  %0 = kernel.region "r" inputs(%q, %k : tensor<1x4x?x64xbf16>, tensor<1x4x?x64xbf16>) indices() sizes(%n) -> tensor<1x4x?x64xbf16> {
+  ^bb0(%a: tensor<1x4x?x64xbf16>, %b: tensor<1x4x?x64xbf16>):
+    %p = kernel.attention %a, %b, %b scale 1.250000e-01 {query_layout = #layout, key_layout = #layout, value_layout = #layout, output_layout = #layout} : (tensor<1x4x?x64xbf16>, tensor<1x4x?x64xbf16>, tensor<1x4x?x64xbf16>) -> tensor<1x4x?x64xbf16>
+    kernel.yield %p : tensor<1x4x?x64xbf16>
+  }
+  return %0 : tensor<1x4x?x64xbf16>
+}

@@ -283,3 +283,30 @@ def test_what_is_refused(tmp_path):
         result = tenon("compile", graph.write(), "-o", tmp_path / "x.so")
         assert result.returncode == 1
         assert "into i32, which only ui8 by i8 become" in result.stderr
+
+
+@CPUS
+@pytest.mark.parametrize("head, transposed", [(64, False), (64, True), (34, False), (33, True)])
+def test_attention_of_bf16(tmp_path, cpu, head, transposed):
+    """Scores by pairs along the head; heads in front of the sequence, or behind it as models have them."""
+    rng, graph, keys = np.random.default_rng(8), Graph(tmp_path), 77
+    order = (0, 2, 1, 3) if transposed else (0, 1, 2, 3)
+    parts = []
+    for name, size in (("q", "m"), ("k", keys), ("v", keys)):
+        shape = (2, 4 if name == "q" else 2, size, head)
+        value = graph.input(name, [shape[i] for i in order], BF16)
+        if transposed:
+            value = graph.op(f"graph.transpose {value[0]} [0, 2, 1, 3] : {value[1]}", shape, BF16)
+        parts.append(value)
+    kinds = ", ".join(kind for _, kind in parts)
+    names = ", ".join(name for name, _ in parts)
+    graph.output(graph.op(f'graph.attention {names} scale 1.250000e-01 {{tenon.id = "n"}} : ({kinds})',
+                          (2, 4, "m", head), BF16))
+    feeds = [{"q": normal(rng, (2, 4, m, head)), "k": normal(rng, (2, 2, keys, head)), "v": normal(rng, (2, 2, keys, head))}
+             for m in (1, 3, 7, 65)]
+    stored = [{name: np.ascontiguousarray(x.transpose(order)) for name, x in feed.items()} for feed in feeds]
+    for feed, (found,) in zip(feeds, graph.run(cpu, stored)):
+        q, k, v = (feed[name].astype(np.float64).repeat(4 // feed[name].shape[1], 1) for name in "qkv")
+        power = np.exp(q @ k.swapaxes(2, 3) / 8)
+        wanted = power / power.sum(-1, keepdims=True) @ v
+        assert (np.abs(found.astype(np.float64) - wanted) <= np.abs(wanted) * (2.0 ** -8 + 5e-6) + 5e-6).all()
