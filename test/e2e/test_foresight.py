@@ -115,6 +115,20 @@ def test_facts_from_a_file(minilm, tmp_path):
     assert 'needs a positive integer "registers"' in result.stderr
 
 
+def test_measured_dot_products_are_those_that_the_machine_has(tmp_path):
+    native = next(line for line in tenon("target").stdout.splitlines() if line.endswith("native")).split()[0]
+    known = json.loads(tenon("target", native).stdout)
+    result = tenon("target", "--measure", "-o", tmp_path / "here.json")
+    assert result.returncode == 0 and "measuring: dot products of one core" in result.stderr
+    measured = json.loads((tmp_path / "here.json").read_text())
+    assert measured["cpu"] == known["cpu"]
+    for fact in ("bf16_gflops", "int8_gops"):
+        assert (measured[fact] > 0) == (known[fact] > 0)
+    # Four times as many in one instruction; on no machine is it half as fast.
+    assert measured["int8_gops"] == 0 or measured["int8_gops"] > 1.5 * measured["f32_gflops"]
+    assert json.loads(tenon("target", tmp_path / "here.json").stdout) == measured
+
+
 def test_report_of_a_compilation(minilm, tmp_path):
     artifact, file = tmp_path / "minilm.so", tmp_path / "report.json"
     compile_model(minilm / "model.onnx", artifact, "--report", file)
