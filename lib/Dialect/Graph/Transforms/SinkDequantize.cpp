@@ -1,0 +1,93 @@
+// Moves elements as integers where they are dequantized. See Passes.td.
+#include "Matching.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "tenon/Dialect/Graph/Transforms/Passes.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace tenon::graph {
+#define GEN_PASS_DEF_SINKDEQUANTIZEPASS
+#include "tenon/Dialect/Graph/Transforms/Passes.h.inc"
+
+namespace {
+
+/// Whether two parameters are one value, equal constants, or both left out.
+bool areEqual(Value lhs, Value rhs) {
+  if (lhs == rhs)
+    return true;
+  auto one = lhs ? lhs.getDefiningOp<ConstantOp>() : nullptr;
+  auto other = rhs ? rhs.getDefiningOp<ConstantOp>() : nullptr;
+  return one && other && one.getValue() == other.getValue();
+}
+
+/// move(dequantize x)  ->  dequantize (move x)
+struct SinkDequantize : RewritePattern {
+  SinkDequantize(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa<GatherNDOp, GatherOp, ReshapeOp, SliceOp, TransposeOp>(op))
+      return rewriter.notifyMatchFailure(op, "does not move elements");
+    auto dequantize = op->getOperand(0).getDefiningOp<DequantizeOp>();
+    if (!dequantize || !isForAll(dequantize.getScale()) ||
+        !isForAll(dequantize.getZeroPoint()))
+      return rewriter.notifyMatchFailure(
+          op, "moves nothing that is dequantized by one scale");
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    Operation *moved = rewriter.clone(*op);
+    moved->setOperand(0, dequantize.getInput());
+    moved->getResult(0).setType(
+        type.clone(cast<RankedTensorType>(dequantize.getInput().getType())
+                       .getElementType()));
+    auto result = rewriter.replaceOpWithNewOp<DequantizeOp>(
+        op, type, moved->getResult(0), dequantize.getScale(),
+        dequantize.getZeroPoint());
+    if (auto id = moved->getAttrOfType<StringAttr>("tenon.id"))
+      result->setAttr("tenon.id",
+                      rewriter.getStringAttr(id.getValue() + "/dequantize"));
+    return success();
+  }
+
+  /// Whether there is no parameter or one for all elements.
+  static bool isForAll(Value parameter) {
+    return !parameter ||
+           cast<RankedTensorType>(parameter.getType()).getRank() == 0;
+  }
+};
+
+/// quantize (dequantize x)  ->  x
+/// of one scale that is far from the ends of its range, so that the quotient of
+/// the product is as good as exact.
+struct CancelQuantize : OpRewritePattern<QuantizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(QuantizeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto dequantize = op.getInput().getDefiningOp<DequantizeOp>();
+    if (!dequantize || dequantize.getInput().getType() != op.getType() ||
+        !areEqual(op.getScale(), dequantize.getScale()) ||
+        !areEqual(op.getZeroPoint(), dequantize.getZeroPoint()))
+      return rewriter.notifyMatchFailure(
+          op, "input was not dequantized with the same parameters");
+    std::optional<double> scale = getSplat(op.getScale());
+    if (!scale || !(*scale > 1e-30 && *scale < 1e30))
+      return rewriter.notifyMatchFailure(op, "scale is no usual number");
+    rewriter.replaceOp(op, dequantize.getInput());
+    return success();
+  }
+};
+
+struct SinkDequantizePass : impl::SinkDequantizePassBase<SinkDequantizePass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<CancelQuantize, SinkDequantize>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace tenon::graph
