@@ -255,14 +255,40 @@ private:
                        function_ref<Value(Value)> combine) {
     if (depth == reduced.size())
       return combine(accumulator);
-    auto loop = scf::ForOp::create(
-        t.b, t.loc, t.index(0), sizes[reduced[depth]], t.index(1), accumulator);
+    Value first = t.index(0);
+    if (depth + 1 == reduced.size() && !isa<VectorType>(accumulator.getType()))
+      first = reduceVectors(reduced[depth], accumulator);
+    auto loop = scf::ForOp::create(t.b, t.loc, first, sizes[reduced[depth]],
+                                   t.index(1), accumulator);
     OpBuilder::InsertionGuard guard(t.b);
     t.b.setInsertionPointToStart(loop.getBody());
     coordinates[reduced[depth]] = loop.getInductionVar();
     Value next = buildReduction(depth + 1, loop.getRegionIterArg(0), combine);
     scf::YieldOp::create(t.b, t.loc, next);
     return loop.getResult(0);
+  }
+
+  /// Combines the elements along `dim` in vectors, as far as these are whole,
+  /// with the accumulator; returns the first that is left. Only of what may be
+  /// combined in another order without rounding otherwise.
+  Value reduceVectors(unsigned dim, Value &accumulator) {
+    std::optional<vector::CombiningKind> kind = findCombination(nest.main);
+    if (lanes == 1 || !kind || !findVectorObstacle(nest.main, dim).empty())
+      return t.index(0);
+    Value whole = t.sub(sizes[dim], t.rem(sizes[dim], t.index(lanes)));
+    Value initial = t.broadcast(around(nest.initial), lanes);
+    auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), whole,
+                                   t.index(lanes), initial);
+    {
+      OpBuilder::InsertionGuard guard(t.b);
+      t.b.setInsertionPointToStart(loop.getBody());
+      coordinates[dim] = loop.getInductionVar();
+      Value next = buildVectorBody(nest.main, dim, loop.getRegionIterArg(0));
+      scf::YieldOp::create(t.b, t.loc, next);
+    }
+    accumulator = vector::ReductionOp::create(t.b, t.loc, *kind,
+                                              loop.getResult(0), accumulator);
+    return whole;
   }
 
   /// One evaluation of a generic's body. `accumulator` stands for the result so
