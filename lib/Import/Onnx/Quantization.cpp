@@ -125,9 +125,9 @@ Quantized quantizeDynamically(ImportContext &ctx, Value input) {
   both = ctx.reduce(graph::ReductionKind::Max, both,
                     llvm::to_vector(llvm::seq<int64_t>(0, rows)));
   both = ctx.reshape(both, {ctx.makeSize(2)});
+  // Of one element each until the end, so that no reshape stands between.
   auto bound = [&](int64_t at) {
-    return ctx.reshape(
-        ctx.slice(both, 0, ctx.makeSize(at), ctx.makeSize(at + 1)), {});
+    return ctx.slice(both, 0, ctx.makeSize(at), ctx.makeSize(at + 1));
   };
   Type type = ctx.getElementType(onnx::TensorProto::UINT8);
   Value least = bound(0), largest = bound(1);
@@ -139,6 +139,8 @@ Quantized quantizeDynamically(ImportContext &ctx, Value input) {
                          f.div(range, f.number(255)), f.number(1));
   Value zeroPoint = quantize(ctx, f.sub(f.number(0), f.div(least, scale)),
                              Value(), Value(), type);
+  scale = ctx.reshape(scale, {});
+  zeroPoint = ctx.reshape(zeroPoint, {});
   return {quantize(ctx, input, scale, zeroPoint, type), scale, zeroPoint};
 }
 

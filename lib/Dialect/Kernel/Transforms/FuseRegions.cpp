@@ -159,7 +159,8 @@ static RegionOp merge(RewriterBase &rewriter, RegionOp producer,
   outer.map(between, clone(producer));
   YieldOp::create(rewriter, loc, clone(consumer));
   rewriter.replaceOp(consumer, merged);
-  rewriter.eraseOp(producer);
+  if (producer->use_empty())
+    rewriter.eraseOp(producer);
   return merged;
 }
 
@@ -309,20 +310,25 @@ static bool fuseEpilogue(RewriterBase &rewriter, RegionOp producer,
 }
 
 /// elementwise, contract whose epilogue reads it  ->  contract with an epilogue
-/// that computes it: scales and biases of columns cost next to nothing there.
+/// that computes it, unless it would do so again and again: scales and biases
+/// of columns cost next to nothing there.
 static bool fuseIntoEpilogue(RewriterBase &rewriter, RegionOp producer,
                              RegionOp consumer) {
   linalg::GenericOp first = getElementwise(producer);
   linalg::GenericOp second = getAnchor<ContractOp>(consumer)
                                  ? getOnlyGeneric<ContractOp>(consumer)
                                  : nullptr;
-  if (!first || !second || !isCheap(first) || first.hasIndexSemantics())
+  if (!first || !second || !isEpilogue(first, Value()))
     return false;
   OpOperand *read =
       getOnlyRead(getArgument(consumer, producer.getResult(0)), second);
-  if (!read || !isEpilogue(first, Value()) ||
-      !llvm::all_of(second.getMatchingIndexingMap(read).getResults(),
-                    llvm::IsaPred<AffineDimExpr, AffineConstantExpr>))
+  if (!read)
+    return false;
+  AffineMap map = second.getMatchingIndexingMap(read);
+  if (!map.isIdentity() &&
+      (!isCheap(first) ||
+       !llvm::all_of(map.getResults(),
+                     llvm::IsaPred<AffineDimExpr, AffineConstantExpr>)))
     return false;
   reportFused(producer, consumer, "into the epilogue of a product");
   RegionOp merged = merge(rewriter, producer, consumer);
@@ -604,6 +610,11 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
       return isOnlyReader(producer) &&
              foldResultTranspose(rewriter, producer, consumer);
     });
+    // Scalars that scalars are made of cost less than a launch.
+    auto isScalar = [](RegionOp region) {
+      auto type = cast<RankedTensorType>(region.getResult(0).getType());
+      return type.hasStaticShape() && type.getNumElements() == 1;
+    };
     auto takeEpilogues = [&] {
       repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
         return isOnlyReader(producer) &&
@@ -612,9 +623,12 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
     };
     takeEpilogues();
     repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
-      return isOnlyReader(producer) &&
-             (fuseElementwise(rewriter, producer, consumer) ||
-              fuseIntoEpilogue(rewriter, producer, consumer));
+      if (!isOnlyReader(producer))
+        return producer.getNumResults() == 1 && isScalar(producer) &&
+               consumer.getNumResults() == 1 && isScalar(consumer) &&
+               fuseElementwise(rewriter, producer, consumer);
+      return fuseElementwise(rewriter, producer, consumer) ||
+             fuseIntoEpilogue(rewriter, producer, consumer);
     });
     // What read a product in two ways may be one loop now, which reads it once.
     takeEpilogues();

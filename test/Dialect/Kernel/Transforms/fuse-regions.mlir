@@ -180,3 +180,44 @@ func.func @scales(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>, %s: tensor<f32>, %t:
   %2 = graph.mul %0, %1 : tensor<4x4xf32>, tensor<4xf32> -> tensor<4x4xf32>
   return %2 : tensor<4x4xf32>
 }
+
+// -----
+
+// Each row of a sum that a product is added to is computed once.
+// CHECK-LABEL: func @residual
+// CHECK: kernel.region "exp_matmul_add"
+// CHECK-NOT: kernel.region
+// CHECK: return
+func.func @residual(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>, %z: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %0 = graph.exp %z : tensor<4x4xf32> -> tensor<4x4xf32>
+  %1 = graph.matmul %x, %y : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  %2 = graph.add %1, %0 : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<4x4xf32>
+  return %2 : tensor<4x4xf32>
+}
+
+// -----
+
+// Of columns it would be computed for each row.
+// CHECK-LABEL: func @column_function
+// CHECK: kernel.region "exp"
+// CHECK: kernel.region "matmul_add"
+func.func @column_function(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>, %z: tensor<4xf32>) -> tensor<4x4xf32> {
+  %0 = graph.exp %z : tensor<4xf32> -> tensor<4xf32>
+  %1 = graph.matmul %x, %y : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  %2 = graph.add %1, %0 : tensor<4x4xf32>, tensor<4xf32> -> tensor<4x4xf32>
+  return %2 : tensor<4x4xf32>
+}
+
+// -----
+
+// A scalar that scalars are made of is computed for each of them.
+// CHECK-LABEL: func @scalars
+// CHECK-NOT: kernel.region "exp"
+// CHECK: kernel.region "exp_neg"
+// CHECK: kernel.region "exp_abs"
+func.func @scalars(%x: tensor<f32>) -> (tensor<f32>, tensor<f32>) {
+  %0 = graph.exp %x : tensor<f32> -> tensor<f32>
+  %1 = graph.neg %0 : tensor<f32> -> tensor<f32>
+  %2 = graph.abs %0 : tensor<f32> -> tensor<f32>
+  return %1, %2 : tensor<f32>, tensor<f32>
+}
