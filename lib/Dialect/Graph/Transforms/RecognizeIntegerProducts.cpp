@@ -89,7 +89,8 @@ FailureOr<std::pair<Factor, Factor>> matchProduct(MatmulOp op,
 class ProductBuilder {
 public:
   ProductBuilder(MatmulOp op, PatternRewriter &rewriter)
-      : op(op), rewriter(rewriter) {}
+      : op(op), rewriter(rewriter), transposeLhs(op.getTransposeLhs()),
+        transposeRhs(op.getTransposeRhs()) {}
 
   /// Fails, before anything is changed, where a parameter varies along the
   /// contracted dimension.
@@ -137,9 +138,7 @@ private:
                                            /*implicitTrunc=*/true)));
   }
 
-  bool isTransposed(bool isLhs) {
-    return isLhs ? op.getTransposeLhs() : op.getTransposeRhs();
-  }
+  bool isTransposed(bool isLhs) { return isLhs ? transposeLhs : transposeRhs; }
   /// Where the contracted dimension is, counted from the last, which is 1.
   int64_t contracted(bool isLhs) {
     return isLhs == isTransposed(isLhs) ? 2 : 1;
@@ -147,12 +146,36 @@ private:
 
   bool canAlign(RankedTensorType type, bool isLhs);
   Value align(StringRef role, Value parameter, bool isLhs);
+  void keepRows(Factor &rhs);
   void makeSigned(Factor &factor, bool isSigned, StringRef role);
   Value sum(StringRef role, Value bytes, Value zeroPoint, bool isLhs);
 
   MatmulOp op;
   PatternRewriter &rewriter;
+  bool transposeLhs, transposeRhs; ///< of the product that is built
 };
+
+/// matmul(a, transpose b)  ->  matmul transpose_rhs (a, transpose' b)
+/// where the last dimension of b would be the contracted one: it stays the
+/// last, so that rows are moved and not elements.
+void ProductBuilder::keepRows(Factor &rhs) {
+  auto transpose = rhs.bytes.getDefiningOp<TransposeOp>();
+  if (!transpose || transposeRhs)
+    return;
+  for (Value parameter : {rhs.zeroPoint, rhs.scale})
+    if (parameter && typeOf(parameter).getRank() != 0)
+      return;
+  SmallVector<int64_t> permutation(transpose.getPermutation()),
+      sizes(typeOf(rhs.bytes).getShape());
+  size_t rank = sizes.size();
+  if (permutation[rank - 2] != int64_t(rank) - 1)
+    return;
+  std::swap(permutation[rank - 1], permutation[rank - 2]);
+  std::swap(sizes[rank - 1], sizes[rank - 2]);
+  transposeRhs = true;
+  rhs.bytes = make<TransposeOp>("rhs/rows", typeOf(rhs.bytes).clone(sizes),
+                                transpose.getInput(), permutation);
+}
 
 bool ProductBuilder::canAlign(RankedTensorType type, bool isLhs) {
   if (type.hasStaticShape() && type.getNumElements() == 1)
@@ -242,12 +265,13 @@ bool isKnown(Value value) {
 }
 
 Value ProductBuilder::build(Factor lhs, Factor rhs) {
+  keepRows(rhs);
   makeSigned(lhs, /*isSigned=*/false, "lhs");
   makeSigned(rhs, /*isSigned=*/true, "rhs");
   RankedTensorType type =
       typeOf(op.getOutput()).clone(Type(rewriter.getI32Type()));
   Value result = make<MatmulOp>("product", type, lhs.bytes, rhs.bytes,
-                                op.getTransposeLhs(), op.getTransposeRhs());
+                                transposeLhs, transposeRhs);
   // Σ (a - za)(b - zb) = Σ ab - za · Σ (b - zb) - zb · Σ a
   if (lhs.zeroPoint) {
     Value sums = sum("columns", rhs.bytes, rhs.zeroPoint, /*isLhs=*/false);
@@ -274,9 +298,8 @@ Value ProductBuilder::build(Factor lhs, Factor rhs) {
 }
 
 Value ProductBuilder::buildWithBytes(Factor rhs) {
-  Value result =
-      make<MatmulOp>("product", typeOf(op.getOutput()), op.getLhs(), rhs.bytes,
-                     op.getTransposeLhs(), op.getTransposeRhs());
+  Value result = make<MatmulOp>("product", typeOf(op.getOutput()), op.getLhs(),
+                                rhs.bytes, transposeLhs, transposeRhs);
   return binary<MulOp>("scaled", result,
                        align("scale", rhs.scale, /*isLhs=*/false));
 }

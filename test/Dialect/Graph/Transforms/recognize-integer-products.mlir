@@ -68,6 +68,18 @@ func.func @transposed(%x: tensor<?x8xui8>, %w: tensor<16x8xi8>, %s: tensor<f32>,
   return %0 : tensor<?x16xf32>
 }
 
+// Keys, of which each row is contracted: rows are moved and not elements.
+// CHECK-LABEL: func @keys
+// CHECK:         %[[K:.*]] = graph.transpose %arg1 [0, 2, 1, 3] : tensor<2x?x4x12xi8> -> tensor<2x4x?x12xi8>
+// CHECK:         graph.matmul transpose_rhs %arg0, %[[K]]
+func.func @keys(%q: tensor<2x4x?x12xui8>, %k: tensor<2x?x4x12xi8>, %s: tensor<f32>) -> tensor<2x4x?x?xf32> {
+  %0 = graph.transpose %k [0, 2, 3, 1] : tensor<2x?x4x12xi8> -> tensor<2x4x12x?xi8>
+  %1 = graph.dequantize %q scale %s : (tensor<2x4x?x12xui8>, tensor<f32>) -> tensor<2x4x?x12xf32>
+  %2 = graph.dequantize %0 scale %s : (tensor<2x4x12x?xi8>, tensor<f32>) -> tensor<2x4x12x?xf32>
+  %3 = graph.matmul %1, %2 : tensor<2x4x?x12xf32>, tensor<2x4x12x?xf32> -> tensor<2x4x?x?xf32>
+  return %3 : tensor<2x4x?x?xf32>
+}
+
 // CHECK-LABEL: func @scale_along_k
 // CHECK:         graph.matmul %{{.*}}, %{{.*}} : tensor<?x8xf32>, tensor<8x16xf32>
 func.func @scale_along_k(%x: tensor<?x8xui8>, %w: tensor<8x16xi8>, %s: tensor<f32>, %t: tensor<8x1xf32>) -> tensor<?x16xf32> {
