@@ -1,4 +1,4 @@
-// Dequantizes in front of what moves elements to attention. See Passes.td.
+// Dequantizes in front of what moves elements to anchors. See Passes.td.
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
@@ -40,9 +40,9 @@ struct RaiseDequantize : OpRewritePattern<DequantizeOp> {
                                 PatternRewriter &rewriter) const override {
     Operation *move = op.getInput().getDefiningOp();
     if (!isa_and_present<ReshapeOp, TransposeOp>(move) ||
-        !isQuantizedFor(op.getInput()) || !isForAttention(op.getOutput()))
+        !isQuantizedFor(op.getInput()) || !isForAnchors(op.getOutput()))
       return rewriter.notifyMatchFailure(
-          op, "does not stand between what quantizes and attention");
+          op, "does not stand between what quantizes and an anchor");
     for (Value parameter : {op.getScale(), op.getZeroPoint()})
       if (parameter &&
           cast<RankedTensorType>(parameter.getType()).getRank() != 0)

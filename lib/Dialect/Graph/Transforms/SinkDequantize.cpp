@@ -32,10 +32,10 @@ struct SinkDequantize : RewritePattern {
     if (!isa<GatherNDOp, GatherOp, ReshapeOp, SliceOp, TransposeOp>(op))
       return rewriter.notifyMatchFailure(op, "does not move elements");
     auto dequantize = op->getOperand(0).getDefiningOp<DequantizeOp>();
-    if (!dequantize || !isForAll(dequantize.getScale()) ||
-        !isForAll(dequantize.getZeroPoint()))
+    if (!dequantize || !isMovable(dequantize.getScale(), op) ||
+        !isMovable(dequantize.getZeroPoint(), op))
       return rewriter.notifyMatchFailure(
-          op, "moves nothing that is dequantized by one scale");
+          op, "moves nothing that is dequantized alike in all places");
     auto type = cast<RankedTensorType>(op->getResult(0).getType());
     Operation *moved = rewriter.clone(*op);
     moved->setOperand(0, dequantize.getInput());
@@ -51,10 +51,18 @@ struct SinkDequantize : RewritePattern {
     return success();
   }
 
-  /// Whether there is no parameter or one for all elements.
-  static bool isForAll(Value parameter) {
-    return !parameter ||
-           cast<RankedTensorType>(parameter.getType()).getRank() == 0;
+  /// Whether a parameter, if there is one, is the same for all that `op` may
+  /// exchange: one for all elements, or of a look-up for dimensions behind the
+  /// axis.
+  static bool isMovable(Value parameter, Operation *op) {
+    int64_t rank =
+        parameter ? cast<RankedTensorType>(parameter.getType()).getRank() : 0;
+    auto gather = dyn_cast<GatherOp>(op);
+    if (!gather)
+      return rank == 0;
+    return rank <
+           cast<RankedTensorType>(gather.getInput().getType()).getRank() -
+               gather.getAxis();
   }
 };
 

@@ -27,3 +27,16 @@ func.func @read_twice(%x: tensor<2x?x4x12xf32>, %s: tensor<f32>, %k: tensor<2x4x
   %3 = graph.attention %2, %k, %k scale 1.250000e-01 : (tensor<2x4x?x12xf32>, tensor<2x4x?x12xf32>, tensor<2x4x?x12xf32>) -> tensor<2x4x?x12xf32>
   return %3, %0 : tensor<2x4x?x12xf32>, tensor<2x?x4x12xui8>
 }
+
+// An elementwise op takes in the conversion itself.
+// CHECK-LABEL: func @sum
+// CHECK:         graph.quantize
+// CHECK-NEXT:    graph.transpose
+// CHECK-NEXT:    graph.dequantize
+func.func @sum(%x: tensor<2x3xf32>, %s: tensor<f32>) -> tensor<3x2xf32> {
+  %0 = graph.quantize %x scale %s : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xui8>
+  %1 = graph.transpose %0 [1, 0] : tensor<2x3xui8> -> tensor<3x2xui8>
+  %2 = graph.dequantize %1 scale %s : (tensor<3x2xui8>, tensor<f32>) -> tensor<3x2xf32>
+  %3 = graph.add %2, %2 : tensor<3x2xf32>, tensor<3x2xf32> -> tensor<3x2xf32>
+  return %3 : tensor<3x2xf32>
+}

@@ -52,3 +52,22 @@ func.func @scales_of_columns(%x: tensor<4x8xi8>, %s: tensor<8xf32>) -> tensor<8x
   %1 = graph.transpose %0 [1, 0] : tensor<4x8xf32> -> tensor<8x4xf32>
   return %1 : tensor<8x4xf32>
 }
+
+// Those of a table that rows are taken of stay where they are.
+// CHECK-LABEL: func @rows_of_columns
+// CHECK:         %[[ROWS:.*]] = graph.gather %arg0, %arg1 axis 0 : tensor<30x8xi8>, tensor<?xi64> -> tensor<?x8xi8>
+// CHECK-NEXT:    graph.dequantize %[[ROWS]] scale %arg2 : (tensor<?x8xi8>, tensor<8xf32>) -> tensor<?x8xf32>
+func.func @rows_of_columns(%table: tensor<30x8xi8>, %ids: tensor<?xi64>, %s: tensor<8xf32>) -> tensor<?x8xf32> {
+  %0 = graph.dequantize %table scale %s : (tensor<30x8xi8>, tensor<8xf32>) -> tensor<30x8xf32>
+  %1 = graph.gather %0, %ids axis 0 : tensor<30x8xf32>, tensor<?xi64> -> tensor<?x8xf32>
+  return %1 : tensor<?x8xf32>
+}
+
+// CHECK-LABEL: func @scales_of_rows
+// CHECK:         graph.dequantize
+// CHECK-NEXT:    graph.gather
+func.func @scales_of_rows(%table: tensor<30x8xi8>, %ids: tensor<?xi64>, %s: tensor<30x1xf32>) -> tensor<?x8xf32> {
+  %0 = graph.dequantize %table scale %s : (tensor<30x8xi8>, tensor<30x1xf32>) -> tensor<30x8xf32>
+  %1 = graph.gather %0, %ids axis 0 : tensor<30x8xf32>, tensor<?xi64> -> tensor<?x8xf32>
+  return %1 : tensor<?x8xf32>
+}

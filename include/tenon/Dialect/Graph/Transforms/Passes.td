@@ -312,10 +312,10 @@ def RecognizeIntegerProductsPass : Pass<"graph-recognize-integer-products"> {
 }
 
 def RaiseDequantizePass : Pass<"graph-raise-dequantize"> {
-  let summary = "Dequantize in front of what moves the elements of attention's operands";
+  let summary = "Dequantize in front of what moves the elements of floats' products";
   let description = [{
-    Attention reads floats, wherever their heads lie, so the conversion joins what
-    quantizes.
+    Attention, products of floats, norms and softmax take in no conversion, so it
+    joins what quantizes; attention reads heads wherever they lie.
 
     Before:
 
