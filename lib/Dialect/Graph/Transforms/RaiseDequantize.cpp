@@ -23,12 +23,13 @@ bool isQuantizedFor(Value value) {
   return value.getDefiningOp<QuantizeOp>() && value.hasOneUse();
 }
 
-/// Whether attention reads what is made of `value` by moving elements, and
-/// nothing else does.
-bool isForAttention(Value value) {
+/// Whether all that reads what is made of `value` by moving elements takes in
+/// no conversion.
+bool isForAnchors(Value value) {
   return llvm::all_of(value.getUsers(), [](Operation *user) {
-    return isa<AttentionOp>(user) || (isa<ReshapeOp, TransposeOp>(user) &&
-                                      isForAttention(user->getResult(0)));
+    return isa<AttentionOp, MatmulOp, NormOp, SoftmaxOp>(user) ||
+           (isa<ReshapeOp, TransposeOp>(user) &&
+            isForAnchors(user->getResult(0)));
   });
 }
 

@@ -66,6 +66,36 @@ struct SinkDequantize : RewritePattern {
   }
 };
 
+/// quantize (move x)  ->  move (quantize x)
+/// of what nothing else reads, so that quantizing joins what computes it.
+struct RaiseQuantize : OpRewritePattern<QuantizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(QuantizeOp op,
+                                PatternRewriter &rewriter) const override {
+    Operation *move = op.getInput().getDefiningOp();
+    if (!isa_and_present<ReshapeOp, TransposeOp>(move) || !move->hasOneUse() ||
+        !move->getOperand(0).hasOneUse())
+      return rewriter.notifyMatchFailure(op, "quantizes nothing that is moved");
+    for (Value parameter : {op.getScale(), op.getZeroPoint()})
+      if (parameter &&
+          cast<RankedTensorType>(parameter.getType()).getRank() != 0)
+        return rewriter.notifyMatchFailure(op, "has more than one scale");
+    Value input = move->getOperand(0);
+    auto type = cast<RankedTensorType>(op.getType());
+    auto raised = QuantizeOp::create(
+        rewriter, op.getLoc(),
+        cast<RankedTensorType>(input.getType()).clone(type.getElementType()),
+        input, op.getScale(), op.getZeroPoint());
+    raised->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+    Operation *moved = rewriter.clone(*move);
+    moved->setOperand(0, raised);
+    moved->getResult(0).setType(type);
+    rewriter.replaceOp(op, moved);
+    return success();
+  }
+};
+
 /// quantize (dequantize x)  ->  x
 /// of one scale that is far from the ends of its range, so that the quotient of
 /// the product is as good as exact.
@@ -91,7 +121,7 @@ struct CancelQuantize : OpRewritePattern<QuantizeOp> {
 struct SinkDequantizePass : impl::SinkDequantizePassBase<SinkDequantizePass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<CancelQuantize, SinkDequantize>(&getContext());
+    patterns.add<CancelQuantize, RaiseQuantize, SinkDequantize>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -71,3 +71,28 @@ func.func @scales_of_rows(%table: tensor<30x8xi8>, %ids: tensor<?xi64>, %s: tens
   %1 = graph.gather %0, %ids axis 0 : tensor<30x8xf32>, tensor<?xi64> -> tensor<?x8xf32>
   return %1 : tensor<?x8xf32>
 }
+
+// What is moved is quantized where it is made.
+// CHECK-LABEL: func @heads
+// CHECK:         %[[G:.*]] = graph.gelu
+// CHECK-NEXT:    %[[Q:.*]] = graph.quantize %[[G]] scale %arg1 {tenon.id = "q"} : (tensor<4x6xf32>, tensor<f32>) -> tensor<4x6xui8>
+// CHECK-NEXT:    %[[R:.*]] = graph.reshape %[[Q]] to [4, 2, 3]
+// CHECK-NEXT:    graph.transpose %[[R]] [1, 0, 2] : tensor<4x2x3xui8> -> tensor<2x4x3xui8>
+func.func @heads(%x: tensor<4x6xf32>, %s: tensor<f32>) -> tensor<2x4x3xui8> {
+  %0 = graph.gelu %x : tensor<4x6xf32> -> tensor<4x6xf32>
+  %1 = graph.reshape %0 to [4, 2, 3] : tensor<4x6xf32> -> tensor<4x2x3xf32>
+  %2 = graph.transpose %1 [1, 0, 2] : tensor<4x2x3xf32> -> tensor<2x4x3xf32>
+  %3 = graph.quantize %2 scale %s {tenon.id = "q"} : (tensor<2x4x3xf32>, tensor<f32>) -> tensor<2x4x3xui8>
+  return %3 : tensor<2x4x3xui8>
+}
+
+// Floats that others read are there anyway.
+// CHECK-LABEL: func @read_as_floats
+// CHECK:         graph.transpose
+// CHECK-NEXT:    graph.quantize
+func.func @read_as_floats(%x: tensor<4x6xf32>, %s: tensor<f32>) -> (tensor<6x4xui8>, tensor<6x4xf32>) {
+  %0 = graph.gelu %x : tensor<4x6xf32> -> tensor<4x6xf32>
+  %1 = graph.transpose %0 [1, 0] : tensor<4x6xf32> -> tensor<6x4xf32>
+  %2 = graph.quantize %1 scale %s : (tensor<6x4xf32>, tensor<f32>) -> tensor<6x4xui8>
+  return %2, %1 : tensor<6x4xui8>, tensor<6x4xf32>
+}

@@ -341,8 +341,8 @@ def SinkDequantizePass : Pass<"graph-sink-dequantize"> {
   let summary = "Move elements as integers, and dequantize what is left of them";
   let description = [{
     Exporters quantize and dequantize around each op that moves elements. Where
-    both have the same parameters they cancel, and of a table only the rows that
-    are looked up are dequantized.
+    both have the same parameters they cancel, what is moved is quantized first,
+    and of a table only the rows that are looked up are dequantized.
 
     Before:
 
