@@ -514,6 +514,13 @@ static bool isElementwise(Operation *op) {
              graph::ShiftRightOp, graph::QuantizeOp, graph::DequantizeOp>(op);
 }
 
+/// Whether a constant is passed to the kernel, so that layers whose scales and
+/// zero points differ share one.
+static bool isParameter(Value operand, Operation *op) {
+  return isa<graph::QuantizeOp, graph::DequantizeOp>(op) &&
+         operand != op->getOperand(0) && !isSplat(operand, 1);
+}
+
 FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
   if (!isElementwise(op))
     return false;
@@ -522,7 +529,7 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
   SmallVector<AffineMap> maps;
   SmallVector<int64_t> position; // of the element, or -1 for a splat
   for (Value operand : op->getOperands()) {
-    if (getSplat(operand)) {
+    if (getSplat(operand) && !isParameter(operand, op)) {
       position.push_back(-1);
       continue;
     }
