@@ -204,9 +204,13 @@ public:
   SmallVector<Value> scalars; ///< its operands; null for what it follows
 };
 
+/// Powers of a row that lie on the stack.
+constexpr int64_t scratchElements = 2048;
+
 /// exp(x - max(x)) / sum(exp(x - max(x)))
+/// Without `scratch` the result holds powers without rounding them.
 void buildSoftmaxRow(RowBuilder &r, Value input, Value output, Value offset,
-                     Value size) {
+                     Value size, Value scratch) {
   OpBuilder &b = r.t.b;
   Location loc = r.t.loc;
   Value lowest = r.splat(-std::numeric_limits<double>::infinity());
@@ -220,21 +224,30 @@ void buildSoftmaxRow(RowBuilder &r, Value input, Value output, Value offset,
     Value x = r.load(input, offset, at, mask, lowest);
     return math::ExpOp::create(b, loc, r.subf(x, max));
   };
-  // Where the result cannot hold a power without rounding it, it is computed
-  // again.
-  bool keeps = !r.epilogue &&
-               cast<MemRefType>(output.getType()).getElementType().isF32();
-  Value sums = r.fold(size, zero, [&](Value at, Value mask, Value total) {
-    Value e = power(at, mask);
-    if (keeps)
-      r.store(e, output, offset, at, mask);
-    return r.addf(total, r.select(mask, e, zero));
-  });
-  Value sum = r.spread(r.reduce(vector::CombiningKind::ADD, sums));
-  r.walk(size, [&](Value at, Value mask) {
-    Value e = keeps ? r.load(output, offset, at, mask, zero) : power(at, mask);
-    r.finish(r.divf(e, sum), output, offset, at, mask);
-  });
+  // Powers wait for their sum in `kept`, or are computed again.
+  auto finish = [&](Value kept, Value place) {
+    Value sums = r.fold(size, zero, [&](Value at, Value mask, Value total) {
+      Value e = power(at, mask);
+      if (kept)
+        r.store(e, kept, place, at, mask);
+      return r.addf(total, r.select(mask, e, zero));
+    });
+    Value sum = r.spread(r.reduce(vector::CombiningKind::ADD, sums));
+    r.walk(size, [&](Value at, Value mask) {
+      Value e = kept ? r.load(kept, place, at, mask, zero) : power(at, mask);
+      r.finish(r.divf(e, sum), output, offset, at, mask);
+    });
+  };
+  if (!scratch)
+    return finish(output, offset);
+  Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, size,
+                                     r.t.index(scratchElements));
+  auto branch = scf::IfOp::create(b, loc, fits, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  finish(scratch, r.t.index(0));
+  b.setInsertionPointToStart(branch.elseBlock());
+  finish(nullptr, nullptr);
 }
 
 /// (x - mean) / sqrt(mean((x - mean)²) + epsilon) · scale + bias; with rms the
@@ -306,12 +319,19 @@ LogicalResult scheduleRow(RegionOp region, const TargetFacts &facts,
   Value input = flat(anchor->getOperand(0));
   Value scale = norm ? flat(norm.getScale()) : Value();
   Value bias = norm ? flat(norm.getBias()) : Value();
+  Value scratch;
+  if (!norm && (r.epilogue ||
+                !cast<MemRefType>(output.getType()).getElementType().isF32()))
+    scratch = memref::AllocaOp::create(
+        rewriter, loc,
+        MemRefType::get({scratchElements}, rewriter.getF32Type()),
+        rewriter.getI64IntegerAttr(64));
   r.t.forEach(scheduled.begin, scheduled.end, 1, [&](Value row) {
     Value offset = r.t.mul(row, size);
     if (norm)
       buildNormRow(r, norm, input, scale, bias, output, offset, size);
     else
-      buildSoftmaxRow(r, input, output, offset, size);
+      buildSoftmaxRow(r, input, output, offset, size, scratch);
   });
   YieldOp::create(rewriter, loc, ValueRange());
   rewriter.replaceOp(region, scheduled.op);

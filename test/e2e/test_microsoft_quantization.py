@@ -138,6 +138,19 @@ def test_qlinear_functions(tmp_path, kind):
     check(tmp_path, "QLinearSoftmax", {**x, **result}, steps=1, opset=12, axis=2)
 
 
+@pytest.mark.parametrize("width", [2048, 2049, 5000])
+def test_softmax_of_long_rows(tmp_path, width):
+    """Whose powers do not lie on the stack, or just do; onnxruntime aborts at such."""
+    operands = arrays({"x": Input("s", width, make=integers(np.uint8)), "xs": np.float32(0.05), "xz": np.uint8(9),
+                       "ys": np.float32(1e-4), "yz": np.uint8(3)})
+    model = save(tmp_path / "model.onnx", "QLinearSoftmax", operands, {"s": 3}, (0,), False, {"opset": 13, "axis": -1})
+    x = operands["x"].array({"s": 3})
+    found, = tenon.Session(compile_model(model, tmp_path / "model.so")).run({"x": x})
+    powers = np.exp((x.astype(float) - x.max(-1, keepdims=True)) * 0.05)
+    wanted = np.clip(np.rint(powers / powers.sum(-1, keepdims=True) / 1e-4) + 3, 0, 255)
+    assert np.abs(found - wanted).max() <= 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("last", [0, 1])
 def test_qlinear_global_average_pool(tmp_path, kind, last):
