@@ -275,19 +275,35 @@ private:
     std::optional<vector::CombiningKind> kind = findCombination(nest.main);
     if (lanes == 1 || !kind || !findVectorObstacle(nest.main, dim).empty())
       return t.index(0);
-    Value whole = t.sub(sizes[dim], t.rem(sizes[dim], t.index(lanes)));
-    Value initial = t.broadcast(around(nest.initial), lanes);
-    auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), whole,
-                                   t.index(lanes), initial);
-    {
+    // Several sums at once, since each waits for the one before.
+    constexpr int64_t chains = 4;
+    auto multiple = [&](int64_t of) {
+      return t.sub(sizes[dim], t.rem(sizes[dim], t.index(of)));
+    };
+    Value wide = multiple(chains * lanes), whole = multiple(lanes);
+    auto walk = [&](Value from, Value to, ValueRange initial) {
+      int64_t step = lanes * static_cast<int64_t>(initial.size());
+      auto loop =
+          scf::ForOp::create(t.b, t.loc, from, to, t.index(step), initial);
       OpBuilder::InsertionGuard guard(t.b);
       t.b.setInsertionPointToStart(loop.getBody());
-      coordinates[dim] = loop.getInductionVar();
-      Value next = buildVectorBody(nest.main, dim, loop.getRegionIterArg(0));
+      SmallVector<Value> next;
+      for (auto [i, total] : llvm::enumerate(loop.getRegionIterArgs())) {
+        coordinates[dim] =
+            t.add(loop.getInductionVar(), t.index(int64_t(i) * lanes));
+        next.push_back(buildVectorBody(nest.main, dim, total));
+      }
       scf::YieldOp::create(t.b, t.loc, next);
-    }
-    accumulator = vector::ReductionOp::create(t.b, t.loc, *kind,
-                                              loop.getResult(0), accumulator);
+      return loop.getResults();
+    };
+    SmallVector<Value> none(chains, t.broadcast(around(nest.initial), lanes));
+    ValueRange totals = walk(t.index(0), wide, none);
+    Value total = totals.front();
+    for (Value other : totals.drop_front())
+      total = vector::makeArithReduction(t.b, t.loc, *kind, total, other);
+    total = walk(wide, whole, total).front();
+    accumulator =
+        vector::ReductionOp::create(t.b, t.loc, *kind, total, accumulator);
     return whole;
   }
 

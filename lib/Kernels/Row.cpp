@@ -7,6 +7,7 @@
 #include "VectorBody.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Kernels/Family.h"
@@ -240,6 +241,10 @@ void buildSoftmaxRow(RowBuilder &r, Value input, Value output, Value offset,
   };
   if (!scratch)
     return finish(output, offset);
+  APInt known;
+  if (matchPattern(size, m_ConstantInt(&known)))
+    return known.sle(scratchElements) ? finish(scratch, r.t.index(0))
+                                      : finish(nullptr, nullptr);
   Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, size,
                                      r.t.index(scratchElements));
   auto branch = scf::IfOp::create(b, loc, fits, /*withElseRegion=*/true);

@@ -323,9 +323,14 @@ func.func @sums(%x: tensor<8x4xf32>) -> tensor<8x4xf32> {
 
 // -----
 
-// Powers that the result would round are computed again.
+// Powers that the result would round wait on the stack, or, of rows too long for
+// it, are computed again.
 // CHECK-LABEL: func @half_softmax
 // CHECK:         kernel.region "softmax" {{.*}} schedule <"row"
+// CHECK:           memref.alloca() {{.*}} : memref<2048xf32>
+// CHECK-COUNT-2:   math.exp
+// CHECK-NOT:       math.exp
+// CHECK:         func @long_half_softmax
 // CHECK-COUNT-4:   math.exp
 // CHECK-NOT:       math.exp
 // CHECK:           return
@@ -336,6 +341,17 @@ func.func @half_softmax(%x: tensor<4x9xbf16>) -> tensor<4x9xbf16> {
     kernel.yield %1 : tensor<4x9xbf16>
   }
   return %0 : tensor<4x9xbf16>
+}
+
+// -----
+
+func.func @long_half_softmax(%x: tensor<4x3000xbf16>) -> tensor<4x3000xbf16> {
+  %0 = kernel.region "softmax" inputs(%x : tensor<4x3000xbf16>) indices() sizes() -> tensor<4x3000xbf16> {
+  ^bb0(%a: tensor<4x3000xbf16>):
+    %1 = kernel.softmax %a : tensor<4x3000xbf16> -> tensor<4x3000xbf16>
+    kernel.yield %1 : tensor<4x3000xbf16>
+  }
+  return %0 : tensor<4x3000xbf16>
 }
 
 // -----
@@ -387,9 +403,11 @@ func.func @bytes(%x: tensor<4x100xi8>) -> tensor<4x100xi8> {
 
 // Sums of integers may be made in any order: a row in vectors, and the rest of it.
 // CHECK-LABEL: func @sums_of_rows
-// CHECK:         %[[SUMS:.*]] = scf.for {{.*}} -> (vector<8xi32>)
+// CHECK:         %[[FOUR:.*]]:4 = scf.for {{.*}} -> (vector<8xi32>, vector<8xi32>, vector<8xi32>, vector<8xi32>)
 // CHECK:           vector.load {{.*}} vector<8xi8>
 // CHECK:           arith.addi %{{.*}} : vector<8xi32>
+// CHECK:         arith.addi %[[FOUR]]#0, %[[FOUR]]#1
+// CHECK:         %[[SUMS:.*]] = scf.for {{.*}} -> (vector<8xi32>)
 // CHECK:         %[[SUM:.*]] = vector.reduction <add>, %[[SUMS]], %{{.*}} : vector<8xi32> into i32
 // CHECK:         scf.for {{.*}} iter_args(%{{.*}} = %[[SUM]]) -> (i32)
 func.func @sums_of_rows(%x: tensor<4x100xi8>) -> tensor<4x1xi32> {
