@@ -216,7 +216,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
       })
       .Case<AddOp, SubOp, MulOp, DivOp, ModOp, PowOp, MaxOp, MinOp, AndOp, OrOp,
             XorOp, ShiftLeftOp, ShiftRightOp, EqualOp, LessOp, LessEqualOp,
-            GreaterOp, GreaterEqualOp, WhereOp>(
+            GreaterOp, GreaterEqualOp, WhereOp, QuantizeOp, DequantizeOp>(
           [&](auto) { return broadcastOperands(); })
       .Case([&](ReshapeOp reshape) { return inferReshape(reshape); })
       .Case([&](BroadcastOp broadcast) -> std::optional<SymbolicSizes> {

@@ -108,6 +108,17 @@ bool needsSinglePrecision(Operation *op) {
              graph::NormOp, graph::SinOp, graph::SoftmaxOp, graph::TanhOp>(op);
 }
 
+/// Whether the model holds integers of 8 bits, of which simplify may make sums.
+bool holdsBytes(ModuleOp module) {
+  return module
+      .walk([](Operation *op) {
+        bool isHeld = isa<graph::ConstantOp, graph::WeightOp>(op) &&
+                      getElementTypeOrSelf(op->getResult(0)).isInteger(8);
+        return WalkResult(failure(isHeld));
+      })
+      .wasInterrupted();
+}
+
 /// Reports each op that computes in a type which has no kernels. True if there
 /// is none.
 bool hasOnlySupportedTypes(ModuleOp module, const Target &target) {
@@ -200,6 +211,7 @@ private:
   LogicalResult runPasses(StringRef phase, PassManager &manager);
   void settleDerived();
   LogicalResult prepareCompress(StringRef outputPath);
+  void chooseDerivedPrefix(StringRef outputPath);
   LogicalResult writeUsedRecipe(StringRef outputPath);
   /// Dumps the module if asked to. True if this phase was to be the last.
   FailureOr<bool> finish(StringRef phase, StringRef outputPath);
@@ -320,8 +332,13 @@ LogicalResult Compilation::prepareCompress(StringRef outputPath) {
   writeRecipe(used, os);
   MLIRContext *context = module->getContext();
   module.get()->setAttr(recipeAttr, StringAttr::get(context, text));
-  if (used.nodes.empty())
-    return success();
+  if (!used.nodes.empty())
+    chooseDerivedPrefix(outputPath);
+  return success();
+}
+
+/// Lets passes write weights that they make of the model's.
+void Compilation::chooseDerivedPrefix(StringRef outputPath) {
   SmallString<256> prefix(outputPath == "-" || outputPath.empty() ? "tenon"
                                                                   : outputPath);
   llvm::sys::fs::make_absolute(prefix);
@@ -330,8 +347,8 @@ LogicalResult Compilation::prepareCompress(StringRef outputPath) {
   keepsDerived = !options.stopAfter.empty() || !options.dumpFolder.empty();
   prefix += keepsDerived ? ".derived/" : ".derived.";
   derivedPrefix = prefix.str().str();
-  module.get()->setAttr(derivedAttr, StringAttr::get(context, prefix));
-  return success();
+  module.get()->setAttr(derivedAttr,
+                        StringAttr::get(module->getContext(), prefix));
 }
 
 /// Removes the derived weights, or keeps them also when a signal comes later.
@@ -432,6 +449,8 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     if (phase.name == "schedule" && !options.schedules.empty() &&
         failed(wantSchedules(*module, options.schedules)))
       return CompileStatus::Error;
+    if (phase.name == "simplify" && holdsBytes(*module))
+      chooseDerivedPrefix(outputPath);
     if (phase.name == "compress" && failed(prepareCompress(outputPath)))
       return CompileStatus::Error;
     CompileStatus status =

@@ -2,6 +2,7 @@
 #include "LoopNest.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace tenon;
@@ -111,13 +112,35 @@ std::optional<LoopNest> tenon::getLoopNest(RegionOp region) {
   return nest;
 }
 
+std::optional<vector::CombiningKind>
+tenon::findCombination(linalg::GenericOp reduction) {
+  Block *body = reduction.getBody();
+  Value total = body->getArguments().back();
+  Operation *op = body->getTerminator()->getOperand(0).getDefiningOp();
+  if (!op || op->getNumOperands() != 2 || !total.hasOneUse() ||
+      !llvm::is_contained(op->getOperands(), total))
+    return std::nullopt;
+  using Kind = std::optional<vector::CombiningKind>;
+  return llvm::TypeSwitch<Operation *, Kind>(op)
+      .Case([](arith::AddIOp) { return vector::CombiningKind::ADD; })
+      .Case([](arith::MaximumFOp) { return vector::CombiningKind::MAXIMUMF; })
+      .Case([](arith::MinimumFOp) { return vector::CombiningKind::MINIMUMF; })
+      .Case([](arith::MaxSIOp) { return vector::CombiningKind::MAXSI; })
+      .Case([](arith::MinSIOp) { return vector::CombiningKind::MINSI; })
+      .Case([](arith::MaxUIOp) { return vector::CombiningKind::MAXUI; })
+      .Case([](arith::MinUIOp) { return vector::CombiningKind::MINUI; })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
 StringRef tenon::findVectorObstacle(linalg::GenericOp generic, unsigned dim) {
   for (OpOperand &operand : generic->getOpOperands()) {
     if (isSizes(&operand, generic))
       continue;
-    if (!isa<Float32Type, Float16Type, BFloat16Type>(
-            getElementTypeOrSelf(operand.get().getType())))
-      return "an operand or the result is not of f32, f16 or bf16";
+    Type element = getElementTypeOrSelf(operand.get().getType());
+    if (!isa<Float32Type, Float16Type, BFloat16Type>(element) &&
+        !element.isInteger(8) && !element.isInteger(16) &&
+        !element.isInteger(32))
+      return "an operand or the result has more than 32 bits or one";
     AffineMap map = generic.getMatchingIndexingMap(&operand);
     for (auto [position, expr] : llvm::enumerate(map.getResults()))
       if (expr.isFunctionOfDim(dim) &&

@@ -255,14 +255,56 @@ private:
                        function_ref<Value(Value)> combine) {
     if (depth == reduced.size())
       return combine(accumulator);
-    auto loop = scf::ForOp::create(
-        t.b, t.loc, t.index(0), sizes[reduced[depth]], t.index(1), accumulator);
+    Value first = t.index(0);
+    if (depth + 1 == reduced.size() && !isa<VectorType>(accumulator.getType()))
+      first = reduceVectors(reduced[depth], accumulator);
+    auto loop = scf::ForOp::create(t.b, t.loc, first, sizes[reduced[depth]],
+                                   t.index(1), accumulator);
     OpBuilder::InsertionGuard guard(t.b);
     t.b.setInsertionPointToStart(loop.getBody());
     coordinates[reduced[depth]] = loop.getInductionVar();
     Value next = buildReduction(depth + 1, loop.getRegionIterArg(0), combine);
     scf::YieldOp::create(t.b, t.loc, next);
     return loop.getResult(0);
+  }
+
+  /// Combines the elements along `dim` in vectors, as far as these are whole,
+  /// with the accumulator; returns the first that is left. Only of what may be
+  /// combined in another order without rounding otherwise.
+  Value reduceVectors(unsigned dim, Value &accumulator) {
+    std::optional<vector::CombiningKind> kind = findCombination(nest.main);
+    if (lanes == 1 || !kind || !findVectorObstacle(nest.main, dim).empty())
+      return t.index(0);
+    // Several sums at once, since each waits for the one before.
+    constexpr int64_t chains = 4;
+    auto multiple = [&](int64_t of) {
+      return t.sub(sizes[dim], t.rem(sizes[dim], t.index(of)));
+    };
+    Value wide = multiple(chains * lanes), whole = multiple(lanes);
+    auto walk = [&](Value from, Value to, ValueRange initial) {
+      int64_t step = lanes * static_cast<int64_t>(initial.size());
+      auto loop =
+          scf::ForOp::create(t.b, t.loc, from, to, t.index(step), initial);
+      OpBuilder::InsertionGuard guard(t.b);
+      t.b.setInsertionPointToStart(loop.getBody());
+      SmallVector<Value> next;
+      for (auto [i, total] : llvm::enumerate(loop.getRegionIterArgs())) {
+        coordinates[dim] =
+            t.add(loop.getInductionVar(), t.index(int64_t(i) * lanes));
+        next.push_back(buildVectorBody(nest.main, dim, total));
+      }
+      scf::YieldOp::create(t.b, t.loc, next);
+      return loop.getResults();
+    };
+    SmallVector<Value> none(chains, t.broadcast(around(nest.initial), lanes));
+    ValueRange totals = walk(t.index(0), wide, none);
+    Value total = totals.front();
+    for (Value other : totals.drop_front())
+      total = vector::makeArithReduction(t.b, t.loc, *kind, total, other);
+    total = walk(wide, whole, total).front();
+    accumulator =
+        vector::ReductionOp::create(t.b, t.loc, *kind, total, accumulator);
+    return whole;
   }
 
   /// One evaluation of a generic's body. `accumulator` stands for the result so

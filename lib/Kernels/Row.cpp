@@ -4,8 +4,12 @@
 #include "RowRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
+#include "VectorBody.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "tenon/Kernels/Family.h"
 #include <limits>
 
@@ -14,16 +18,79 @@ using namespace tenon::kernel;
 
 namespace tenon {
 
+/// Whether `generic` may follow an anchor that gives `value`.
+static bool isRowEpilogue(linalg::GenericOp generic, Value value) {
+  if (generic->getNumResults() != 1 || generic.getNumReductionLoops() != 0 ||
+      !getElementTypeOrSelf(value.getType()).isF32() ||
+      getElementTypeOrSelf(generic.getResult(0).getType()).isInteger(1) ||
+      !generic.getBody()->getArguments().back().use_empty() ||
+      !generic.getIndexingMapsArray().back().isIdentity())
+    return false;
+  for (OpOperand *operand : generic.getDpsInputOperands()) {
+    AffineMap map = generic.getMatchingIndexingMap(operand);
+    if (operand->get() == value
+            ? !map.isIdentity()
+            : !isa<BlockArgument>(operand->get()) || !map.isConstant())
+      return false;
+  }
+  return llvm::all_of(*generic.getBody(), [&](Operation &op) {
+    auto isLocal = [&](Value operand) {
+      return operand.getParentBlock() == generic.getBody() ||
+             constantScalar(operand);
+    };
+    return isa<linalg::YieldOp, arith::ConstantOp>(op) ||
+           (OpTrait::hasElementwiseMappableTraits(&op) &&
+            llvm::all_of(op.getOperands(), isLocal));
+  });
+}
+
 Operation *findRowAnchor(RegionOp region) {
   Block &body = region.getBody().front();
-  Operation *anchor = &body.front();
-  if (!isa<SoftmaxOp, NormOp>(anchor) || anchor->getNextNode() != &body.back())
+  Operation *anchor = nullptr;
+  linalg::GenericOp epilogue;
+  for (Operation &op : body.without_terminator()) {
+    if (isa<SoftmaxOp, NormOp>(op) && !anchor)
+      anchor = &op;
+    else if (auto generic = dyn_cast<linalg::GenericOp>(op);
+             generic && anchor && !epilogue &&
+             isRowEpilogue(generic, anchor->getResult(0)))
+      epilogue = generic;
+    else if (!isa<tensor::EmptyOp, arith::ConstantOp>(op))
+      return nullptr;
+  }
+  if (!anchor || region->getNumResults() != 1)
     return nullptr;
+  Operation *last = epilogue ? epilogue : anchor;
   auto type = cast<RankedTensorType>(anchor->getResult(0).getType());
-  return isa<Float32Type, Float16Type, BFloat16Type>(type.getElementType()) &&
-                 type.getRank() > 0
-             ? anchor
-             : nullptr;
+  bool isTaken =
+      isa<Float32Type, Float16Type, BFloat16Type>(type.getElementType()) &&
+      type.getRank() > 0 &&
+      body.getTerminator()->getOperand(0) == last->getResult(0) &&
+      llvm::all_of(anchor->getOperands(), llvm::IsaPred<BlockArgument>);
+  return isTaken ? anchor : nullptr;
+}
+
+linalg::GenericOp findRowEpilogue(RegionOp region) {
+  auto generics = region.getBody().front().getOps<linalg::GenericOp>();
+  return generics.empty() ? nullptr : *generics.begin();
+}
+
+SmallVector<Value> loadScalars(TileBuilder &t, linalg::GenericOp epilogue,
+                               function_ref<Value(Value)> buffer) {
+  SmallVector<Value> scalars;
+  for (OpOperand *operand : epilogue.getDpsInputOperands()) {
+    if (!isa<BlockArgument>(operand->get())) {
+      scalars.push_back(Value());
+      continue;
+    }
+    SmallVector<Value> place;
+    for (AffineExpr expr :
+         epilogue.getMatchingIndexingMap(operand).getResults())
+      place.push_back(t.index(cast<AffineConstantExpr>(expr).getValue()));
+    scalars.push_back(
+        memref::LoadOp::create(t.b, t.loc, buffer(operand->get()), place));
+  }
+  return scalars;
 }
 
 namespace {
@@ -95,6 +162,17 @@ public:
       vector::StoreOp::create(t.b, t.loc, value, flat, position);
   }
 
+  /// Stores what the epilogue makes of the anchor's result.
+  void finish(Value value, Value flat, Value offset, Value at, Value mask) {
+    if (epilogue) {
+      SmallVector<Value> inputs;
+      for (Value scalar : scalars)
+        inputs.push_back(scalar ? spread(scalar) : value);
+      value = cloneOnVectors(t, epilogue, inputs, nullptr, lanes);
+    }
+    store(value, flat, offset, at, mask);
+  }
+
   Value splat(double value) {
     return t.splat(t.b.getF32FloatAttr(value), lanes);
   }
@@ -122,12 +200,18 @@ public:
 
   TileBuilder t;
   int64_t lanes;
-  Type type; ///< of lanes in registers
+  Type type;                  ///< of lanes in registers
+  linalg::GenericOp epilogue; ///< or null
+  SmallVector<Value> scalars; ///< its operands; null for what it follows
 };
 
+/// Powers of a row that lie on the stack.
+constexpr int64_t scratchElements = 2048;
+
 /// exp(x - max(x)) / sum(exp(x - max(x)))
+/// Without `scratch` the result holds powers without rounding them.
 void buildSoftmaxRow(RowBuilder &r, Value input, Value output, Value offset,
-                     Value size) {
+                     Value size, Value scratch) {
   OpBuilder &b = r.t.b;
   Location loc = r.t.loc;
   Value lowest = r.splat(-std::numeric_limits<double>::infinity());
@@ -141,20 +225,34 @@ void buildSoftmaxRow(RowBuilder &r, Value input, Value output, Value offset,
     Value x = r.load(input, offset, at, mask, lowest);
     return math::ExpOp::create(b, loc, r.subf(x, max));
   };
-  // Where the result cannot hold a power without rounding it, it is computed
-  // again.
-  bool keeps = cast<MemRefType>(output.getType()).getElementType().isF32();
-  Value sums = r.fold(size, zero, [&](Value at, Value mask, Value total) {
-    Value e = power(at, mask);
-    if (keeps)
-      r.store(e, output, offset, at, mask);
-    return r.addf(total, r.select(mask, e, zero));
-  });
-  Value sum = r.spread(r.reduce(vector::CombiningKind::ADD, sums));
-  r.walk(size, [&](Value at, Value mask) {
-    Value e = keeps ? r.load(output, offset, at, mask, zero) : power(at, mask);
-    r.store(r.divf(e, sum), output, offset, at, mask);
-  });
+  // Powers wait for their sum in `kept`, or are computed again.
+  auto finish = [&](Value kept, Value place) {
+    Value sums = r.fold(size, zero, [&](Value at, Value mask, Value total) {
+      Value e = power(at, mask);
+      if (kept)
+        r.store(e, kept, place, at, mask);
+      return r.addf(total, r.select(mask, e, zero));
+    });
+    Value sum = r.spread(r.reduce(vector::CombiningKind::ADD, sums));
+    r.walk(size, [&](Value at, Value mask) {
+      Value e = kept ? r.load(kept, place, at, mask, zero) : power(at, mask);
+      r.finish(r.divf(e, sum), output, offset, at, mask);
+    });
+  };
+  if (!scratch)
+    return finish(output, offset);
+  APInt known;
+  if (matchPattern(size, m_ConstantInt(&known)))
+    return known.sle(scratchElements) ? finish(scratch, r.t.index(0))
+                                      : finish(nullptr, nullptr);
+  Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, size,
+                                     r.t.index(scratchElements));
+  auto branch = scf::IfOp::create(b, loc, fits, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  finish(scratch, r.t.index(0));
+  b.setInsertionPointToStart(branch.elseBlock());
+  finish(nullptr, nullptr);
 }
 
 /// (x - mean) / sqrt(mean((x - mean)²) + epsilon) · scale + bias; with rms the
@@ -192,7 +290,7 @@ void buildNormRow(RowBuilder &r, NormOp op, Value input, Value scale,
       y = r.mulf(y, r.load(scale, origin, at, mask, zero));
     if (bias)
       y = r.addf(y, r.load(bias, origin, at, mask, zero));
-    r.store(y, output, offset, at, mask);
+    r.finish(y, output, offset, at, mask);
   });
 }
 
@@ -209,6 +307,10 @@ LogicalResult scheduleRow(RegionOp region, const TargetFacts &facts,
   ScheduledRegion scheduled =
       createScheduledRegion(rewriter, region, grid, schedule);
   RowBuilder r(rewriter, loc, lanes);
+  if ((r.epilogue = findRowEpilogue(region)))
+    r.scalars = loadScalars(r.t, r.epilogue, [&](Value argument) {
+      return scheduled.argument(cast<BlockArgument>(argument));
+    });
   auto flat = [&](Value operand) -> Value {
     if (!operand)
       return nullptr;
@@ -222,12 +324,19 @@ LogicalResult scheduleRow(RegionOp region, const TargetFacts &facts,
   Value input = flat(anchor->getOperand(0));
   Value scale = norm ? flat(norm.getScale()) : Value();
   Value bias = norm ? flat(norm.getBias()) : Value();
+  Value scratch;
+  if (!norm && (r.epilogue ||
+                !cast<MemRefType>(output.getType()).getElementType().isF32()))
+    scratch = memref::AllocaOp::create(
+        rewriter, loc,
+        MemRefType::get({scratchElements}, rewriter.getF32Type()),
+        rewriter.getI64IntegerAttr(64));
   r.t.forEach(scheduled.begin, scheduled.end, 1, [&](Value row) {
     Value offset = r.t.mul(row, size);
     if (norm)
       buildNormRow(r, norm, input, scale, bias, output, offset, size);
     else
-      buildSoftmaxRow(r, input, output, offset, size);
+      buildSoftmaxRow(r, input, output, offset, size, scratch);
   });
   YieldOp::create(rewriter, loc, ValueRange());
   rewriter.replaceOp(region, scheduled.op);

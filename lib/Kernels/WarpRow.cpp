@@ -3,6 +3,7 @@
 #include "RowRegion.h"
 #include "ScheduledRegion.h"
 #include "ThreadBlock.h"
+#include "VectorBody.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/PatternMatch.h"
 #include <limits>
@@ -18,6 +19,8 @@ struct WarpRow {
   TileBuilder &t;
   ThreadBlock threads;
   Value lane, offset, size;
+  linalg::GenericOp epilogue; ///< or null
+  ArrayRef<Value> scalars;    ///< its operands; null for what it follows
 
   using Step = function_ref<Value(Value at, Value total)>;
 
@@ -32,7 +35,14 @@ struct WarpRow {
     return loop.getResult(0);
   }
   Value load(Value flat, Value at) { return t.load(flat, t.add(offset, at)); }
-  void store(Value value, Value flat, Value at) {
+  /// Stores what the epilogue makes of the anchor's result.
+  void finish(Value value, Value flat, Value at) {
+    if (epilogue) {
+      SmallVector<Value> inputs;
+      for (Value scalar : scalars)
+        inputs.push_back(scalar ? scalar : value);
+      value = cloneOnScalars(t, epilogue, inputs, nullptr);
+    }
     t.store(value, flat, t.add(offset, at));
   }
   Value constant(double value) {
@@ -68,7 +78,7 @@ static void buildSoftmax(WarpRow r, Value input, Value output) {
     return r.add(so, weight(at));
   }));
   t.forEach(r.lane, r.size, warpThreads,
-            [&](Value at) { r.store(r.div(weight(at), sum), output, at); });
+            [&](Value at) { r.finish(r.div(weight(at), sum), output, at); });
 }
 
 /// (x - mean) / sqrt(mean((x - mean)²) + epsilon) · scale + bias; with rms the
@@ -105,7 +115,7 @@ static void buildNorm(WarpRow r, NormOp op, Value input, Value scale,
       y = r.mul(y, t.load(scale, at));
     if (bias)
       y = r.add(y, t.load(bias, at));
-    r.store(y, output, at);
+    r.finish(y, output, at);
   });
 }
 
@@ -134,6 +144,12 @@ static LogicalResult scheduleWarpRow(RegionOp region, const TargetFacts &,
   SmallVector<Value> outputSizes = t.sizes(scheduled.output(0));
   Value output = t.flatten(scheduled.output(0));
   Value rows = t.product(ArrayRef(outputSizes).drop_back());
+  linalg::GenericOp epilogue = findRowEpilogue(region);
+  SmallVector<Value> scalars;
+  if (epilogue)
+    scalars = loadScalars(t, epilogue, [&](Value argument) {
+      return scheduled.argument(cast<BlockArgument>(argument));
+    });
   ThreadBlock threads{t};
   Value warp = threads.warp(), lane = threads.lane();
   t.forEach(scheduled.begin, scheduled.end, 1, [&](Value tile) {
@@ -143,7 +159,7 @@ static LogicalResult scheduleWarpRow(RegionOp region, const TargetFacts &,
                                          arith::CmpIPredicate::slt, row, rows);
     t.when(exists, [&] {
       Value size = outputSizes.back();
-      WarpRow r{t, threads, lane, t.mul(row, size), size};
+      WarpRow r{t, threads, lane, t.mul(row, size), size, epilogue, scalars};
       if (norm)
         buildNorm(r, norm, input, scale, bias, output);
       else

@@ -17,20 +17,28 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
   }
+  // Zero points that are 0 leave nothing behind, so this comes first.
+  pm.addPass(graph::createFoldWeightSumsPass());
+  pm.addPass(graph::createSinkDequantizePass());
   // Norms and GELUs inside attention's operands are no products any more when
   // attention looks for its scale factors.
   pm.addPass(graph::createRecognizeNormPass());
   pm.addPass(graph::createRecognizeGeluPass());
+  pm.addPass(graph::createRecognizeIntegerProductsPass());
+  pm.addPass(graph::createFoldConstantsPass());
   pm.addNestedPass<func::FuncOp>(graph::createShareEqualOpsPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeRotaryPass());
   pm.addNestedPass<func::FuncOp>(graph::createUnflattenTransposePass());
   pm.addNestedPass<func::FuncOp>(graph::createSwapTransposedProductPass());
   pm.addPass(graph::createFoldTransposeIntoMatmulPass());
+  // What products of integers have in common is one op now.
+  pm.addPass(graph::createFoldWeightSumsPass());
   // A transpose between a cast and its product is gone now.
   pm.addPass(graph::createFoldWeightCastsPass());
   pm.addPass(graph::createRecognizeAttentionPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeGroupedHeadsPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeCausalMaskPass());
+  pm.addPass(graph::createRaiseDequantizePass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

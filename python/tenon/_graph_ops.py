@@ -104,6 +104,21 @@ def _(run, op, operands, values):
     return array != 0 if dtype == bool else array.astype(dtype)
 
 
+@op("graph.quantize")
+def _(run, op, operands, values):
+    array, scale, *zero = operands
+    limits = np.iinfo(result_type(op).dtype)
+    rounded = np.rint(array / scale) + (zero[0].astype(np.float32) if zero else 0)
+    return to(op, np.clip(np.where(np.isnan(rounded), limits.min, rounded), limits.min, limits.max))
+
+
+@op("graph.dequantize")
+def _(run, op, operands, values):
+    array, scale, *zero = operands
+    array = array.astype(np.int32)
+    return to(op, (array - zero[0].astype(np.int32) if zero else array).astype(np.float32) * scale)
+
+
 @op("graph.mod")
 def _(run, op, operands, values):
     a, b = np.broadcast_arrays(*map(wide, operands))

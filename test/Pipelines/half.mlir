@@ -6,8 +6,7 @@
 // CHECK:         kernel.region
 // CHECK:           %[[WIDE:.*]] = arith.extf
 // CHECK-NEXT:      %[[P:.*]] = arith.mulf %[[WIDE]], %[[WIDE]] : f32
-// CHECK-NEXT:      arith.extf
-// CHECK-NEXT:      %[[S:.*]] = arith.addf %[[P]], %{{.*}} : f32
+// CHECK-NEXT:      %[[S:.*]] = arith.addf %[[P]], %[[WIDE]] : f32
 // CHECK-NEXT:      %[[R:.*]] = arith.truncf %[[S]]
 // CHECK-NEXT:      linalg.yield %[[R]] : f16
 func.func @chain(%x: tensor<?xf16> {tenon.dims = ["n"]}) -> tensor<?xf16> {

@@ -127,6 +127,73 @@ def test_matmul_integer(tmp_path, left, right):
             same(tmp_path, "MatMulInteger", {**inputs, "az": integers(left), "bz": integers(right, other[-1])}, opset=10)
 
 
+@pytest.mark.parametrize("left", [np.uint8, np.int8])
+@pytest.mark.parametrize("right", [np.uint8, np.int8])
+@pytest.mark.parametrize("zeros", ["none", "constant", "columns", "of the run"])
+def test_matmul_integer_by_weights(tmp_path, left, right, zeros):
+    """Of more than 1 KiB, so that sums of their columns are made of what files hold, and those sums as well."""
+    if left is np.int8 and right is np.uint8:
+        left = np.uint8
+    weight = {"b": integers(right, 70, 300)}
+    inputs, constants = {"a": integers(left, 3, 5, 70)}, dict(weight)
+    zero = {"az": integers(left), "bz": integers(right, 300) if zeros == "columns" else integers(right)}
+    if zeros == "of the run":
+        model = save(tmp_path / "model.onnx", "MatMulInteger", {**inputs, **weight, **zero}, {}, 10)
+        graph = onnx.load(model)
+        graph.graph.initializer.append(onnx.numpy_helper.from_array(weight["b"], "b"))
+        del graph.graph.input[1]
+        for output in graph.graph.output:
+            output.ClearField("type")
+        onnx.save(graph, model)
+        inputs |= zero
+        found, = package.Session(compile_model(model, tmp_path / "model.so")).run(inputs)
+        np.testing.assert_array_equal(found, reference(model, inputs)[0])
+        return
+    same(tmp_path, "MatMulInteger", inputs, constants | (zero if zeros != "none" else {}), opset=10)
+
+
+def test_integers_wrap(tmp_path):
+    """A sum beyond 31 bits: products of 255 and 127 for 70000 elements."""
+    a, b = np.full((2, 70000), 255, np.uint8), np.full((70000, 3), 127, np.int8)
+    found, = run(tmp_path, "MatMulInteger", {"a": a, "b": b}, opset=10)
+    np.testing.assert_array_equal(found, (a.astype(np.int64) @ b.astype(np.int64)).astype(np.int32))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+@pytest.mark.parametrize("weight_kind", [np.uint8, np.int8])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_products_between_quantizers(tmp_path, kind, weight_kind, transposed):
+    """Q, DQ, Gemm with DQ of weight and bias, Q: within a step of what floats give, and most are equal."""
+    rng = np.random.default_rng(4)
+    size = (50, 70) if transposed else (70, 50)
+    constants = {
+        "s": np.float32(0.02), "z": np.asarray(rng.integers(0, 100), kind), "w": integers(weight_kind, *size),
+        "ws": (rng.random(50) * 0.01 + 0.01).astype(np.float32), "wz": rng.integers(0, 9, 50).astype(weight_kind),
+        "b": rng.integers(-9999, 9999, 50).astype(np.int32), "bs": np.float32(0.0003),
+        "ys": np.float32(0.3), "yz": np.asarray(90, kind)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]), helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=0 if transposed else 1),
+        helper.make_node("DequantizeLinear", ["b", "bs"], ["bd"]),
+        helper.make_node("Gemm", ["xd", "wd", "bd"], ["g"], name="gemm", transB=transposed),
+        helper.make_node("QuantizeLinear", ["g", "ys", "yz"], ["y"])]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 70])], [onnx.ValueInfoProto(name="y")],
+        [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    model = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=8), model)
+    artifact = compile_model(model, tmp_path / "model.so", "--remarks", tmp_path / "r.yaml")
+    remarks = (tmp_path / "r.yaml").read_text()
+    assert "product of integers" in remarks and "NotRecognized" not in remarks
+    session = package.Session(artifact)
+    for rows in (1, 9, 33):
+        inputs = {"x": (rng.standard_normal((rows, 70))).astype(np.float32)}
+        found, = session.run(inputs)
+        wanted, = reference(model, inputs)
+        steps = np.abs(found.astype(int) - wanted.astype(int))
+        assert found.dtype == wanted.dtype and steps.max() <= 1 and steps.mean() < 0.02
+
+
 def product(a, b, az, bz):
     return [np.matmul(a.astype(np.int32) - az.astype(np.int32), b.astype(np.int32) - bz.astype(np.int32))]
 

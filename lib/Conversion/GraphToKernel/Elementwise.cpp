@@ -132,6 +132,8 @@ struct ScalarBuilder {
   Value power(Value x, Value y);
   Value roundToOdd(Value x);
   Value gelu(Value x, bool approximate);
+  Value quantize(graph::QuantizeOp op, ArrayRef<Value> x);
+  Value dequantize(ArrayRef<Value> x);
   /// Null for an op this file does not know.
   Value build(Operation *op, ArrayRef<Value> x);
 };
@@ -342,6 +344,42 @@ Value ScalarBuilder::gelu(Value x, bool approximate) {
   return make<arith::MulFOp>(half, make<arith::AddFOp>(gate, number(type, 1)));
 }
 
+/// round(x / scale) + zero point, in the range of the type.
+Value ScalarBuilder::quantize(graph::QuantizeOp op, ArrayRef<Value> x) {
+  Type single = b.getF32Type();
+  Type type = mlir::cast<RankedTensorType>(op.getType()).getElementType();
+  bool toUnsigned = makesUnsigned(op);
+  double count = double(int64_t(1) << type.getIntOrFloatBitWidth());
+  Value low = number(single, toUnsigned ? 0 : -count / 2);
+  Value high = number(single, (toUnsigned ? count : count / 2) - 1);
+  Value value =
+      isSplat(op.getScale(), 1) ? x[0] : make<arith::DivFOp>(x[0], x[1]);
+  value = make<math::RoundEvenOp>(value);
+  if (x.size() > 2) {
+    ScalarBuilder of{b, loc, toUnsigned};
+    Value offset =
+        arith::SIToFPOp::create(b, loc, single, of.cast(x[2], b.getI32Type()));
+    value = make<arith::AddFOp>(value, offset);
+  }
+  // Not a maximum, which would stay NaN.
+  using P = arith::CmpFPredicate;
+  value = select(arith::CmpFOp::create(b, loc, P::OGT, value, low), value, low);
+  value =
+      select(arith::CmpFOp::create(b, loc, P::OLT, value, high), value, high);
+  Value word = arith::FPToSIOp::create(b, loc, b.getI32Type(), value);
+  return arith::TruncIOp::create(b, loc, type, word);
+}
+
+/// (x - zero point) · scale
+Value ScalarBuilder::dequantize(ArrayRef<Value> x) {
+  Type word = b.getI32Type();
+  Value value = cast(x[0], word);
+  if (x.size() > 2)
+    value = make<arith::SubIOp>(value, cast(x[2], word));
+  return make<arith::MulFOp>(
+      arith::SIToFPOp::create(b, loc, b.getF32Type(), value), x[1]);
+}
+
 Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
   using FP = arith::CmpFPredicate;
   using IP = arith::CmpIPredicate;
@@ -456,6 +494,8 @@ Value ScalarBuilder::build(Operation *op, ArrayRef<Value> x) {
       .Case([&](graph::WhereOp) -> R {
         return arith::SelectOp::create(b, loc, x[0], x[1], x[2]);
       })
+      .Case([&](graph::QuantizeOp quantized) { return quantize(quantized, x); })
+      .Case([&](graph::DequantizeOp) { return dequantize(x); })
       .Default([](Operation *) { return Value(); });
 }
 
@@ -471,7 +511,14 @@ static bool isElementwise(Operation *op) {
              graph::LessOp, graph::LessEqualOp, graph::GreaterOp,
              graph::GreaterEqualOp, graph::AndOp, graph::OrOp, graph::WhereOp,
              graph::XorOp, graph::ModOp, graph::ShiftLeftOp,
-             graph::ShiftRightOp>(op);
+             graph::ShiftRightOp, graph::QuantizeOp, graph::DequantizeOp>(op);
+}
+
+/// Whether a constant is passed to the kernel, so that layers whose scales and
+/// zero points differ share one.
+static bool isParameter(Value operand, Operation *op) {
+  return isa<graph::QuantizeOp, graph::DequantizeOp>(op) &&
+         operand != op->getOperand(0) && !isSplat(operand, 1);
 }
 
 FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
@@ -482,7 +529,7 @@ FailureOr<bool> GraphToKernel::convertElementwise(Operation *op) {
   SmallVector<AffineMap> maps;
   SmallVector<int64_t> position; // of the element, or -1 for a splat
   for (Value operand : op->getOperands()) {
-    if (getSplat(operand)) {
+    if (getSplat(operand) && !isParameter(operand, op)) {
       position.push_back(-1);
       continue;
     }

@@ -58,11 +58,15 @@ static ElementsAttr convertElements(ElementsAttr value, RankedTensorType type) {
 static void makeSignless(Operation *op) {
   auto unit = UnitAttr::get(op->getContext());
   // The last operand: the first of a where is its condition.
-  if (op->getNumOperands() && isUnsigned(op->getOperands().back().getType()))
+  bool isFirst = isa<tenon::graph::DequantizeOp>(op);
+  if (op->getNumOperands() &&
+      isUnsigned(
+          op->getOperand(isFirst ? 0 : op->getNumOperands() - 1).getType()))
     op->setAttr(unsignedAttr, unit);
+  if (isa<tenon::graph::CastOp, tenon::graph::QuantizeOp>(op) &&
+      isUnsigned(op->getResult(0).getType()))
+    op->setAttr(toUnsignedAttr, unit);
   if (isa<tenon::graph::CastOp>(op)) {
-    if (isUnsigned(op->getResult(0).getType()))
-      op->setAttr(toUnsignedAttr, unit);
     if (TypeAttr from = storedAsBytes(op->getOperand(0).getType()))
       op->setAttr(fromAttr, from);
     if (TypeAttr to = storedAsBytes(op->getResult(0).getType()))

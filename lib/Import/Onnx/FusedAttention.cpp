@@ -1,6 +1,6 @@
 // Attention of domain com.microsoft: products, masks and caches of a layer in
 // one node.
-#include "ImportContext.h"
+#include "Quantized.h"
 #include <cmath>
 
 using namespace mlir;
@@ -14,11 +14,13 @@ public:
   explicit FusedAttention(ImportContext &ctx) : ctx(ctx) {}
 
   LogicalResult importPacked();
+  LogicalResult importQuantized();
   LogicalResult importSeparate();
 
 private:
   LogicalResult refuseOthers(unsigned operands, unsigned results);
   FailureOr<SmallVector<int64_t>> readWidths();
+  LogicalResult attendPacked(Value all, Value mask, Value past, Value bias);
   Value takePart(Value packed, int64_t part);
   LogicalResult readSeparate(SmallVectorImpl<Value> &flat);
   LogicalResult addBias(MutableArrayRef<Value> flat);
@@ -192,16 +194,40 @@ LogicalResult FusedAttention::importPacked() {
       failed(ctx.requireRank(0, 3)) || failed(ctx.requireRank(1, 2)) ||
       failed(ctx.requireRank(2, 1)) || failed(ctx.requireRank(4, 5)))
     return failure();
+  Value all = ctx.matmul(ctx.getOperand(0), ctx.getOperand(1));
+  if (Value bias = ctx.getOperand(2); all && bias)
+    all = ctx.binary<graph::AddOp>(all, bias);
+  if (!all)
+    return failure();
+  return attendPacked(all, ctx.getOperand(3), ctx.getOperand(4),
+                      ctx.getOperand(5));
+}
+
+/// QAttention(x, w, b, xs, ws, mask, xz, wz, past)  ->
+///   attention of the three parts of (x - xz)·(w - wz)·xs·ws + b
+LogicalResult FusedAttention::importQuantized() {
+  if (failed(ctx.requireOperands(5)) || failed(refuseOthers(9, 2)) ||
+      failed(ctx.requireRank(0, 3)) || failed(ctx.requireRank(1, 2)) ||
+      failed(ctx.requireRank(2, 1)) || failed(ctx.requireRank(8, 5)))
+    return failure();
+  Value product = multiplyIntegers(ctx, ctx.getOperand(0), ctx.getOperand(6),
+                                   ctx.getOperand(1), ctx.getOperand(7));
+  Value all = scaleProduct(ctx, product, ctx.getOperand(3), ctx.getOperand(4));
+  if (all)
+    all = ctx.binary<graph::AddOp>(all, ctx.getOperand(2));
+  if (!all)
+    return failure();
+  return attendPacked(all, ctx.getOperand(5), ctx.getOperand(8), Value());
+}
+
+/// `all` has queries, keys and values beside each other.
+LogicalResult FusedAttention::attendPacked(Value all, Value mask, Value past,
+                                           Value bias) {
   for (StringRef name : {"do_rotary", "past_present_share_buffer"})
     if (ctx.getInt(name, 0))
       return ctx.unsupported() << name << " is unsupported";
   FailureOr<SmallVector<int64_t>> widths = readWidths();
   if (failed(widths))
-    return failure();
-  Value all = ctx.matmul(ctx.getOperand(0), ctx.getOperand(1));
-  if (Value bias = ctx.getOperand(2); all && bias)
-    all = ctx.binary<graph::AddOp>(all, bias);
-  if (!all)
     return failure();
   int64_t start = 0;
   Value *parts[] = {&query, &key, &value};
@@ -214,7 +240,6 @@ LogicalResult FusedAttention::importPacked() {
   }
   // Keys and values are one tensor: 2×batch×heads×sequence×size.
   auto takePast = [&](int64_t i) -> Value {
-    Value past = ctx.getOperand(4);
     if (!past)
       return {};
     Value part = ctx.slice(past, 0, ctx.makeSize(i), ctx.makeSize(i + 1));
@@ -234,7 +259,7 @@ LogicalResult FusedAttention::importPacked() {
     }
     (void)ctx.setResult(ctx.concat(both, 0), 1);
   }
-  return attend(ctx.getOperand(3), ctx.getOperand(5));
+  return attend(mask, bias);
 }
 
 /// batch×S×heads×n×D  ->  batch×S×(heads·D)
@@ -323,6 +348,10 @@ LogicalResult importAttention(ImportContext &ctx) {
   return FusedAttention(ctx).importPacked();
 }
 
+LogicalResult importQAttention(ImportContext &ctx) {
+  return FusedAttention(ctx).importQuantized();
+}
+
 LogicalResult importMultiHeadAttention(ImportContext &ctx) {
   return FusedAttention(ctx).importSeparate();
 }
@@ -330,6 +359,7 @@ LogicalResult importMultiHeadAttention(ImportContext &ctx) {
 const OpHandler handlers[] = {
     {"Attention", importAttention, 1, microsoftDomain},
     {"MultiHeadAttention", importMultiHeadAttention, 1, microsoftDomain},
+    {"QAttention", importQAttention, 1, microsoftDomain},
 };
 
 } // namespace

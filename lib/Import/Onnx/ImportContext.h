@@ -296,6 +296,7 @@ llvm::ArrayRef<OpHandler> gridSampleHandlers();
 llvm::ArrayRef<OpHandler> linearAttentionHandlers();
 llvm::ArrayRef<OpHandler> lossHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();
+llvm::ArrayRef<OpHandler> microsoftQuantizationHandlers();
 llvm::ArrayRef<OpHandler> poolingHandlers();
 llvm::ArrayRef<OpHandler> positionBiasHandlers();
 llvm::ArrayRef<OpHandler> quantizationHandlers();

@@ -281,7 +281,9 @@ FailureOr<Value> Initializers::emitStored(OpBuilder &builder, Location loc,
                                           const TensorProto &tensor,
                                           RankedTensorType type, unsigned width,
                                           uint64_t bytes) {
-  uint64_t limit = isa<IntegerType>(type.getElementType())
+  // Of 8 bits it is no list of sizes, but may be a weight.
+  Type element = type.getElementType();
+  uint64_t limit = isa<IntegerType>(element) && !element.isInteger(8)
                        ? integerConstantLimit
                        : constantLimit;
 

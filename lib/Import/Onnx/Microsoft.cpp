@@ -1,6 +1,6 @@
 // Norms and activations of domain com.microsoft with what ONNX Runtime's
 // optimizer fuses into them.
-#include "ImportContext.h"
+#include "Quantized.h"
 
 using namespace mlir;
 
@@ -62,28 +62,46 @@ Value countTokens(ImportContext &ctx, Value mask, OpFoldResult batch,
 
 /// EmbedLayerNormalization  ->  norm (gather words + positions + segments)
 /// The second result counts the tokens that the mask keeps in each sequence.
-LogicalResult importEmbedNorm(ImportContext &ctx) {
+/// Quantized, the three tables and the norm's scale and bias have their scales,
+/// then their zero points, behind them.
+template <bool isQuantized> LogicalResult importEmbedNorm(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
   for (unsigned i : {2, 3, 5, 6})
     if (!ctx.getOperand(i))
       return ctx.invalid() << "has no operand " << i;
-  for (unsigned i : {0, 1, 2, 3, 4, 7, 8})
+  for (unsigned i : {0, 1, 2, 3, 4, 7})
     if (failed(ctx.requireRank(i, 2)))
       return failure();
+  if (!isQuantized && failed(ctx.requireRank(8, 2)))
+    return failure();
+  Value parameters[5]; // operands 2 to 6
+  for (auto [i, parameter] : llvm::enumerate(parameters)) {
+    parameter = ctx.getOperand(2 + i);
+    if (!isQuantized || !parameter)
+      continue;
+    Value scale = ctx.getOperand(8 + i);
+    if (!scale)
+      return ctx.invalid() << "has no operand " << 8 + i;
+    parameter = dequantize(ctx, parameter, asScalar(ctx, scale),
+                           asScalar(ctx, ctx.getOperand(13 + i)));
+    if (!parameter)
+      return failure();
+  }
+  auto [wordTable, positions, segmentTable, scale, bias] = parameters;
   // It says only whether there is a second result.
   (void)ctx.getInt("mask_index_type", 0);
-  Value ids = ctx.getOperand(0), positions = ctx.getOperand(3);
-  Value words = ctx.gather(ctx.getOperand(2), ids, 0);
-  if (Value given = ctx.getOperand(8))
+  Value ids = ctx.getOperand(0);
+  Value words = ctx.gather(wordTable, ids, 0);
+  if (Value given = isQuantized ? Value() : ctx.getOperand(8))
     positions = ctx.gather(positions, given, 0);
   else
     positions = ctx.slice(positions, 0, ctx.makeSize(0), ctx.getSize(ids, 1));
   Value sum = ctx.binary<graph::AddOp>(words, positions);
-  if (Value table = ctx.getOperand(4)) {
+  if (segmentTable) {
     if (!ctx.getOperand(1))
       return ctx.invalid() << "has segment_embedding, but no segment_ids";
-    Value segments = ctx.gather(table, ctx.getOperand(1), 0);
+    Value segments = ctx.gather(segmentTable, ctx.getOperand(1), 0);
     sum = sum ? ctx.binary<graph::AddOp>(sum, segments) : sum;
   }
   if (!sum)
@@ -95,8 +113,8 @@ LogicalResult importEmbedNorm(ImportContext &ctx) {
                         1);
   Builder &builder = ctx.builder;
   return ctx.setResult(graph::NormOp::create(
-      ctx.builder, ctx.loc, sum.getType(), sum, ctx.getOperand(5),
-      ctx.getOperand(6), builder.getI64IntegerAttr(2),
+      ctx.builder, ctx.loc, sum.getType(), sum, scale, bias,
+      builder.getI64IntegerAttr(2),
       builder.getF32FloatAttr(ctx.getFloat("epsilon", 1e-12f)), UnitAttr()));
 }
 
@@ -134,9 +152,10 @@ const OpHandler handlers[] = {
     {"BiasAdd", importBiasAdd, 1, microsoftDomain},
     {"BiasGelu", importBiasGelu<false>, 1, microsoftDomain},
     {"BiasSplitGelu", importBiasSplitGelu, 1, microsoftDomain},
-    {"EmbedLayerNormalization", importEmbedNorm, 1, microsoftDomain},
+    {"EmbedLayerNormalization", importEmbedNorm<false>, 1, microsoftDomain},
     {"FastGelu", importBiasGelu<true>, 1, microsoftDomain},
     {"Gelu", importBiasGelu<false>, 1, microsoftDomain},
+    {"QEmbedLayerNormalization", importEmbedNorm<true>, 1, microsoftDomain},
     {"SkipLayerNormalization", importSkipNorm<false>, 1, microsoftDomain},
     {"SkipSimplifiedLayerNormalization", importSkipNorm<true>, 1,
      microsoftDomain},

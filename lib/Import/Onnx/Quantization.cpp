@@ -1,10 +1,149 @@
 // ONNX operators that quantize, and matrix products of what is quantized.
 #include "Formula.h"
-#include "ImportContext.h"
+#include "Quantized.h"
 
 using namespace mlir;
 
 namespace tenon {
+
+Value asScalar(ImportContext &ctx, Value parameter) {
+  if (!parameter)
+    return parameter;
+  RankedTensorType type = typeOf(parameter);
+  return type.hasStaticShape() && type.getNumElements() == 1
+             ? ctx.reshape(parameter, {})
+             : parameter;
+}
+
+/// Whether graph.quantize and graph.dequantize know the integers.
+static bool isWhole(Type type) {
+  auto integer = dyn_cast<IntegerType>(type);
+  return integer && (integer.getWidth() == 8 || integer.getWidth() == 16);
+}
+
+Value quantize(ImportContext &ctx, Value value, Value scale, Value zeroPoint,
+               Type type) {
+  if (!scale)
+    scale = ctx.makeScalar(1, ctx.builder.getF32Type());
+  SmallVector<Value> operands{value, scale};
+  if (zeroPoint)
+    operands.push_back(zeroPoint);
+  RankedTensorType resultType = ctx.broadcastType(operands, type);
+  if (!resultType)
+    return {};
+  return graph::QuantizeOp::create(ctx.builder, ctx.loc, resultType, value,
+                                   scale, zeroPoint);
+}
+
+Value dequantize(ImportContext &ctx, Value value, Value scale,
+                 Value zeroPoint) {
+  SmallVector<Value> operands{value, scale};
+  if (zeroPoint)
+    operands.push_back(zeroPoint);
+  RankedTensorType type = ctx.broadcastType(operands, ctx.builder.getF32Type());
+  if (!type)
+    return {};
+  return graph::DequantizeOp::create(ctx.builder, ctx.loc, type, value, scale,
+                                     zeroPoint);
+}
+
+/// As i32, without the zero point if there is one. Null after an error.
+static Value subtractZeroPoint(ImportContext &ctx, Value value,
+                               Value zeroPoint) {
+  Type type = ctx.builder.getI32Type();
+  value = ctx.cast(value, type);
+  return zeroPoint ? ctx.binary<graph::SubOp>(value, ctx.cast(zeroPoint, type))
+                   : value;
+}
+
+/// One parameter for each row of `matrix` as a column.
+static Value alongRows(ImportContext &ctx, Value parameter, Value matrix) {
+  RankedTensorType type = typeOf(parameter);
+  bool isVector = type.getRank() == 1 && type.getDimSize(0) != 1 &&
+                  typeOf(matrix).getRank() > 1;
+  return isVector ? ctx.reshape(parameter,
+                                {ctx.getSize(parameter, 0), ctx.makeSize(1)})
+                  : parameter;
+}
+
+Value multiplyIntegers(ImportContext &ctx, Value lhs, Value lhsZeroPoint,
+                       Value rhs, Value rhsZeroPoint) {
+  for (Value operand : {lhs, rhs})
+    if (!typeOf(operand).getElementType().isInteger(8)) {
+      ctx.invalid() << "multiplies integers of 8 bits, but has "
+                    << operand.getType();
+      return {};
+    }
+  if (lhsZeroPoint)
+    lhsZeroPoint = alongRows(ctx, lhsZeroPoint, lhs);
+  lhs = subtractZeroPoint(ctx, lhs, asScalar(ctx, lhsZeroPoint));
+  rhs = subtractZeroPoint(ctx, rhs, asScalar(ctx, rhsZeroPoint));
+  return lhs && rhs ? ctx.numpyMatmul(lhs, rhs) : Value();
+}
+
+Value scaleProduct(ImportContext &ctx, Value product, Value lhsScale,
+                   Value rhsScale) {
+  if (!product)
+    return {};
+  lhsScale = asScalar(ctx, lhsScale);
+  if (typeOf(lhsScale).getRank() != 0 || typeOf(rhsScale).getRank() > 1) {
+    ctx.invalid() << "needs one scale of the left operand and one of each "
+                  << "column of the right one, but has " << lhsScale.getType()
+                  << " and " << rhsScale.getType();
+    return {};
+  }
+  Value scale = ctx.binary<graph::MulOp>(asScalar(ctx, rhsScale), lhsScale);
+  return scale ? ctx.binary<graph::MulOp>(
+                     ctx.cast(product, ctx.builder.getF32Type()), scale)
+               : Value();
+}
+
+Value dequantizeOperand(ImportContext &ctx, unsigned first) {
+  Value scale = asScalar(ctx, ctx.getOperand(first + 1)),
+        zeroPoint = asScalar(ctx, ctx.getOperand(first + 2));
+  for (Value parameter : {scale, zeroPoint})
+    if (parameter && typeOf(parameter).getRank() != 0) {
+      ctx.invalid() << "needs one scale and zero point for operand " << first
+                    << ", but has " << parameter.getType();
+      return {};
+    }
+  return dequantize(ctx, ctx.getOperand(first), scale, zeroPoint);
+}
+
+Quantized quantizeDynamically(ImportContext &ctx, Value input) {
+  // The largest of -x and of x, of each row first: one kernel finds both.
+  Type single = ctx.builder.getF32Type();
+  Sizes sizes = ctx.getSizes(input);
+  int64_t rows = std::max<int64_t>(int64_t(sizes.size()) - 1, 0);
+  if (sizes.empty())
+    sizes.push_back(ctx.makeSize(1));
+  sizes.insert(sizes.end() - 1, ctx.makeSize(1));
+  Value signs = ctx.makeConstant(DenseElementsAttr::get(
+      RankedTensorType::get({2, 1}, single), ArrayRef<float>{-1, 1}));
+  Value both = ctx.binary<graph::MulOp>(ctx.reshape(input, sizes), signs);
+  both = ctx.reduce(graph::ReductionKind::Max, both, {rows + 1});
+  both = ctx.reduce(graph::ReductionKind::Max, both,
+                    llvm::to_vector(llvm::seq<int64_t>(0, rows)));
+  both = ctx.reshape(both, {ctx.makeSize(2)});
+  // Of one element each until the end, so that no reshape stands between.
+  auto bound = [&](int64_t at) {
+    return ctx.slice(both, 0, ctx.makeSize(at), ctx.makeSize(at + 1));
+  };
+  Type type = ctx.getElementType(onnx::TensorProto::UINT8);
+  Value least = bound(0), largest = bound(1);
+  least = graph::NegOp::create(ctx.builder, ctx.loc, least.getType(), least);
+  Formula f(ctx, least);
+  least = f.min(least, f.number(0));
+  Value range = f.sub(f.max(largest, f.number(0)), least);
+  Value scale = f.select(f.less(f.number(0), range),
+                         f.div(range, f.number(255)), f.number(1));
+  Value zeroPoint = quantize(ctx, f.sub(f.number(0), f.div(least, scale)),
+                             Value(), Value(), type);
+  scale = ctx.reshape(scale, {});
+  zeroPoint = ctx.reshape(zeroPoint, {});
+  return {quantize(ctx, input, scale, zeroPoint, type), scale, zeroPoint};
+}
+
 namespace {
 
 /// A scale or zero point in a shape that broadcasts to `input`: one for all,
@@ -120,6 +259,12 @@ LogicalResult importQuantize(ImportContext &ctx) {
   FailureOr<Value> divisor = spreadParameters(ctx, scale, zeroPoint, input);
   if (failed(divisor))
     return failure();
+  if (isInteger && isWhole(integer) && quotientType.isF32() &&
+      typeOf(*divisor).getElementType().isF32()) {
+    Value result =
+        quantize(ctx, ctx.cast(input, single), *divisor, zeroPoint, integer);
+    return result ? ctx.setResult(result) : failure();
+  }
   Value quotient = ctx.binary<graph::DivOp>(ctx.cast(input, single),
                                             ctx.cast(*divisor, single));
   if (!quotient)
@@ -132,14 +277,6 @@ LogicalResult importQuantize(ImportContext &ctx) {
                   : ctx.cast(quotient, type));
   Value result = saturate(ctx, quotient, zeroPoint, integer);
   return result ? ctx.setResult(result) : failure();
-}
-
-/// As i32, without the zero point if there is one. Null after an error.
-Value subtractZeroPoint(ImportContext &ctx, Value value, Value zeroPoint) {
-  Type type = ctx.builder.getI32Type();
-  value = ctx.cast(value, type);
-  return zeroPoint ? ctx.binary<graph::SubOp>(value, ctx.cast(zeroPoint, type))
-                   : value;
 }
 
 /// DequantizeLinear(x, s, z)  ->  (x - z) * s
@@ -165,6 +302,11 @@ LogicalResult importDequantize(ImportContext &ctx) {
       spreadParameters(ctx, ctx.getOperand(1), zeroPoint, input);
   if (failed(scale))
     return failure();
+  if ((isWhole(element) || element.isSignlessInteger(32)) &&
+      typeOf(*scale).getElementType().isF32()) {
+    Value result = dequantize(ctx, input, *scale, zeroPoint);
+    return result ? ctx.setResult(ctx.cast(result, type)) : failure();
+  }
   Value difference =
       isInteger ? subtractZeroPoint(ctx, input, zeroPoint) : input;
   if (!difference)
@@ -174,8 +316,6 @@ LogicalResult importDequantize(ImportContext &ctx) {
   return result ? ctx.setResult(ctx.cast(result, type)) : failure();
 }
 
-/// To u8, with the scale and zero point that the elements and 0 need; the scale
-/// is 1 where all are 0, as in ONNX Runtime.
 LogicalResult importDynamicQuantize(ImportContext &ctx) {
   if (failed(ctx.requireOperands(1)))
     return failure();
@@ -183,51 +323,10 @@ LogicalResult importDynamicQuantize(ImportContext &ctx) {
   if (!typeOf(input).getElementType().isF32())
     return ctx.invalid() << "needs an input of f32, but has "
                          << input.getType();
-  auto axes = llvm::to_vector(llvm::seq(typeOf(input).getRank()));
-  auto bound = [&](graph::ReductionKind kind) {
-    return ctx.reshape(ctx.reduce(kind, input, axes), {});
-  };
-  auto type = cast<IntegerType>(ctx.getElementType(onnx::TensorProto::UINT8));
-  Value least = bound(graph::ReductionKind::Min);
-  Value largest = bound(graph::ReductionKind::Max);
-  Formula f(ctx, least);
-  least = f.min(least, f.number(0));
-  Value range = f.sub(f.max(largest, f.number(0)), least);
-  Value scale = f.select(f.less(f.number(0), range),
-                         f.div(range, f.number(255)), f.number(1));
-  Value zeroPoint =
-      saturate(ctx, f.sub(f.number(0), f.div(least, scale)), Value(), type);
-  Value quotient = ctx.binary<graph::DivOp>(input, scale);
-  (void)ctx.setResult(scale, 1);
-  (void)ctx.setResult(zeroPoint, 2);
-  return ctx.setResult(saturate(ctx, quotient, zeroPoint, type));
-}
-
-/// One parameter for each row of `matrix` as a column.
-Value alongRows(ImportContext &ctx, Value parameter, Value matrix) {
-  RankedTensorType type = typeOf(parameter);
-  bool isVector = type.getRank() == 1 && type.getDimSize(0) != 1 &&
-                  typeOf(matrix).getRank() > 1;
-  return isVector ? ctx.reshape(parameter,
-                                {ctx.getSize(parameter, 0), ctx.makeSize(1)})
-                  : parameter;
-}
-
-/// The product of integers of 8 bits without their zero points, of which there
-/// may be none, in i32. Null after an error.
-Value multiplyIntegers(ImportContext &ctx, Value lhs, Value lhsZeroPoint,
-                       Value rhs, Value rhsZeroPoint) {
-  for (Value operand : {lhs, rhs})
-    if (!typeOf(operand).getElementType().isInteger(8)) {
-      ctx.invalid() << "multiplies integers of 8 bits, but has "
-                    << operand.getType();
-      return {};
-    }
-  if (lhsZeroPoint)
-    lhsZeroPoint = alongRows(ctx, lhsZeroPoint, lhs);
-  lhs = subtractZeroPoint(ctx, lhs, lhsZeroPoint);
-  rhs = subtractZeroPoint(ctx, rhs, rhsZeroPoint);
-  return lhs && rhs ? ctx.numpyMatmul(lhs, rhs) : Value();
+  Quantized result = quantizeDynamically(ctx, input);
+  (void)ctx.setResult(result.scale, 1);
+  (void)ctx.setResult(result.zeroPoint, 2);
+  return ctx.setResult(result.values);
 }
 
 LogicalResult importMatMulInteger(ImportContext &ctx) {
@@ -259,27 +358,23 @@ LogicalResult importQLinearMatMul(ImportContext &ctx) {
   if (!factor)
     return failure();
   // One for all must not add dimensions.
-  auto asScalar = [&](Value value) {
-    RankedTensorType type = typeOf(value);
-    return type.hasStaticShape() && type.getNumElements() == 1
-               ? ctx.reshape(value, {})
-               : value;
-  };
-  Value scaled =
-      ctx.binary<graph::MulOp>(ctx.cast(product, single), asScalar(factor));
+  Value scaled = ctx.binary<graph::MulOp>(ctx.cast(product, single),
+                                          asScalar(ctx, factor));
   if (!scaled)
     return failure();
-  Value result = saturate(ctx, scaled, asScalar(ctx.getOperand(7)),
-                          cast<IntegerType>(type));
+  Value result = quantize(ctx, scaled, /*scale=*/Value(),
+                          asScalar(ctx, ctx.getOperand(7)), type);
   return result ? ctx.setResult(result) : failure();
 }
 
 const OpHandler handlers[] = {
     {"DequantizeLinear", importDequantize},
+    {"DequantizeLinear", importDequantize, 1, microsoftDomain},
     {"DynamicQuantizeLinear", importDynamicQuantize},
     {"MatMulInteger", importMatMulInteger},
     {"QLinearMatMul", importQLinearMatMul},
     {"QuantizeLinear", importQuantize},
+    {"QuantizeLinear", importQuantize, 1, microsoftDomain},
 };
 
 } // namespace

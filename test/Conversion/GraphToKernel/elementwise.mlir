@@ -89,3 +89,29 @@ func.func @bits(%x: tensor<2xf32>) -> (tensor<2xui32>, tensor<2xf32>) {
   %1 = graph.round %x : tensor<2xf32> -> tensor<2xf32>
   return %0, %1 : tensor<2xui32>, tensor<2xf32>
 }
+
+// -----
+
+// Bytes are computed as words, for which vectors have conversions; NaN is not
+// above the smallest number.
+// CHECK-LABEL: func @quantized
+// CHECK: kernel.region "quantize"
+// CHECK: %[[Q:.*]] = arith.divf
+// CHECK: %[[R:.*]] = math.roundeven %[[Q]]
+// CHECK: %[[Z:.*]] = arith.extui %{{.*}} : i8 to i32
+// CHECK: %[[F:.*]] = arith.sitofp %[[Z]]
+// CHECK: %[[M:.*]] = arith.addf %[[R]], %[[F]]
+// CHECK: %[[ABOVE:.*]] = arith.cmpf ogt, %[[M]], %{{.*}}
+// CHECK: arith.select %[[ABOVE]], %[[M]]
+// CHECK: %[[W:.*]] = arith.fptosi %{{.*}} : f32 to i32
+// CHECK: arith.trunci %[[W]] : i32 to i8
+// CHECK: kernel.region "dequantize"
+// CHECK: arith.extui %{{.*}} : i8 to i32
+// CHECK: arith.subi
+// CHECK: arith.sitofp
+// CHECK: arith.mulf
+func.func @quantized(%x: tensor<2xf32>, %s: tensor<f32>, %z: tensor<ui8>) -> tensor<2xf32> {
+  %0 = graph.quantize %x scale %s zero_point %z : (tensor<2xf32>, tensor<f32>, tensor<ui8>) -> tensor<2xui8>
+  %1 = graph.dequantize %0 scale %s zero_point %z : (tensor<2xui8>, tensor<f32>, tensor<ui8>) -> tensor<2xf32>
+  return %1 : tensor<2xf32>
+}

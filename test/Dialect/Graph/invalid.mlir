@@ -487,3 +487,35 @@ func.func @count_of_several(%x: tensor<2xi64>, %n: index) {
   %0 = graph.count "c" %x at_most %n : tensor<2xi64>
   return
 }
+
+// -----
+
+func.func @matmul_of_signed_bytes(%a: tensor<4x8xi8>, %b: tensor<8x16xi8>) {
+  // expected-error@+1 {{multiplies 'i8' by 'i8' into i32, which only ui8 by i8 become}}
+  %0 = graph.matmul %a, %b : tensor<4x8xi8>, tensor<8x16xi8> -> tensor<4x16xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_to_words(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{cannot quantize to integers of type 'i32'}}
+  %0 = graph.quantize %x scale %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_half(%x: tensor<4xf16>, %s: tensor<f32>) {
+  // expected-error@+1 {{input has element type 'f16', but must have 'f32'}}
+  %0 = graph.quantize %x scale %s : (tensor<4xf16>, tensor<f32>) -> tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @dequantize_with_other_zero_point(%x: tensor<4xi8>, %s: tensor<f32>, %z: tensor<ui8>) {
+  // expected-error@+1 {{zero point has element type 'ui8', but must have 'i8'}}
+  %0 = graph.dequantize %x scale %s zero_point %z : (tensor<4xi8>, tensor<f32>, tensor<ui8>) -> tensor<4xf32>
+  return
+}

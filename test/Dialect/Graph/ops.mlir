@@ -94,3 +94,14 @@ func.func @count(%total: tensor<1xi64>, %n: index) {
   %0 = graph.count "nonzero/count" %total at_most %n : tensor<1xi64>
   return
 }
+
+// CHECK-LABEL: func.func @quantized
+func.func @quantized(%x: tensor<?x8xf32>, %w: tensor<8x4xi8>, %s: tensor<f32>, %z: tensor<ui8>, %t: tensor<4xf32>) {
+  // CHECK: graph.quantize %{{.*}} scale %{{.*}} zero_point %{{.*}} : (tensor<?x8xf32>, tensor<f32>, tensor<ui8>) -> tensor<?x8xui8>
+  %0 = graph.quantize %x scale %s zero_point %z : (tensor<?x8xf32>, tensor<f32>, tensor<ui8>) -> tensor<?x8xui8>
+  // CHECK: graph.dequantize %{{.*}} scale %{{.*}} : (tensor<8x4xi8>, tensor<4xf32>) -> tensor<8x4xf32>
+  %1 = graph.dequantize %w scale %t : (tensor<8x4xi8>, tensor<4xf32>) -> tensor<8x4xf32>
+  // CHECK: graph.matmul %{{.*}}, %{{.*}} : tensor<?x8xui8>, tensor<8x4xi8> -> tensor<?x4xi32>
+  %2 = graph.matmul %0, %w : tensor<?x8xui8>, tensor<8x4xi8> -> tensor<?x4xi32>
+  return
+}

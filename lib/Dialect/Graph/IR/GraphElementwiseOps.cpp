@@ -172,3 +172,36 @@ LogicalResult WhereOp::verify() {
     return failure();
   return verifyElementType(*this, elementType(getOutput()), type, "result");
 }
+
+/// The parameters of quantize and dequantize: `integers` has the zero point's
+/// type, everything else is f32.
+static LogicalResult verifyQuantized(Operation *op, Value integers,
+                                     Value floats, Value scale, Value zeroPoint,
+                                     bool takesWords) {
+  if (failed(verifyBroadcast(op)))
+    return failure();
+  Type type = elementType(integers),
+       single = Float32Type::get(op->getContext());
+  auto integer = dyn_cast<IntegerType>(type);
+  unsigned width = integer ? integer.getWidth() : 0;
+  if (width != 8 && width != 16 &&
+      !(takesWords && width == 32 && !integer.isUnsigned()))
+    return op->emitOpError("cannot quantize to integers of type ") << type;
+  if (failed(verifyElementType(op, elementType(floats), single,
+                               takesWords ? "result" : "input")) ||
+      failed(verifyElementType(op, elementType(scale), single, "scale")))
+    return failure();
+  return zeroPoint
+             ? verifyElementType(op, elementType(zeroPoint), type, "zero point")
+             : success();
+}
+
+LogicalResult QuantizeOp::verify() {
+  return verifyQuantized(*this, getOutput(), getInput(), getScale(),
+                         getZeroPoint(), /*takesWords=*/false);
+}
+
+LogicalResult DequantizeOp::verify() {
+  return verifyQuantized(*this, getInput(), getOutput(), getScale(),
+                         getZeroPoint(), /*takesWords=*/true);
+}

@@ -21,20 +21,25 @@ static FailureOr<StringRef> findAttribute(Operation *op, StringRef attribute) {
   return name.getValue();
 }
 
+FailureOr<std::string> readBytes(WeightOp weight) {
+  auto type = cast<RankedTensorType>(weight.getOutput().getType());
+  FailureOr<StringRef> folder = findAttribute(weight, "tenon.folder");
+  if (failed(folder))
+    return failure();
+  return readWeight(weight, *folder, weight.getFile(), weight.getOffset(),
+                    type.getNumElements() *
+                        llvm::divideCeil(type.getElementTypeBitWidth(), 8));
+}
+
 FailureOr<std::vector<float>> readValues(WeightOp weight) {
   auto type = cast<RankedTensorType>(weight.getOutput().getType());
   if (!type.getElementType().isF32())
     return weight.emitOpError("has type ") << type << ", but only f32 can be "
                                            << "compressed";
-  FailureOr<StringRef> folder = findAttribute(weight, "tenon.folder");
-  if (failed(folder))
-    return failure();
-  std::vector<float> values(type.getNumElements());
-  FailureOr<std::string> bytes =
-      readWeight(weight, *folder, weight.getFile(), weight.getOffset(),
-                 values.size() * sizeof(float));
+  FailureOr<std::string> bytes = readBytes(weight);
   if (failed(bytes))
     return failure();
+  std::vector<float> values(type.getNumElements());
   std::memcpy(values.data(), bytes->data(), bytes->size());
   return values;
 }

@@ -1,4 +1,4 @@
-// Weights whose values compress reads and changes.
+// Weights whose values are read and changed.
 #ifndef TENON_LIB_DIALECT_GRAPH_TRANSFORMS_DERIVEDWEIGHTS_H
 #define TENON_LIB_DIALECT_GRAPH_TRANSFORMS_DERIVEDWEIGHTS_H
 
@@ -6,8 +6,11 @@
 
 namespace tenon::graph {
 
-/// The values of a weight of f32, row-major. Files are looked up in the folder
-/// that the module's `tenon.folder` names.
+/// The bytes of a weight, row-major. Files are looked up in the folder that the
+/// module's `tenon.folder` names.
+mlir::FailureOr<std::string> readBytes(WeightOp weight);
+
+/// The same of a weight of f32, as values.
 mlir::FailureOr<std::vector<float>> readValues(WeightOp weight);
 
 /// The values of a matrix as the product reads it: K x N.

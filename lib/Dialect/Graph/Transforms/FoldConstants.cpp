@@ -36,6 +36,20 @@ std::optional<double> getScalar(Value value) {
   return static_cast<double>(exact);
 }
 
+/// The integer that `op` gives, step by step in f32, as its kernels do.
+double quantize(QuantizeOp op, ArrayRef<double> in) {
+  auto type =
+      cast<IntegerType>(cast<RankedTensorType>(op.getType()).getElementType());
+  double count = double(int64_t(1) << type.getWidth());
+  double low = type.isUnsigned() ? 0 : -count / 2;
+  float quotient = static_cast<float>(in[0]) / static_cast<float>(in[1]);
+  double value = std::nearbyint(quotient);
+  if (in.size() > 2)
+    value = static_cast<float>(value + in[2]);
+  // What is not above the smallest number, NaN for one, is the smallest.
+  return value > low ? std::min(value, low + count - 1) : low;
+}
+
 /// What `op` gives for equal operands; none where it is not known. Floats are
 /// rounded once more by the caller; the ops below are exact or correctly
 /// rounded in double, which is so wide that this gives what rounding at once
@@ -68,6 +82,12 @@ std::optional<double> evaluate(Operation *op, ArrayRef<double> in,
         if (in[1] == 0.5)
           return std::sqrt(in[0]);
         return std::nullopt;
+      })
+      .Case([&](QuantizeOp quantized) { return quantize(quantized, in); })
+      .Case([&](DequantizeOp) {
+        double difference = in.size() > 2 ? in[0] - in[2] : in[0];
+        return double(static_cast<float>(difference) *
+                      static_cast<float>(in[1]));
       })
       .Default([](Operation *) { return std::nullopt; });
 }

@@ -7,8 +7,10 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/Remarks.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Kernel/Transforms/Passes.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -81,8 +83,8 @@ static std::optional<SmallVector<int64_t>> getTranspose(RegionOp region) {
 static bool isCheap(linalg::GenericOp generic) {
   int64_t count = 0;
   for (Operation &op : generic.getBody()->without_terminator()) {
-    if (isa<arith::ConstantOp, linalg::IndexOp, arith::ExtFOp, arith::TruncFOp>(
-            op))
+    if (isa<arith::ConstantOp, linalg::IndexOp, arith::ExtFOp, arith::ExtSIOp,
+            arith::ExtUIOp, arith::TruncFOp>(op))
       continue;
     if (!isa<arith::ArithDialect>(op.getDialect()) || ++count > 2)
       return false;
@@ -157,7 +159,8 @@ static RegionOp merge(RewriterBase &rewriter, RegionOp producer,
   outer.map(between, clone(producer));
   YieldOp::create(rewriter, loc, clone(consumer));
   rewriter.replaceOp(consumer, merged);
-  rewriter.eraseOp(producer);
+  if (producer->use_empty())
+    rewriter.eraseOp(producer);
   return merged;
 }
 
@@ -182,6 +185,36 @@ static void dropUnused(RegionOp region) {
   }
 }
 
+/// What a generic reads twice, through one map, it reads once.
+static void shareOperands(linalg::GenericOp generic, RewriterBase &rewriter) {
+  SmallVector<AffineMap> maps = generic.getIndexingMapsArray(), keptMaps;
+  Block *body = generic.getBody();
+  SmallVector<Value> kept;
+  llvm::BitVector dropped(body->getNumArguments());
+  for (auto [i, input] : llvm::enumerate(generic.getDpsInputs())) {
+    for (size_t before = 0; before < i && !dropped[i]; ++before)
+      if (!dropped[before] && maps[before] == maps[i] &&
+          generic.getDpsInputs()[before] == input) {
+        body->getArgument(i).replaceAllUsesWith(body->getArgument(before));
+        dropped.set(i);
+      }
+    if (dropped[i])
+      continue;
+    kept.push_back(input);
+    keptMaps.push_back(maps[i]);
+  }
+  if (dropped.none())
+    return;
+  keptMaps.push_back(maps.back());
+  rewriter.setInsertionPoint(generic);
+  auto shared = linalg::GenericOp::create(
+      rewriter, generic.getLoc(), generic.getResultTypes(), kept,
+      generic.getDpsInits(), keptMaps, generic.getIteratorTypesArray());
+  body->eraseArguments(dropped);
+  shared.getRegion().takeBody(generic.getRegion());
+  rewriter.replaceOp(generic, shared);
+}
+
 /// The first two generics of a merged body become one. The first has identity
 /// as the map of its result and parallel loops only, so upstream always can.
 static void fuseGenerics(RewriterBase &rewriter, RegionOp region) {
@@ -200,6 +233,7 @@ static void fuseGenerics(RewriterBase &rewriter, RegionOp region) {
                use.getOwner() != generics.front();
       });
     rewriter.eraseOp(generics[1]);
+    shareOperands(cast<linalg::GenericOp>(fused->fusedOp), rewriter);
     dropUnused(region);
     return;
   }
@@ -235,24 +269,70 @@ static bool isEpilogue(linalg::GenericOp generic, Value product) {
   return true;
 }
 
+/// Whether all that the generic reads but `value` are scalars, and the anchor
+/// gives `value` in f32: then it may follow a softmax or a norm.
+static bool isRowEpilogue(Operation *anchor, linalg::GenericOp generic,
+                          Value value) {
+  for (OpOperand *operand : generic.getDpsInputOperands())
+    if (operand->get() != value &&
+        !generic.getMatchingIndexingMap(operand).isConstant())
+      return false;
+  return getElementTypeOrSelf(anchor->getResult(0).getType()).isF32();
+}
+
 /// contract, elementwise of its result  ->  contract with an epilogue
+/// The same for softmax and norm.
 static bool fuseEpilogue(RewriterBase &rewriter, RegionOp producer,
                          RegionOp consumer) {
   ContractOp contract = getAnchor<ContractOp>(producer);
+  Operation *row = getAnchor<SoftmaxOp>(producer);
+  if (!row)
+    row = getAnchor<NormOp>(producer);
   linalg::GenericOp generic = getElementwise(consumer);
-  if (!contract || !generic)
+  if ((!contract && !row) || !generic)
     return false;
-  BlockArgument product = getArgument(consumer, producer.getResult(0));
-  OpOperand *read = getOnlyRead(product, generic);
-  if (!read || !isEpilogue(generic, product))
+  BlockArgument value = getArgument(consumer, producer.getResult(0));
+  OpOperand *read = getOnlyRead(value, generic);
+  if (!read || !isEpilogue(generic, value) ||
+      (row && !isRowEpilogue(row, generic, value)))
     return false;
-  linalg::GenericOp before = getOnlyGeneric<ContractOp>(producer);
-  reportFused(producer, consumer, "as the epilogue of a product");
+  linalg::GenericOp before =
+      getOnlyGeneric<ContractOp, SoftmaxOp, NormOp>(producer);
+  reportFused(producer, consumer,
+              contract ? "as the epilogue of a product"
+                       : "as the epilogue of rows");
   RegionOp merged = merge(rewriter, producer, consumer);
   if (before)
     fuseGenerics(rewriter, merged);
   else
     dropUnused(merged);
+  return true;
+}
+
+/// elementwise, contract whose epilogue reads it  ->  contract with an epilogue
+/// that computes it, unless it would do so again and again: scales and biases
+/// of columns cost next to nothing there.
+static bool fuseIntoEpilogue(RewriterBase &rewriter, RegionOp producer,
+                             RegionOp consumer) {
+  linalg::GenericOp first = getElementwise(producer);
+  linalg::GenericOp second = getAnchor<ContractOp>(consumer)
+                                 ? getOnlyGeneric<ContractOp>(consumer)
+                                 : nullptr;
+  if (!first || !second || !isEpilogue(first, Value()))
+    return false;
+  OpOperand *read =
+      getOnlyRead(getArgument(consumer, producer.getResult(0)), second);
+  if (!read)
+    return false;
+  AffineMap map = second.getMatchingIndexingMap(read);
+  if (!map.isIdentity() &&
+      (!isCheap(first) ||
+       !llvm::all_of(map.getResults(),
+                     llvm::IsaPred<AffineDimExpr, AffineConstantExpr>)))
+    return false;
+  reportFused(producer, consumer, "into the epilogue of a product");
+  RegionOp merged = merge(rewriter, producer, consumer);
+  fuseGenerics(rewriter, merged);
   return true;
 }
 
@@ -530,14 +610,28 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
       return isOnlyReader(producer) &&
              foldResultTranspose(rewriter, producer, consumer);
     });
+    // Scalars that scalars are made of cost less than a launch.
+    auto isScalar = [](RegionOp region) {
+      auto type = cast<RankedTensorType>(region.getResult(0).getType());
+      return type.hasStaticShape() && type.getNumElements() == 1;
+    };
+    auto takeEpilogues = [&] {
+      repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
+        return isOnlyReader(producer) &&
+               fuseEpilogue(rewriter, producer, consumer);
+      });
+    };
+    takeEpilogues();
     repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
-      return isOnlyReader(producer) &&
-             fuseEpilogue(rewriter, producer, consumer);
+      if (!isOnlyReader(producer))
+        return producer.getNumResults() == 1 && isScalar(producer) &&
+               consumer.getNumResults() == 1 && isScalar(consumer) &&
+               fuseElementwise(rewriter, producer, consumer);
+      return fuseElementwise(rewriter, producer, consumer) ||
+             fuseIntoEpilogue(rewriter, producer, consumer);
     });
-    repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
-      return isOnlyReader(producer) &&
-             fuseElementwise(rewriter, producer, consumer);
-    });
+    // What read a product in two ways may be one loop now, which reads it once.
+    takeEpilogues();
     repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
       return isOnlyReader(producer) &&
              fuseIntoReduction(rewriter, producer, consumer);

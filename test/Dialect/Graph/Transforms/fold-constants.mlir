@@ -107,3 +107,21 @@ func.func @unsigned() -> tensor<f32> {
   %0 = graph.cast %c : tensor<ui8> -> tensor<f32>
   return %0 : tensor<f32>
 }
+
+// What quantizers make of one constant, at both ends of the range.
+// CHECK-LABEL: func @quantized
+// CHECK-DAG:     graph.constant dense<-128> : tensor<i8>
+// CHECK-DAG:     graph.constant dense<255> : tensor<ui8>
+// CHECK-DAG:     graph.constant dense<1.500000e+00> : tensor<f32>
+// CHECK-NOT:     quantize
+func.func @quantized() -> (tensor<i8>, tensor<ui8>, tensor<f32>) {
+  %low = graph.constant dense<0xFFC00000> : tensor<f32>
+  %high = graph.constant dense<7.0e+30> : tensor<f32>
+  %half = graph.constant dense<5.000000e-01> : tensor<f32>
+  %z = graph.constant dense<4> : tensor<ui8>
+  %seven = graph.constant dense<7> : tensor<ui8>
+  %0 = graph.quantize %low scale %half : (tensor<f32>, tensor<f32>) -> tensor<i8>
+  %1 = graph.quantize %high scale %half zero_point %z : (tensor<f32>, tensor<f32>, tensor<ui8>) -> tensor<ui8>
+  %2 = graph.dequantize %seven scale %half zero_point %z : (tensor<ui8>, tensor<f32>, tensor<ui8>) -> tensor<f32>
+  return %0, %1, %2 : tensor<i8>, tensor<ui8>, tensor<f32>
+}

@@ -1,4 +1,5 @@
-// RUN: tenon-opt %s --graph-recognize-norm --graph-recognize-gelu --graph-recognize-rotary --graph-recognize-attention \
+// RUN: tenon-opt %s --graph-recognize-norm --graph-recognize-gelu --graph-recognize-integer-products \
+// RUN:   --graph-recognize-rotary --graph-recognize-attention \
 // RUN:   --graph-recognize-grouped-heads --graph-recognize-causal-mask \
 // RUN:   --remarks-filter=simplify --remark-format=emitRemark --verify-diagnostics -o /dev/null
 
@@ -315,4 +316,28 @@ func.func @masks(%q: tensor<1x2x5x8xf32>, %padding: tensor<1x1x1x5xi1>, %bias: t
   %3 = graph.attention %q, %q, %q mask %padding scale 1.0 : (tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x1x1x5xi1>) -> tensor<1x2x5x8xf32>
   %4 = graph.attention %q, %q, %q mask %bias scale 1.0 : (tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x1x5x5xf32>) -> tensor<1x2x5x8xf32>
   return %0, %1, %2, %3, %4 : tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>
+}
+
+//===- products of integers ---------------------------------------------------------------------------------------===//
+
+func.func @products(%x: tensor<?x8xui8>, %y: tensor<?x8xf32>, %h: tensor<?x8xui16>, %w: tensor<8x16xi8>, %s: tensor<f32>, %t: tensor<8x1xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>, tensor<8x8xf32>) {
+  %a = graph.dequantize %x scale %s : (tensor<?x8xui8>, tensor<f32>) -> tensor<?x8xf32>
+  %b = graph.dequantize %w scale %s : (tensor<8x16xi8>, tensor<f32>) -> tensor<8x16xf32>
+  // expected-remark@+1 {{[Passed] Recognized | Category:simplify | Function=product | Form="product of integers"}}
+  %0 = graph.matmul %a, %b {tenon.id = "product"} : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x16xf32>
+
+  // expected-remark@+1 {{[Missed] NotRecognized | Category:simplify | Function=float | Form="product of integers", Remark="the left operand is not quantized"}}
+  %1 = graph.matmul %y, %b {tenon.id = "float"} : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x16xf32>
+
+  %c = graph.dequantize %h scale %s : (tensor<?x8xui16>, tensor<f32>) -> tensor<?x8xf32>
+  // expected-remark@+1 {{an operand has more than 8 bits}}
+  %2 = graph.matmul %c, %b : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x16xf32>
+
+  %d = graph.dequantize %w scale %t : (tensor<8x16xi8>, tensor<8x1xf32>) -> tensor<8x16xf32>
+  // expected-remark@+1 {{a scale or zero point varies along the contracted dimension}}
+  %3 = graph.matmul %a, %d : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x16xf32>
+
+  // expected-remark@+1 {{the right operand is not quantized}}
+  %4 = graph.matmul transpose_lhs %a, %y : tensor<?x8xf32>, tensor<?x8xf32> -> tensor<8x8xf32>
+  return %0, %1, %2, %3, %4 : tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>, tensor<8x8xf32>
 }

@@ -115,3 +115,109 @@ func.func @other_dimensions(%x: tensor<4x2x8xf32>, %y: tensor<8x4xf32>) -> tenso
   %1 = graph.matmul %0, %y : tensor<2x4x8xf32>, tensor<8x4xf32> -> tensor<2x4x4xf32>
   return %1 : tensor<2x4x4xf32>
 }
+
+// -----
+
+// What a norm gives is quantized where it is made.
+// CHECK-LABEL: func @norm_quantized
+// CHECK: kernel.region "norm_quantize" {{.*}} -> tensor<4x8xi8>
+// CHECK: %[[N:.*]] = kernel.norm
+// CHECK: linalg.generic {{.*}} ins(%[[N]]
+// CHECK-NOT: kernel.region
+// CHECK: return
+func.func @norm_quantized(%x: tensor<4x8xf32>, %g: tensor<8xf32>, %s: tensor<f32>) -> tensor<4x8xui8> {
+  %0 = graph.norm rms %x scale %g axis 1 epsilon 1.0e-5 : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+  %1 = graph.quantize %0 scale %s : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xui8>
+  return %1 : tensor<4x8xui8>
+}
+
+// -----
+
+// The epilogue of a row reads no other rows.
+// CHECK-LABEL: func @norm_and_residual
+// CHECK: kernel.region "norm"
+// CHECK: kernel.region "add"
+func.func @norm_and_residual(%x: tensor<4x8xf32>, %g: tensor<8xf32>, %y: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = graph.norm rms %x scale %g axis 1 epsilon 1.0e-5 : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+  %1 = graph.add %0, %y : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+  return %1 : tensor<4x8xf32>
+}
+
+// -----
+
+// A product that is read in two ways by what becomes one loop: GELU written out
+// with quantizers inside.
+// CHECK-LABEL: func @diamond
+// CHECK: kernel.region "matmul_erf_quantize_dequantize_mul"
+// CHECK: kernel.contract
+// CHECK: linalg.generic
+// CHECK-NOT: linalg.generic
+// CHECK-NOT: kernel.region
+// CHECK: return
+func.func @diamond(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>, %s: tensor<f32>) -> tensor<4x4xf32> {
+  %0 = graph.matmul %x, %y : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  %1 = graph.erf %0 : tensor<4x4xf32> -> tensor<4x4xf32>
+  %2 = graph.quantize %1 scale %s : (tensor<4x4xf32>, tensor<f32>) -> tensor<4x4xi8>
+  %3 = graph.dequantize %2 scale %s : (tensor<4x4xi8>, tensor<f32>) -> tensor<4x4xf32>
+  %4 = graph.mul %0, %3 : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<4x4xf32>
+  return %4 : tensor<4x4xf32>
+}
+
+// -----
+
+// The scale of all and those of columns are one product, made in the epilogue.
+// CHECK-LABEL: func @scales
+// CHECK: kernel.region "mul_matmul_mul"
+// CHECK: kernel.contract
+// CHECK: linalg.generic
+// CHECK: arith.mulf
+// CHECK: arith.mulf
+// CHECK-NOT: kernel.region
+// CHECK: return
+func.func @scales(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>, %s: tensor<f32>, %t: tensor<4xf32>) -> tensor<4x4xf32> {
+  %0 = graph.matmul %x, %y : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  %1 = graph.mul %t, %s : tensor<4xf32>, tensor<f32> -> tensor<4xf32>
+  %2 = graph.mul %0, %1 : tensor<4x4xf32>, tensor<4xf32> -> tensor<4x4xf32>
+  return %2 : tensor<4x4xf32>
+}
+
+// -----
+
+// Each row of a sum that a product is added to is computed once.
+// CHECK-LABEL: func @residual
+// CHECK: kernel.region "exp_matmul_add"
+// CHECK-NOT: kernel.region
+// CHECK: return
+func.func @residual(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>, %z: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %0 = graph.exp %z : tensor<4x4xf32> -> tensor<4x4xf32>
+  %1 = graph.matmul %x, %y : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  %2 = graph.add %1, %0 : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<4x4xf32>
+  return %2 : tensor<4x4xf32>
+}
+
+// -----
+
+// Of columns it would be computed for each row.
+// CHECK-LABEL: func @column_function
+// CHECK: kernel.region "exp"
+// CHECK: kernel.region "matmul_add"
+func.func @column_function(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>, %z: tensor<4xf32>) -> tensor<4x4xf32> {
+  %0 = graph.exp %z : tensor<4xf32> -> tensor<4xf32>
+  %1 = graph.matmul %x, %y : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  %2 = graph.add %1, %0 : tensor<4x4xf32>, tensor<4xf32> -> tensor<4x4xf32>
+  return %2 : tensor<4x4xf32>
+}
+
+// -----
+
+// A scalar that scalars are made of is computed for each of them.
+// CHECK-LABEL: func @scalars
+// CHECK-NOT: kernel.region "exp"
+// CHECK: kernel.region "exp_neg"
+// CHECK: kernel.region "exp_abs"
+func.func @scalars(%x: tensor<f32>) -> (tensor<f32>, tensor<f32>) {
+  %0 = graph.exp %x : tensor<f32> -> tensor<f32>
+  %1 = graph.neg %0 : tensor<f32> -> tensor<f32>
+  %2 = graph.abs %0 : tensor<f32> -> tensor<f32>
+  return %1, %2 : tensor<f32>, tensor<f32>
+}

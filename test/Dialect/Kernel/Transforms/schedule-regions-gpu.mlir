@@ -162,3 +162,26 @@ func.func @lines(%n: index) -> tensor<?x4xf32> {
   }
   return %0 : tensor<?x4xf32>
 }
+
+// -----
+
+// What follows a softmax runs on each element as it is stored.
+// CHECK-LABEL: func @softmax_in_bytes
+// CHECK:         schedule <"warp-row"
+// CHECK:         %[[E:.*]] = arith.divf
+// CHECK-NEXT:    %[[B:.*]] = arith.fptosi %[[E]] : f32 to i8
+// CHECK:         memref.store %[[B]]
+func.func @softmax_in_bytes(%x: tensor<4x100xf32>) -> tensor<4x100xi8> {
+  %0 = kernel.region "softmax" inputs(%x : tensor<4x100xf32>) indices() sizes() -> tensor<4x100xi8> {
+  ^bb0(%a: tensor<4x100xf32>):
+    %s = kernel.softmax %a : tensor<4x100xf32> -> tensor<4x100xf32>
+    %e = tensor.empty() : tensor<4x100xi8>
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%s : tensor<4x100xf32>) outs(%e : tensor<4x100xi8>) {
+    ^bb0(%b: f32, %o: i8):
+      %2 = arith.fptosi %b : f32 to i8
+      linalg.yield %2 : i8
+    } -> tensor<4x100xi8>
+    kernel.yield %1 : tensor<4x100xi8>
+  }
+  return %0 : tensor<4x100xi8>
+}

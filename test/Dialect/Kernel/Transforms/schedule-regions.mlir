@@ -323,9 +323,14 @@ func.func @sums(%x: tensor<8x4xf32>) -> tensor<8x4xf32> {
 
 // -----
 
-// Powers that the result would round are computed again.
+// Powers that the result would round wait on the stack, or, of rows too long for
+// it, are computed again.
 // CHECK-LABEL: func @half_softmax
 // CHECK:         kernel.region "softmax" {{.*}} schedule <"row"
+// CHECK:           memref.alloca() {{.*}} : memref<2048xf32>
+// CHECK-COUNT-2:   math.exp
+// CHECK-NOT:       math.exp
+// CHECK:         func @long_half_softmax
 // CHECK-COUNT-4:   math.exp
 // CHECK-NOT:       math.exp
 // CHECK:           return
@@ -336,6 +341,17 @@ func.func @half_softmax(%x: tensor<4x9xbf16>) -> tensor<4x9xbf16> {
     kernel.yield %1 : tensor<4x9xbf16>
   }
   return %0 : tensor<4x9xbf16>
+}
+
+// -----
+
+func.func @long_half_softmax(%x: tensor<4x3000xbf16>) -> tensor<4x3000xbf16> {
+  %0 = kernel.region "softmax" inputs(%x : tensor<4x3000xbf16>) indices() sizes() -> tensor<4x3000xbf16> {
+  ^bb0(%a: tensor<4x3000xbf16>):
+    %1 = kernel.softmax %a : tensor<4x3000xbf16> -> tensor<4x3000xbf16>
+    kernel.yield %1 : tensor<4x3000xbf16>
+  }
+  return %0 : tensor<4x3000xbf16>
 }
 
 // -----
@@ -357,4 +373,102 @@ func.func @line_with_a_branch(%x: tensor<4xf32>) -> tensor<4xf32> {
     kernel.yield %1 : tensor<4xf32>
   }
   return %0 : tensor<4xf32>
+}
+
+// -----
+
+// Bytes are read, converted and stored in vectors.
+// CHECK-LABEL: func @bytes
+// CHECK:         vector.load {{.*}} vector<8xi8>
+// CHECK:         arith.extui %{{.*}} : vector<8xi8> to vector<8xi32>
+// CHECK:         arith.trunci %{{.*}} : vector<8xi32> to vector<8xi8>
+// CHECK:         vector.store {{.*}} vector<8xi8>
+func.func @bytes(%x: tensor<4x100xi8>) -> tensor<4x100xi8> {
+  %0 = kernel.region "bytes" inputs(%x : tensor<4x100xi8>) indices() sizes() -> tensor<4x100xi8> {
+  ^bb0(%a: tensor<4x100xi8>):
+    %e = tensor.empty() : tensor<4x100xi8>
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<4x100xi8>) outs(%e : tensor<4x100xi8>) {
+    ^bb0(%b: i8, %o: i8):
+      %2 = arith.extui %b : i8 to i32
+      %3 = arith.muli %2, %2 : i32
+      %4 = arith.trunci %3 : i32 to i8
+      linalg.yield %4 : i8
+    } -> tensor<4x100xi8>
+    kernel.yield %1 : tensor<4x100xi8>
+  }
+  return %0 : tensor<4x100xi8>
+}
+
+// -----
+
+// Sums of integers may be made in any order: a row in vectors, and the rest of it.
+// CHECK-LABEL: func @sums_of_rows
+// CHECK:         %[[FOUR:.*]]:4 = scf.for {{.*}} -> (vector<8xi32>, vector<8xi32>, vector<8xi32>, vector<8xi32>)
+// CHECK:           vector.load {{.*}} vector<8xi8>
+// CHECK:           arith.addi %{{.*}} : vector<8xi32>
+// CHECK:         arith.addi %[[FOUR]]#0, %[[FOUR]]#1
+// CHECK:         %[[SUMS:.*]] = scf.for {{.*}} -> (vector<8xi32>)
+// CHECK:         %[[SUM:.*]] = vector.reduction <add>, %[[SUMS]], %{{.*}} : vector<8xi32> into i32
+// CHECK:         scf.for {{.*}} iter_args(%{{.*}} = %[[SUM]]) -> (i32)
+func.func @sums_of_rows(%x: tensor<4x100xi8>) -> tensor<4x1xi32> {
+  %0 = kernel.region "sum" inputs(%x : tensor<4x100xi8>) indices() sizes() -> tensor<4x1xi32> {
+  ^bb0(%a: tensor<4x100xi8>):
+    %e = tensor.empty() : tensor<4x1xi32>
+    %z = arith.constant 0 : i32
+    %f = linalg.fill ins(%z : i32) outs(%e : tensor<4x1xi32>) -> tensor<4x1xi32>
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, 0)>], iterator_types = ["parallel", "reduction"]} ins(%a : tensor<4x100xi8>) outs(%f : tensor<4x1xi32>) {
+    ^bb0(%b: i8, %o: i32):
+      %2 = arith.extui %b : i8 to i32
+      %3 = arith.addi %2, %o : i32
+      linalg.yield %3 : i32
+    } -> tensor<4x1xi32>
+    kernel.yield %1 : tensor<4x1xi32>
+  }
+  return %0 : tensor<4x1xi32>
+}
+
+// -----
+
+// Sums of floats stay in their order.
+// CHECK-LABEL: func @sums_of_floats
+// CHECK-NOT:     vector.load
+// CHECK:         return
+func.func @sums_of_floats(%x: tensor<4x100xf32>) -> tensor<4x1xf32> {
+  %0 = kernel.region "sum" inputs(%x : tensor<4x100xf32>) indices() sizes() -> tensor<4x1xf32> {
+  ^bb0(%a: tensor<4x100xf32>):
+    %e = tensor.empty() : tensor<4x1xf32>
+    %z = arith.constant 0.0 : f32
+    %f = linalg.fill ins(%z : f32) outs(%e : tensor<4x1xf32>) -> tensor<4x1xf32>
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, 0)>], iterator_types = ["parallel", "reduction"]} ins(%a : tensor<4x100xf32>) outs(%f : tensor<4x1xf32>) {
+    ^bb0(%b: f32, %o: f32):
+      %2 = arith.addf %b, %o : f32
+      linalg.yield %2 : f32
+    } -> tensor<4x1xf32>
+    kernel.yield %1 : tensor<4x1xf32>
+  }
+  return %0 : tensor<4x1xf32>
+}
+
+// -----
+
+// What follows a softmax runs on its vectors as they are stored.
+// CHECK-LABEL: func @softmax_in_bytes
+// CHECK:         schedule <"row"
+// CHECK:         arith.divf %{{.*}} : vector<8xf32>
+// CHECK:         arith.fptosi %{{.*}} : vector<8xf32> to vector<8xi8>
+// CHECK:         vector.store {{.*}} vector<8xi8>
+// CHECK:         vector.maskedstore {{.*}} vector<8xi8>
+func.func @softmax_in_bytes(%x: tensor<4x100xf32>) -> tensor<4x100xi8> {
+  %0 = kernel.region "softmax" inputs(%x : tensor<4x100xf32>) indices() sizes() -> tensor<4x100xi8> {
+  ^bb0(%a: tensor<4x100xf32>):
+    %s = kernel.softmax %a : tensor<4x100xf32> -> tensor<4x100xf32>
+    %e = tensor.empty() : tensor<4x100xi8>
+    %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%s : tensor<4x100xf32>) outs(%e : tensor<4x100xi8>) {
+    ^bb0(%b: f32, %o: i8):
+      %2 = arith.fptosi %b : f32 to i8
+      linalg.yield %2 : i8
+    } -> tensor<4x100xi8>
+    kernel.yield %1 : tensor<4x100xi8>
+  }
+  return %0 : tensor<4x100xi8>
 }

@@ -222,4 +222,49 @@ def Graph_WhereOp : Graph_Op<"where", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Graph_QuantizeOp : Graph_Op<"quantize", [Pure]> {
+  let summary = "The integer that a multiple of the scale rounds to";
+  let description = [{
+    `round(input / scale) + zero_point` in f32, halves to the even neighbour, as
+    the nearest number of the result's type, an integer of 8 or 16 bits; NaN
+    gives the smallest. Scale and zero point, which has the type of the result,
+    broadcast to the input. As ONNX QuantizeLinear-23.
+
+    Example:
+
+    ```mlir
+    %y = graph.quantize %x scale %s zero_point %z : (tensor<?x8xf32>, tensor<f32>, tensor<ui8>) -> tensor<?x8xui8>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$scale,
+                       Optional<AnyRankedTensor>:$zero_point);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $input `scale` $scale (`zero_point` $zero_point^)? attr-dict `:` functional-type(operands, $output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_DequantizeOp : Graph_Op<"dequantize", [Pure]> {
+  let summary = "The multiple of the scale that an integer stands for";
+  let description = [{
+    `(input - zero_point) · scale` in f32, of an integer of 8, 16 or, if it is
+    signed, 32 bits. Scale and zero point, which has the type of the input,
+    broadcast to the input. As ONNX DequantizeLinear-23.
+
+    Example:
+
+    ```mlir
+    %y = graph.dequantize %x scale %s zero_point %z : (tensor<?x8xi8>, tensor<8xf32>, tensor<8xi8>) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$scale,
+                       Optional<AnyRankedTensor>:$zero_point);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $input `scale` $scale (`zero_point` $zero_point^)? attr-dict `:` functional-type(operands, $output)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // TENON_DIALECT_GRAPH_IR_GRAPHELEMENTWISEOPS_TD

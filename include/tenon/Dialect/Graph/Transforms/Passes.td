@@ -100,6 +100,31 @@ def FoldWeightCastsPass : Pass<"graph-fold-weight-casts"> {
   }];
 }
 
+def FoldWeightSumsPass : Pass<"graph-fold-weight-sums", "::mlir::ModuleOp"> {
+  let summary = "Compute when compiling what depends on weights of integers only";
+  let description = [{
+    Sums of the columns of weights, scales and biases of all columns, and weights
+    with the other sign (docs/narrow-products.md) become weights, or constants
+    where they are small. New weights are files, as `graph-narrow-feed-forward`
+    writes them; without the module's `tenon.derived_prefix` nothing is done. A
+    vector of zero points that are all equal becomes one constant.
+
+    Before:
+
+    ```mlir
+    %w = graph.weight "w" from "model.onnx.data" at 0 : tensor<384x1536xi8>
+    %0 = graph.cast %w : tensor<384x1536xi8> -> tensor<384x1536xi32>
+    %1 = graph.reduce sum %0 axes [0] : tensor<384x1536xi32> -> tensor<1x1536xi32>
+    ```
+
+    After:
+
+    ```mlir
+    %1 = graph.weight "w.reduce" from "5b1f…" at 0 : tensor<1x1536xi32>
+    ```
+  }];
+}
+
 def InferShapesPass : Pass<"graph-infer-shapes", "::mlir::func::FuncOp"> {
   let summary = "Write constant sizes into the types of tensors";
   let description = [{
@@ -248,6 +273,89 @@ def QuantizeWeightsPass : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
     %s = graph.weight "w.scales" from "03d7…" at 0 : tensor<64xf32>
     %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xi8> -> tensor<?x64xf32>
     %1 = graph.mul %0, %s : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
+    ```
+  }];
+}
+
+def RecognizeIntegerProductsPass : Pass<"graph-recognize-integer-products"> {
+  let summary = "Turn products of integers of 8 bits into ui8 times i8";
+  let description = [{
+    The operands of a product are integers of 8 bits without their zero points,
+    written as a difference of i32 or as `graph.dequantize`. The product becomes
+    that of the integers, and what the zero points make of it are sums of columns
+    and rows (docs/narrow-products.md). Scales stand behind it; where one varies
+    along the contracted dimension the product stays as it is. A product of
+    floats with a weight that is dequantized reads its bytes.
+
+    Before:
+
+    ```mlir
+    %a = graph.dequantize %x scale %s zero_point %z : (tensor<?x8xui8>, tensor<f32>, tensor<ui8>) -> tensor<?x8xf32>
+    %b = graph.dequantize %w scale %t : (tensor<8x16xi8>, tensor<16xf32>) -> tensor<8x16xf32>
+    %0 = graph.matmul %a, %b : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x16xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %p = graph.matmul %x, %w : tensor<?x8xui8>, tensor<8x16xi8> -> tensor<?x16xi32>
+    %i = graph.cast %w : tensor<8x16xi8> -> tensor<8x16xi32>
+    %c = graph.reduce sum %i axes [0] : tensor<8x16xi32> -> tensor<1x16xi32>
+    %zi = graph.cast %z : tensor<ui8> -> tensor<i32>
+    %d = graph.mul %c, %zi : tensor<1x16xi32>, tensor<i32> -> tensor<1x16xi32>
+    %q = graph.sub %p, %d : tensor<?x16xi32>, tensor<1x16xi32> -> tensor<?x16xi32>
+    %f = graph.cast %q : tensor<?x16xi32> -> tensor<?x16xf32>
+    %g = graph.mul %f, %t : tensor<?x16xf32>, tensor<16xf32> -> tensor<?x16xf32>
+    %0 = graph.mul %g, %s : tensor<?x16xf32>, tensor<f32> -> tensor<?x16xf32>
+    ```
+  }];
+}
+
+def RaiseDequantizePass : Pass<"graph-raise-dequantize"> {
+  let summary = "Dequantize in front of what moves the elements of floats' products";
+  let description = [{
+    Attention, products of floats, norms and softmax take in no conversion, so it
+    joins what quantizes; attention reads heads wherever they lie.
+
+    Before:
+
+    ```mlir
+    %0 = graph.quantize %x scale %s : (tensor<?x?x12x64xf32>, tensor<f32>) -> tensor<?x?x12x64xui8>
+    %1 = graph.transpose %0 [0, 2, 1, 3] : tensor<?x?x12x64xui8> -> tensor<?x12x?x64xui8>
+    %2 = graph.dequantize %1 scale %s : (tensor<?x12x?x64xui8>, tensor<f32>) -> tensor<?x12x?x64xf32>
+    %3 = graph.attention %2, %k, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = graph.quantize %x scale %s : (tensor<?x?x12x64xf32>, tensor<f32>) -> tensor<?x?x12x64xui8>
+    %1 = graph.dequantize %0 scale %s : (tensor<?x?x12x64xui8>, tensor<f32>) -> tensor<?x?x12x64xf32>
+    %2 = graph.transpose %1 [0, 2, 1, 3] : tensor<?x?x12x64xf32> -> tensor<?x12x?x64xf32>
+    %3 = graph.attention %2, %k, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
+    ```
+  }];
+}
+
+def SinkDequantizePass : Pass<"graph-sink-dequantize"> {
+  let summary = "Move elements as integers, and dequantize what is left of them";
+  let description = [{
+    Exporters quantize and dequantize around each op that moves elements. Where
+    both have the same parameters they cancel, what is moved is quantized first,
+    and of a table only the rows that are looked up are dequantized.
+
+    Before:
+
+    ```mlir
+    %0 = graph.dequantize %table scale %s : (tensor<30522x384xui8>, tensor<f32>) -> tensor<30522x384xf32>
+    %1 = graph.gather %0, %ids axis 0 : tensor<30522x384xf32>, tensor<?x?xi64> -> tensor<?x?x384xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = graph.gather %table, %ids axis 0 : tensor<30522x384xui8>, tensor<?x?xi64> -> tensor<?x?x384xui8>
+    %1 = graph.dequantize %0 scale %s : (tensor<?x?x384xui8>, tensor<f32>) -> tensor<?x?x384xf32>
     ```
   }];
 }
