@@ -3,12 +3,19 @@
 #include "mlir/Transforms/Passes.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/Registry.h"
 
 using namespace mlir;
 
-void tenon::buildCompressPipeline(OpPassManager &pm, const PhaseOptions &) {
+void tenon::buildCompressPipeline(OpPassManager &pm,
+                                  const PhaseOptions &options) {
+  TargetChoice choice =
+      llvm::cantFail(chooseTarget(allTargets(), options.target));
   // Width first: what is left out need not be quantized.
   pm.addPass(graph::createNarrowFeedForwardPass());
   pm.addPass(graph::createQuantizeWeightsPass());
+  graph::LowerPrecisionPassOptions precision;
+  precision.weightsOnly = choice.facts.bf16Gflops <= choice.facts.f32Gflops;
+  pm.addPass(graph::createLowerPrecisionPass(precision));
   pm.addPass(createCanonicalizerPass());
 }

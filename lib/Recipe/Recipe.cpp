@@ -14,6 +14,7 @@ namespace tenon {
 static constexpr int64_t fileVersion = 1;
 static constexpr llvm::StringLiteral weightsAttr = "tenon.weights";
 static constexpr llvm::StringLiteral widthAttr = "tenon.width";
+static constexpr llvm::StringLiteral precisionAttr = "tenon.precision";
 
 namespace {
 
@@ -101,9 +102,14 @@ private:
         if (!width || *width <= 0 || *width % 32 != 0)
           return expected("a positive multiple of 32");
         choice.width = *width;
+      } else if (key == "precision") {
+        std::optional<StringRef> format = entry.getAsString();
+        if (format != "f32" && format != "bf16")
+          return expected("\"f32\" or \"bf16\"");
+        choice.precision = format->str();
       } else {
         return wrong("node '" + *id + "': unknown key \"" + StringRef(key) +
-                     "\", expected weights or width");
+                     "\", expected weights, width or precision");
       }
     }
     recipe.nodes.push_back({id->str(), choice});
@@ -140,6 +146,8 @@ void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os) {
             stream.attribute("weights", *choice.weights);
           if (choice.width)
             stream.attribute("width", *choice.width);
+          if (choice.precision)
+            stream.attribute("precision", *choice.precision);
         });
     });
   });
@@ -175,6 +183,8 @@ LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
         op->setAttr(weightsAttr, builder.getStringAttr(*choice.weights));
       if (choice.width)
         op->setAttr(widthAttr, builder.getI64IntegerAttr(*choice.width));
+      if (choice.precision)
+        op->setAttr(precisionAttr, builder.getStringAttr(*choice.precision));
     }
     if (!fits) {
       InFlightDiagnostic error = module.emitError("recipe: node '")
@@ -197,7 +207,9 @@ collectChoices(ModuleOp module) {
       choice.weights = weights.str();
     if (auto width = op->getAttrOfType<IntegerAttr>(widthAttr))
       choice.width = width.getInt();
-    if (choice.weights || choice.width)
+    if (auto precision = op->getAttrOfType<StringAttr>(precisionAttr))
+      choice.precision = precision.str();
+    if (choice.weights || choice.width || choice.precision)
       choices.push_back({id.str(), choice});
   }
   return choices;

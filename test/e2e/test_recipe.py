@@ -108,6 +108,37 @@ def test_int8_keeps_the_embeddings(minilm, tmp_path):
     assert sizes[1] < sizes[0] - 30e6
 
 
+@pytest.mark.parametrize("cpu", ["native", "x86-64-v3"])
+def test_bf16_is_close_and_smaller(minilm, tmp_path, cpu):
+    """On a machine without fast products of bf16 only weights are rounded."""
+    import tenon as package
+    model = minilm / "model.onnx"
+    exact = package.Session(compile_model(model, tmp_path / "f32.so", "--cpu", cpu))
+    artifact = compile_model(model, tmp_path / "bf16.so", "--cpu", cpu, "--precision", "bf16")
+    inputs = encoder_inputs(4, 40)
+    want, got = (session.run(inputs)[0] for session in (exact, package.Session(artifact)))
+    error = np.linalg.norm(got - want) / np.linalg.norm(want)
+    assert 1e-4 < error < 3e-2
+    # 10.6 of 22.6 million parameters take two bytes instead of four.
+    assert artifact.stat().st_size < (tmp_path / "f32.so").stat().st_size - 20e6
+    nodes = json.loads((tmp_path / "bf16.so.recipe.json").read_text())["nodes"]
+    assert {"node": "/model/encoder/layer.3/intermediate/dense/MatMul", "precision": "bf16"} in nodes
+
+
+def test_one_node_may_stay_in_f32(minilm, tmp_path):
+    dump = tmp_path / "compress.mlir"
+    compile_model(minilm / "model.onnx", dump, "--precision", "bf16", "--stop-after", "compress", "--cpu", "znver4",
+                  "--recipe", write_recipe(tmp_path, [{"node": "*/layer.3/output/dense/MatMul", "precision": "f32"}]))
+    products = [line for line in dump.read_text().splitlines() if "graph.matmul" in line]
+    exact = [line for line in products if "bf16>" not in line]
+    assert len(exact) == 1 and "layer.3/output" in exact[0] and len(products) == 36
+
+
+def test_precision_must_be_known(minilm, tmp_path):
+    done = tenon("compile", minilm / "model.onnx", "-o", tmp_path / "m.so", "--precision", "f16")
+    assert done.returncode == 1 and "--precision f16: expected f32 or bf16" in done.stderr
+
+
 def test_the_recipe_written_gives_identical_bytes(minilm, tmp_path):
     first = compile_model(minilm / "model.onnx", tmp_path / "first.so", "--dim", "sequence~64",
                           "--recipe", write_recipe(tmp_path, INT8 + NARROW))
@@ -131,9 +162,10 @@ def test_dumps_hold_the_recipe(minilm, tmp_path):
 
 
 @pytest.mark.parametrize("nodes, message", [
+    ([{"node": "a", "precision": "f16"}], '"precision" needs "f32" or "bf16", found "f16"'),
     ([{"node": "*/dense/MatMul", "weights": "int3"}], '"weights" needs "f32" or "int8", found "int3"'),
     ([{"node": "a", "width": 100}], '"width" needs a positive multiple of 32, found 100'),
-    ([{"node": "a", "colour": 1}], 'unknown key "colour", expected weights or width'),
+    ([{"node": "a", "colour": 1}], 'unknown key "colour", expected weights, width or precision'),
     ([{"weights": "int8"}], 'needs a string "node"'),
     ([{"node": "[", "weights": "int8"}], "recipe: '[' is no pattern: "),
     ([{"node": "*/nothing", "weights": "int8"}], "node '*/nothing' fits none of the model's"),

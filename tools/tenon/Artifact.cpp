@@ -70,7 +70,8 @@ runCompiler(StringRef program, llvm::ArrayRef<StringRef> arguments,
 }
 
 /// Compiles `model` for this machine. Returns the exit status.
-static int compileInChild(StringRef model, StringRef kind, Compiled &result) {
+static int compileInChild(StringRef model, StringRef kind, StringRef precision,
+                          Compiled &result) {
   llvm::SmallString<128> folder;
   if (std::error_code error =
           llvm::sys::fs::createUniqueDirectory("tenon", folder))
@@ -81,8 +82,9 @@ static int compileInChild(StringRef model, StringRef kind, Compiled &result) {
   llvm::sys::path::append(artifact, "model.so");
   std::string self = llvm::sys::fs::getMainExecutable(
       nullptr, reinterpret_cast<void *>(&runArtifactCommand));
-  StringRef arguments[] = {"tenon",  "compile", model, "-o",
-                           artifact, "--emit",  kind,  "--quiet"};
+  StringRef arguments[] = {"tenon",   "compile", model, "-o",
+                           artifact,  "--emit",  kind,  "--precision",
+                           precision, "--quiet"};
   std::string message;
   std::optional<llvm::sys::ProcessStatistics> statistics;
   auto start = std::chrono::steady_clock::now();
@@ -131,15 +133,20 @@ int runArtifactCommand(int argc, char **argv) {
   bool worker = llvm::is_contained(
       llvm::map_range(arguments, [](char *word) { return StringRef(word); }),
       "--worker");
-  const char *format = std::getenv("BENCH_FORMAT");
-  if (worker && format && StringRef(format) != "f32")
-    return fail("format " + llvm::Twine(format) + " is not supported, f32 is");
+  // Models in integers say themselves what is to be computed in them.
+  StringRef format = "f32";
+  if (const char *wanted = std::getenv("BENCH_FORMAT"); worker && wanted)
+    format = wanted;
+  if (!llvm::is_contained({"f32", "bf16", "int8", "dyn8"}, format))
+    return fail("format " + format +
+                " is not supported; f32, bf16, int8 and dyn8 are");
 
   Compiled compiled;
   // These two read what an artifact says of itself and need no more.
   StringRef name = argv[0];
   StringRef kind = name == "info" || name == "plan" ? "description" : "so";
-  int status = compileInChild(*model, kind, compiled);
+  int status =
+      compileInChild(*model, kind, format == "bf16" ? "bf16" : "f32", compiled);
   if (caught)
     raise(caught);
   if (status)

@@ -61,6 +61,13 @@ static cl::opt<std::string>
                         "the target and sizes unless given; each compilation "
                         "writes OUTPUT.recipe.json"),
                cl::sub(command));
+static cl::opt<std::string> precision(
+    "precision", cl::value_desc("bf16"),
+    cl::desc(
+        "Round what matrix products multiply to bf16, and sum in f32: twice "
+        "as fast on some machines, half the weights on all; a recipe's "
+        "nodes may say otherwise"),
+    cl::sub(command));
 static cl::opt<std::string>
     reportPath("report", cl::value_desc("FILE.json"),
                cl::desc("Write time and peak memory of each phase, launches, "
@@ -231,6 +238,16 @@ static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
       return nullptr;
     }
     options.recipe = *recipe;
+  }
+  if (precision != "" && precision != "f32" && precision != "bf16") {
+    fail("--precision " + precision + ": expected f32 or bf16");
+    return nullptr;
+  }
+  if (precision == "bf16") {
+    tenon::NodeChoice everywhere;
+    everywhere.precision = precision;
+    auto &nodes = options.recipe.nodes;
+    nodes.insert(nodes.begin(), {"*", everywhere});
   }
   const tenon::Target *chosen =
       readTarget(options.recipe.target, options.target);

@@ -14,8 +14,9 @@ namespace tenon {
 
 /// What is decided about one node, or about all whose id a pattern matches.
 struct NodeChoice {
-  std::optional<std::string> weights; ///< format: "f32" or "int8"
-  std::optional<int64_t> width;       ///< columns that are kept
+  std::optional<std::string> weights;   ///< format: "f32" or "int8"
+  std::optional<int64_t> width;         ///< columns that are kept
+  std::optional<std::string> precision; ///< of operands: "f32" or "bf16"
 };
 
 struct Recipe {
@@ -34,8 +35,8 @@ llvm::Expected<Recipe> readRecipe(llvm::StringRef path);
 void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os);
 
 /// Writes the choices on the nodes of a simplified module: the attributes
-/// `tenon.weights` and `tenon.width`, which compress reads. A choice that fits
-/// no node is an error at the module.
+/// `tenon.weights`, `tenon.width` and `tenon.precision`, which compress reads.
+/// A choice that fits no node is an error at the module.
 mlir::LogicalResult applyRecipe(mlir::ModuleOp module, const Recipe &recipe);
 
 /// The choices that are written on the nodes of a module, node by node.

@@ -277,6 +277,35 @@ def QuantizeWeightsPass : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
   }];
 }
 
+def LowerPrecisionPass : Pass<"graph-lower-precision", "::mlir::ModuleOp"> {
+  let summary = "Multiply operands of bf16 in chosen products";
+  let description = [{
+    The operands of a `graph.matmul` of f32 with `tenon.precision = "bf16"` are
+    rounded to bf16; sums stay in f32. Casts of activations join what computes
+    them, weights are rounded as they are written. With `weights-only`, for a
+    machine that multiplies bf16 no faster than f32, activations stay exact. A
+    product whose operands are of other types stays as it is.
+
+    Before:
+
+    ```mlir
+    %w = graph.weight "w" from "model.onnx.data" at 0 : tensor<8x64xf32>
+    %0 = graph.matmul %x, %w {tenon.precision = "bf16"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %w = graph.weight "w" from "model.onnx.data" at 0 : tensor<8x64xf32>
+    %0 = graph.cast %x : tensor<?x8xf32> -> tensor<?x8xbf16>
+    %1 = graph.cast %w : tensor<8x64xf32> -> tensor<8x64xbf16>
+    %2 = graph.matmul %0, %1 {tenon.precision = "bf16"} : tensor<?x8xbf16>, tensor<8x64xbf16> -> tensor<?x64xf32>
+    ```
+  }];
+  let options = [Option<"weightsOnly", "weights-only", "bool", "false",
+                        "Round weights, but no activations">];
+}
+
 def RecognizeIntegerProductsPass : Pass<"graph-recognize-integer-products"> {
   let summary = "Turn products of integers of 8 bits into ui8 times i8";
   let description = [{

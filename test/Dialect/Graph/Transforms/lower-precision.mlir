@@ -1,0 +1,55 @@
+// RUN: tenon-opt %s --graph-lower-precision --split-input-file | FileCheck %s
+// RUN: tenon-opt %s --graph-lower-precision=weights-only --split-input-file | FileCheck %s --check-prefix=WEIGHTS
+
+// Products that read one value share its cast; sums stay in f32.
+// CHECK-LABEL: func.func @chosen
+// CHECK:         %[[X:.*]] = graph.cast %{{.*}} {tenon.id = "a/lhs"} : tensor<?x8xf32> -> tensor<?x8xbf16>
+// CHECK:         %[[W:.*]] = graph.cast %{{.*}} {tenon.id = "a/rhs"} : tensor<8x64xf32> -> tensor<8x64xbf16>
+// CHECK:         graph.matmul %[[X]], %[[W]] {{.*}} : tensor<?x8xbf16>, tensor<8x64xbf16> -> tensor<?x64xf32>
+// CHECK:         graph.matmul %[[X]], %{{.*}} : tensor<?x8xbf16>, tensor<8x32xbf16> -> tensor<?x32xf32>
+// CHECK:         return
+
+// WEIGHTS-LABEL: func.func @chosen
+// WEIGHTS:         graph.matmul %arg0, %{{.*}} : tensor<?x8xf32>, tensor<8x64xbf16> -> tensor<?x64xf32>
+func.func @chosen(%x: tensor<?x8xf32>) -> (tensor<?x64xf32>, tensor<?x32xf32>) {
+  %w = graph.weight "w" from "none" at 0 : tensor<8x64xf32>
+  %v = graph.weight "v" from "none" at 2048 : tensor<8x32xf32>
+  %0 = graph.matmul %x, %w {tenon.id = "a", tenon.precision = "bf16"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+  %1 = graph.matmul %x, %v {tenon.id = "b", tenon.precision = "bf16"} : tensor<?x8xf32>, tensor<8x32xf32> -> tensor<?x32xf32>
+  return %0, %1 : tensor<?x64xf32>, tensor<?x32xf32>
+}
+
+// -----
+
+// Two activations: where bf16 is no faster, nothing would be gained.
+// CHECK-LABEL: func.func @activations
+// CHECK-COUNT-2: graph.cast
+// CHECK:         graph.matmul {{.*}} : tensor<?x8xbf16>, tensor<8x?xbf16> -> tensor<?x?xf32>
+
+// WEIGHTS-LABEL: func.func @activations
+// WEIGHTS-NOT:     graph.cast
+func.func @activations(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>) -> tensor<?x?xf32> {
+  %0 = graph.matmul %x, %y {tenon.precision = "bf16"} : tensor<?x8xf32>, tensor<8x?xf32> -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+
+// -----
+
+// Not chosen, of other types, or done before.
+// CHECK-LABEL: func.func @others
+// CHECK-NOT:     graph.cast
+// CHECK:         return
+
+// WEIGHTS-LABEL: func.func @others
+// WEIGHTS-NOT:     graph.cast
+func.func @others(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>, %h: tensor<?x8xf16>, %d: tensor<?x8xf64>) -> (tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x64xf16>, tensor<?x64xf64>, tensor<?x64xf32>) {
+  %0 = graph.matmul %x, %y : tensor<?x8xf32>, tensor<8x?xf32> -> tensor<?x?xf32>
+  %1 = graph.matmul %x, %y {tenon.precision = "f32"} : tensor<?x8xf32>, tensor<8x?xf32> -> tensor<?x?xf32>
+  %w = graph.weight "w" from "none" at 0 : tensor<8x64xf16>
+  %2 = graph.matmul %h, %w {tenon.precision = "bf16"} : tensor<?x8xf16>, tensor<8x64xf16> -> tensor<?x64xf16>
+  %e = graph.weight "e" from "none" at 0 : tensor<8x64xf64>
+  %3 = graph.matmul %d, %e {tenon.precision = "bf16"} : tensor<?x8xf64>, tensor<8x64xf64> -> tensor<?x64xf64>
+  %b = graph.weight "b" from "none" at 0 : tensor<8x64xi8>
+  %4 = graph.matmul %x, %b {tenon.precision = "bf16", tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xi8> -> tensor<?x64xf32>
+  return %0, %1, %2, %3, %4 : tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x64xf16>, tensor<?x64xf64>, tensor<?x64xf32>
+}
