@@ -130,6 +130,10 @@ void swap(TransposeOp transpose, const SymbolicShapes &shapes) {
   if (!weight.getDefiningOp<WeightOp>() || tensorType(weight).getRank() != 2 ||
       columns.getDefiningOp<WeightOp>())
     return;
+  // Unsigned bytes are multiplied from the left alone.
+  if (tensorType(weight).getElementType() !=
+      tensorType(columns).getElementType())
+    return;
   OpBuilder builder(transpose);
   bool isTransposed = !product.getTransposeRhs();
   if (isTransposed)

@@ -46,3 +46,14 @@ func.func @others(%x: tensor<4x32x9xf32>, %y: tensor<9x32xf32>) -> (tensor<4x768
   %3 = graph.transpose %2 [1, 0] : tensor<9x768xf32> -> tensor<768x9xf32>
   return %0, %1, %3 : tensor<4x768x9xf32>, tensor<4x9x768xf32>, tensor<768x9xf32>
 }
+
+// Unsigned bytes are multiplied from the left alone.
+// CHECK-LABEL: func @bytes
+// CHECK:         graph.matmul %{{.*}}, %arg0 : tensor<768x32xui8>, tensor<32x9xi8> -> tensor<768x9xi32>
+// CHECK:         graph.transpose
+func.func @bytes(%x: tensor<32x9xi8>) -> tensor<9x768xi32> {
+  %w = graph.weight "w" from "f" at 0 : tensor<768x32xui8>
+  %0 = graph.matmul %w, %x : tensor<768x32xui8>, tensor<32x9xi8> -> tensor<768x9xi32>
+  %1 = graph.transpose %0 [1, 0] : tensor<768x9xi32> -> tensor<9x768xi32>
+  return %1 : tensor<9x768xi32>
+}
