@@ -130,10 +130,9 @@ Quantized quantizeDynamically(ImportContext &ctx, Value input) {
     return ctx.slice(both, 0, ctx.makeSize(at), ctx.makeSize(at + 1));
   };
   Type type = ctx.getElementType(onnx::TensorProto::UINT8);
-  Value least = bound(0), largest = bound(1);
-  least = graph::NegOp::create(ctx.builder, ctx.loc, least.getType(), least);
-  Formula f(ctx, least);
-  least = f.min(least, f.number(0));
+  Value largest = bound(1);
+  Formula f(ctx, largest);
+  Value least = f.min(f.sub(f.number(0), bound(0)), f.number(0));
   Value range = f.sub(f.max(largest, f.number(0)), least);
   Value scale = f.select(f.less(f.number(0), range),
                          f.div(range, f.number(255)), f.number(1));

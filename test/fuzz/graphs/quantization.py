@@ -80,5 +80,22 @@ def weight_only(g):
     g.add("MatMul", [source, wide])
 
 
+def between_quantizers(g):
+    """A product of what is dequantized on both sides, perhaps quantized again."""
+    dims = [g.pick([1, 2, 5, "a"]), g.pick(SIZES)]
+    left, right = g.pick(BYTES), g.pick(BYTES)
+    lhs = g.add_input(left, dims, 0, 127)
+    columns = g.pick(SIZES)
+    per_column = g.chance(0.5)
+    scale, zero = parameters(g, right, columns if per_column else None)
+    weight = g.constant(g.draw([dims[1], columns], right, -127, 127))
+    operands = [g.add("DequantizeLinear", [lhs, *parameters(g, left)][:g.pick([2, 3])]),
+                g.add("DequantizeLinear", [weight, scale, zero] if g.chance(0.5) else [weight, scale],
+                      **({"axis": 1} if per_column else {}))]
+    if g.chance(0.3):
+        operands[1] = g.add("Transpose", [g.add("Transpose", [operands[1]], perm=[1, 0])], perm=[1, 0])
+    g.add("MatMul", operands)
+
+
 OPERATORS = [(quantize, 2), (dequantize, 1.5), (dynamic, 1), (matmul_integer, 1.5), (weight_only, 1.5),
-             (quantized_product, 0.7)]
+             (quantized_product, 0.7), (between_quantizers, 1.5)]
