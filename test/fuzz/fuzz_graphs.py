@@ -137,11 +137,20 @@ def in_own_process(function, *arguments):
     return None, pickle.loads(data)
 
 
+def is_broadcast_refused(case, run, message):
+    """Whether a node was told not to broadcast sizes that no other run had to (docs/decisions/0008), and would have."""
+    named = re.search(r"the model assumes .* \(node '(.*?)'\)", message)
+    nodes = [node for node in case.nodes if named and node.proto.name == named[1]]
+    return any(size == 1 != wanted
+               for node in nodes for name in node.reads
+               for size, wanted in zip(run[name].shape[::-1], run[node.proto.output[0]].shape[::-1]))
+
+
 def compare(case, number, found):
     """(verdict, text) of one run; "explained" where rounding decided about an element."""
     run = case.runs[number]
     if isinstance(found, str):
-        return "run error", f"run {number}: {found}"
+        return "refused" if is_broadcast_refused(case, run, found) else "run error", f"run {number}: {found}"
     wanted = [run[name] for name in case.outputs]
     # Nothing to explain where nothing differs by more than the rounding of results.
     still = [errors.beyond(f, w, 0.0).any() if f.shape == w.shape else True for f, w in zip(found, wanted)]

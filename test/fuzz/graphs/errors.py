@@ -77,6 +77,8 @@ def mean_errors(node, feeds, u):
     """
     value = feeds[node.proto.input[0]].astype(F64)
     axes = tuple(range(attribute(node.proto, "axis", -1) % value.ndim, value.ndim))
+    if value.size == 0:
+        return value
     deviation = np.sqrt(value.var(axes, keepdims=True) + attribute(node.proto, "epsilon", 1e-5))
     scale = np.max(np.abs(feeds[node.proto.input[1]].astype(F64)), initial=0)
     return u * np.max(np.abs(value), axes, keepdims=True, initial=0) / deviation * scale
