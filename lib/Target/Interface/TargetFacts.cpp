@@ -27,9 +27,8 @@ ArrayRef<TargetFacts> knownTargets() {
       {"cascadelake", "cascadelake", 64, 32, 32 << 10, 1 << 20, 100, 0, 400, 12,
        50, 2},
       // AVX512-BF16, at half the rate of f32. What LLVM calls by this name has
-      // AMX and AVX512-FP16 as well, which virtual machines hide; no kernel
-      // uses
-      // them.
+      // AMX and AVX512-FP16 as well, which virtual machines hide and no kernel
+      // uses.
       {"sapphirerapids", "cooperlake", 64, 32, 48 << 10, 2 << 20, 150, 75, 600,
        12, 100, 2},
       // AVX512-BF16 at twice the rate of f32, from here on.
