@@ -17,11 +17,6 @@ int tn_command_line(int argc, char **argv, const char *artifact);
 /* The same for a main: argv[0] is the program, argv[1] the command. */
 int tn_cli_main(int argc, char **argv, const char *artifact);
 
-/* Speaks the line protocol of a benchmark worker on stdin and stdout: `ready`,
- * then `run`, `save DIR`, `quit`. Inputs are input_N.pb in `inputs`. Threads
- * <= 0: one per core. Lines `info KEY VALUE` may be printed before. */
-int tn_cli_bench_worker(const char *artifact, const char *inputs, int threads);
-
 /* What `tenon target --measure` measures. */
 typedef struct tn_machine {
   double f32_gflops;   /* of one core */

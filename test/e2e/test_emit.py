@@ -133,6 +133,8 @@ def test_a_model_compiled_on_the_way_leaves_no_file(net, tmp_path):
                               stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     while worker.stdout.readline() != "ready\n":
         assert worker.poll() is None
+    with open(f"/proc/{worker.pid}/maps") as maps:
+        assert "LLVM" not in maps.read()
     worker.kill()
     worker.wait()
     assert os.listdir(tmp_path) == ["inputs"]

@@ -7,6 +7,7 @@
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Errno.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
@@ -15,6 +16,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <iterator>
+#include <unistd.h>
 #include <vector>
 
 using llvm::StringRef;
@@ -106,20 +108,22 @@ static int compileInChild(StringRef model, StringRef kind, StringRef precision,
   return 0;
 }
 
-/// The benchmark's protocol: it says in the environment what it wants.
+/// The benchmark's protocol: it says in the environment what it wants. The
+/// compiled model is a program, which takes the place of this one: memory is
+/// then the runtime's own, without what the compiler's libraries take.
 static int runWorker(StringRef model, Compiled &compiled,
                      llvm::ArrayRef<char *> arguments) {
   llvm::outs() << "info compile_s " << compiled.seconds << "\ninfo compile_mb "
                << compiled.peakKilobytes / 1024 << "\n";
   llvm::outs().flush();
-  auto inputs = llvm::find_if(arguments, [&](StringRef argument) {
-    return !argument.starts_with("-") && argument != model;
-  });
-  if (inputs == arguments.end())
-    return fail("bench --worker needs MODEL.onnx and a folder with inputs");
-  const char *threads = std::getenv("BENCH_THREADS");
-  return tn_cli_bench_worker(compiled.artifact.c_str(), *inputs,
-                             threads ? std::atoi(threads) : 0);
+  std::vector<const char *> command = {"tenon"};
+  llvm::copy_if(arguments, std::back_inserter(command),
+                [&](StringRef argument) { return argument != model; });
+  if (const char *threads = std::getenv("BENCH_THREADS"))
+    command.insert(command.end(), {"--threads", threads});
+  command.push_back(nullptr);
+  execv(compiled.artifact.c_str(), const_cast<char **>(command.data()));
+  return fail("cannot run the compiled model: " + llvm::sys::StrError());
 }
 
 int runArtifactCommand(int argc, char **argv) {
@@ -144,7 +148,9 @@ int runArtifactCommand(int argc, char **argv) {
   Compiled compiled;
   // These two read what an artifact says of itself and need no more.
   StringRef name = argv[0];
-  StringRef kind = name == "info" || name == "plan" ? "description" : "so";
+  StringRef kind = name == "info" || name == "plan" ? "description"
+                   : worker                         ? "exe"
+                                                    : "so";
   int status =
       compileInChild(*model, kind, format == "bf16" ? "bf16" : "f32", compiled);
   if (caught)
@@ -152,7 +158,7 @@ int runArtifactCommand(int argc, char **argv) {
   if (status)
     return status;
   if (worker)
-    return runWorker(*model, compiled, llvm::ArrayRef(arguments).drop_front());
+    return runWorker(*model, compiled, arguments);
   arguments.erase(model);
   return tn_command_line(static_cast<int>(arguments.size()), arguments.data(),
                          compiled.artifact.c_str());

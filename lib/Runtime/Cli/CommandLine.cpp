@@ -227,11 +227,3 @@ int tn_command_line(int argc, char **argv, const char *artifact) {
     return report(error, 1);
   }
 }
-
-int tn_cli_bench_worker(const char *artifact, const char *inputs, int threads) {
-  try {
-    return benchWorker(artifact, inputs, threads);
-  } catch (const std::exception &error) {
-    return report(error, 1);
-  }
-}
