@@ -3,7 +3,7 @@
 
     scripts/compile_time.py [--runs N] [--least PERCENT] MODEL.onnx ...
 
-Each model is compiled N times (5), and of each number the smallest is taken: what other
+Each model is compiled N times (5) without the kernel cache, and of each number the smallest is taken: what other
 programs on the machine take can only make it larger. Phases are measured in CPU seconds of
 the whole process, user and system; passes by `--mlir-timing`, which knows the clock alone."""
 import argparse
@@ -26,7 +26,7 @@ def compile_once(model, folder):
     """The report, and (place, name) -> wall seconds of each row of the timing."""
     report = folder / "report.json"
     done = subprocess.run([TENON, "compile", model, "-o", folder / "model.so", "--quiet", "--mlir-timing",
-                           "--report", report], capture_output=True, text=True)
+                           "--kernel-cache=", "--report", report], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     rows, path, seen = {}, [], {}

@@ -484,10 +484,15 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     TimingScope timing;
     if (options.timing)
       timing = options.timing->nest("emit");
-    EmitOptions emit{options.emit, folder ? folder.str() : ".",
+    EmitOptions emit{options.emit,
+                     folder ? folder.str() : ".",
                      options.programRuntime,
+                     options.kernelCache,
                      [&](uint64_t bytes, uint64_t total) {
                        observer.weightsWritten(bytes, total);
+                     },
+                     [&](int64_t kernels, int64_t cached) {
+                       observer.kernelsMade(kernels, cached);
                      },
                      options.timing ? &timing : nullptr};
     return failed(

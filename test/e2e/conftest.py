@@ -15,6 +15,7 @@ MODELS = ROOT.parent / "shared" / "models"
 sys.path.insert(0, str(ROOT / "python"))
 os.environ.setdefault("TENON_RUNTIME", str(BUILD / "lib"))
 os.environ.setdefault("TENON_TEST_ARTIFACTS", str(BUILD / "test/unit/Runtime"))
+os.environ.setdefault("TENON_CACHE", str(BUILD / "test/cache"))
 os.environ.setdefault("TENON_COMPILER", str(BUILD / "bin/tenon"))
 
 

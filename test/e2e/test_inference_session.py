@@ -36,6 +36,13 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+def artifacts(cache):
+    """How many there are; nothing else is in the folder but compiled kernels."""
+    files = [path for path in cache.iterdir() if path.name != "kernels"]
+    assert all(path.suffix == ".so" for path in files)
+    return len(files)
+
+
 def of_ones(session):
     return session.run(None, {"x": np.ones((3, 2), np.float32)})[0].tolist()
 
@@ -78,7 +85,7 @@ def test_opens_artifacts_and_says_what_it_does_not(tmp_path, cache):
     artifact = tenon.compile(model)
     session = tenon.InferenceSession(artifact, threads=1)
     assert of_ones(session) == [[2, 2]] * 3
-    assert not cache.exists()
+    assert artifacts(cache) == 0
     with pytest.raises(tenon.Error, match="no output 'z', it has 'y'"):
         session.run(["z"], {})
     with pytest.raises(tenon.Error, match="opened by its path"):
@@ -116,7 +123,7 @@ def test_compiles_what_is_new_and_only_that(tmp_path, cache, monkeypatch):
     script.chmod(0o755)
     monkeypatch.setenv("TENON_COMPILER", str(script))
     assert is_new() and not is_new()
-    assert all(path.suffix == ".so" for path in cache.iterdir()) and len(list(cache.iterdir())) == len(compiled)
+    assert artifacts(cache) == len(compiled)
 
 
 def test_external_data_is_part_of_the_model(tmp_path, cache):
@@ -140,7 +147,7 @@ def test_a_failed_compilation_leaves_nothing(tmp_path, cache):
     with pytest.raises(tenon.Error) as caught:
         tenon.InferenceSession(model)
     assert not caught.value.unsupported
-    assert not list(cache.iterdir())
+    assert artifacts(cache) == 0
 
 
 def test_says_where_it_cannot_write(tmp_path, monkeypatch):
@@ -158,4 +165,4 @@ def test_many_compile_the_same_at_once(tmp_path, cache):
     for thread in threads:
         thread.join()
     assert found == [[[2, 2]] * 3] * 4
-    assert len(list(cache.iterdir())) == 1
+    assert artifacts(cache) == 1

@@ -151,13 +151,13 @@ def ended(folder, number, moment, *options, environment={}):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_signals_that_the_caller_ignores(tmp_path, model, number):
     """As for nohup and for jobs in the background of a script."""
-    assert signalled(tmp_path, number, ".o.", "compile", model, "-o", tmp_path / "model.so", "--quiet",
+    assert signalled(tmp_path, number, ".a.", "compile", model, "-o", tmp_path / "model.so", "--quiet",
                      action=signal.SIG_IGN) == ("", 0)
     assert (tmp_path / "model.so").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment, options", [(0.05, []), ("model.so.", []), (".o.", []), (".o.", ["--emit=exe"]),
+@pytest.mark.parametrize("moment, options", [(0.05, []), ("model.so.", []), (".a.", []), (".a.", ["--emit=exe"]),
                                              (".weights", ["--emit=obj"])], ids=lambda value: str(value))
 def test_signals(tmp_path, model, number, moment, options):
     ended(tmp_path, number, moment, "compile", model, "-o", tmp_path / "model.so", "--quiet", *options)

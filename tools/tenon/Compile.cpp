@@ -101,6 +101,12 @@ static cl::opt<std::string>
             cl::desc("Write what was fused and vectorised, what was not, and "
                      "why"),
             cl::sub(command));
+static cl::opt<std::string> kernelCache(
+    "kernel-cache", cl::value_desc("DIR"),
+    cl::desc(
+        "Where objects of kernels are kept for later compilations "
+        "(kernels in TENON_CACHE, or in ~/.cache/tenon); empty for nowhere"),
+    cl::sub(command));
 static cl::opt<bool> timing("mlir-timing",
                             cl::desc("Print the time of each pass"),
                             cl::sub(command));
@@ -120,6 +126,19 @@ static std::string findProgramRuntime() {
   llvm::sys::path::append(path, "..", "lib", "tenon-program.o");
   llvm::sys::path::remove_dots(path, /*remove_dot_dot=*/true);
   return path.str().str();
+}
+
+/// Where the Python package keeps artifacts, too.
+static std::string defaultKernelCache() {
+  llvm::SmallString<128> folder;
+  if (auto given = llvm::sys::Process::GetEnv("TENON_CACHE"))
+    folder = *given;
+  else if (llvm::sys::path::cache_directory(folder))
+    llvm::sys::path::append(folder, "tenon");
+  else
+    return "";
+  llvm::sys::path::append(folder, "kernels");
+  return folder.str().str();
 }
 
 namespace {
@@ -147,9 +166,11 @@ public:
                                   phase.seconds, phase.peakBytes >> 20);
   }
   void planned(const tenon::PlanReport &report) override { plan = report; }
+  void kernelsMade(int64_t, int64_t cached) override { cachedKernels = cached; }
 
   llvm::SmallVector<tenon::PhaseReport> phases;
   std::optional<tenon::PlanReport> plan;
+  int64_t cachedKernels = 0;
 
 private:
   /// What is shown of a running phase ends with a return, so that the next
@@ -183,6 +204,7 @@ static bool writeReport(const Progress &progress) {
       return;
     json.attribute("launches", progress.plan->launches);
     json.attribute("kernels", progress.plan->kernels);
+    json.attribute("cached_kernels", progress.cachedKernels);
     json.attribute("weight_bytes", progress.plan->weightBytes);
     json.attribute("arena_bytes", progress.plan->arenaBytes);
     json.attribute("arena_lower_bound", progress.plan->arenaLowerBound);
@@ -361,6 +383,8 @@ int runCompile(int argc, char **argv) {
   options.dumpFolder = dumpPhases;
   options.emit = emitKind;
   options.programRuntime = findProgramRuntime();
+  options.kernelCache = kernelCache.getNumOccurrences() ? kernelCache.getValue()
+                                                        : defaultKernelCache();
   options.schedules = schedules;
   options.remarks = remarks;
   options.reproducer = reproducer;

@@ -44,6 +44,7 @@ struct CompilerOptions {
   std::string emit = "so"; ///< one of the target's emitKinds()
   Recipe recipe;           ///< its nodes; target and sizes are those above
   std::string programRuntime; ///< tenon-program.o, for emit = "exe"
+  std::string kernelCache;    ///< a folder of objects of kernels, or empty
   std::vector<PassesBefore> passesBefore;
   /// Gets the module and the passes of a phase in which a pass fails or
   /// crashes, in a form that tenon-opt --run-reproducer runs; unless empty.
@@ -79,6 +80,9 @@ public:
   virtual void phaseEnds(const PhaseReport &report) {}
   /// After phase plan.
   virtual void planned(const PlanReport &report) {}
+  /// During phase emit: how many kernels there are, and how many of them were
+  /// in the cache.
+  virtual void kernelsMade(int64_t kernels, int64_t cached) {}
   /// During phase emit; `total` is about right.
   virtual void weightsWritten(uint64_t bytes, uint64_t total) {}
 };

@@ -1,5 +1,6 @@
 // Optimises, writes the object, links it and puts the weights behind it.
 #include "tenon/Target/CPU/Emit.h"
+#include "CodeGeneration.h"
 #include "Header.h"
 #include "Link.h"
 #include "Processor.h"
@@ -9,82 +10,14 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "tenon-c/ModuleAbi.h"
 #include "tenon/Weights/Weights.h"
-#include "llvm/IR/LegacyPassManager.h"
-#include "llvm/IR/Module.h"
-#include "llvm/Object/ObjectFile.h"
-#include "llvm/Passes/PassBuilder.h"
+#include "llvm/IR/Constants.h"
 #include "llvm/Support/CRC.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Signals.h"
-#include "llvm/Target/TargetMachine.h"
 
 using namespace mlir;
-
-static std::unique_ptr<llvm::TargetMachine>
-createMachine(const tenon::TargetFacts &facts) {
-  llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
-  return std::unique_ptr<llvm::TargetMachine>(
-      tenon::processorTarget().createTargetMachine(
-          tenon::processorTriple(), facts.cpu, "", options, llvm::Reloc::PIC_,
-          std::nullopt, llvm::CodeGenOptLevel::Aggressive));
-}
-
-/// Only what ModuleAbi.h names stays visible; bodies go into their callers.
-static void prepare(llvm::Module &module, const tenon::TargetFacts &facts,
-                    llvm::TargetMachine &machine) {
-  module.setTargetTriple(machine.getTargetTriple());
-  module.setDataLayout(machine.createDataLayout());
-  for (llvm::Function &function : module) {
-    if (function.isDeclaration())
-      continue;
-    function.addFnAttr("target-cpu", facts.cpu);
-    function.addFnAttr("prefer-vector-width",
-                       std::to_string(facts.vectorBytes * 8));
-    function.addFnAttr(llvm::Attribute::NoUnwind);
-    if (function.getName() != "tenon_sizes" &&
-        function.getName() != "tenon_run")
-      function.setLinkage(llvm::GlobalValue::InternalLinkage);
-    if (function.getName().ends_with("_body") && function.hasOneUse())
-      function.addFnAttr(llvm::Attribute::AlwaysInline);
-  }
-}
-
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager graphs;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(graphs);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, graphs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(module, modules);
-}
-
-/// An artifact may call memcpy and its like, and nothing else.
-static LogicalResult checkUndefined(ModuleOp module, StringRef object) {
-  auto file = llvm::object::ObjectFile::createObjectFile(
-      llvm::MemoryBufferRef(object, "object"));
-  if (!file)
-    return module.emitError("gave no object: ")
-           << llvm::toString(file.takeError());
-  for (const llvm::object::SymbolRef &symbol : (*file)->symbols()) {
-    uint32_t flags = llvm::cantFail(symbol.getFlags());
-    StringRef name = llvm::cantFail(symbol.getName());
-    if ((flags & llvm::object::SymbolRef::SF_Undefined) && !name.empty() &&
-        name != "memcpy" && name != "memset" && name != "memmove" &&
-        name != "_GLOBAL_OFFSET_TABLE_")
-      return module.emitError("needs the external function '")
-             << name << "', which an artifact must not call";
-  }
-  return success();
-}
 
 /// Closes a file that was written, and says what went wrong until now.
 static LogicalResult close(ModuleOp module, StringRef path,
@@ -237,32 +170,19 @@ static std::string describeFacts(const tenon::TargetFacts &facts) {
       .str();
 }
 
-static FailureOr<SmallString<0>> generateCode(ModuleOp plan,
-                                              llvm::Module &module,
-                                              llvm::TargetMachine &machine,
-                                              llvm::CodeGenFileType type) {
-  SmallString<0> code;
-  llvm::raw_svector_ostream os(code);
-  llvm::legacy::PassManager codegen;
-  if (machine.addPassesToEmitFile(codegen, os, nullptr, type))
-    return plan.emitError("cannot be written as code of this machine");
-  codegen.run(module);
-  return code;
-}
-
-/// Links `code` to a file with the weights behind it.
+/// Links an archive of objects to a file with the weights behind it.
 static LogicalResult emitLinked(ModuleOp plan,
                                 const tenon::EmitOptions &options,
-                                StringRef code, StringRef path,
+                                StringRef archive, StringRef path,
                                 uint64_t features) {
   mlir::TimingScope timing = options.timer("link");
   OutputFiles intermediate; // which is not kept
-  std::string object = intermediate.add(path + ".o");
-  if (failed(writeFile(plan, object, code)) ||
+  std::string objects = intermediate.add(path + ".a");
+  if (failed(writeFile(plan, objects, archive)) ||
       failed(options.kind == "exe"
-                 ? tenon::linkProgram(plan.getLoc(), object,
+                 ? tenon::linkProgram(plan.getLoc(), objects,
                                       options.programRuntime, path)
-                 : tenon::linkSharedObject(plan.getLoc(), object, path)))
+                 : tenon::linkSharedObject(plan.getLoc(), objects, path)))
     return failure();
   timing = options.timer("weights");
   return appendWeights(plan, options, path, features);
@@ -313,35 +233,35 @@ static LogicalResult emitTo(ModuleOp plan, const tenon::TargetFacts &facts,
       tenon::writeHeader(description, llvm::sys::path::stem(outputPath), os);
     return writeFile(plan, path, text);
   }
-  std::unique_ptr<llvm::TargetMachine> machine = createMachine(host);
+  std::unique_ptr<llvm::TargetMachine> machine = tenon::createMachine(host);
   uint64_t features = tenon::featuresOf(*machine->getMCSubtargetInfo());
+  if (kind == "so" || kind == "exe") {
+    timing = options.timer("generate code");
+    auto archive = tenon::generateArchive(plan, *module, host, options);
+    if (failed(archive))
+      return failure();
+    timing.stop();
+    return emitLinked(plan, options, (*archive)->getBuffer(), path, features);
+  }
   timing = options.timer("optimize");
-  prepare(*module, host, *machine);
-  optimize(*module, *machine);
+  tenon::optimize(*module, host, *machine);
   if (kind == "llvm") {
     module->print(os, nullptr);
     return writeFile(plan, path, text);
   }
-  if ((kind == "obj" || kind == "asm") &&
-      failed(writeWeightsBeside(plan, options,
+  if (failed(writeWeightsBeside(plan, options,
                                 files.add(outputPath + ".weights"), *module,
                                 features)))
     return failure();
   timing = options.timer("generate code");
   FailureOr<SmallString<0>> code =
-      generateCode(plan, *module, *machine,
-                   kind == "asm" ? llvm::CodeGenFileType::AssemblyFile
-                                 : llvm::CodeGenFileType::ObjectFile);
-  if (failed(code))
+      tenon::generateCode(plan, *module, *machine,
+                          kind == "asm" ? llvm::CodeGenFileType::AssemblyFile
+                                        : llvm::CodeGenFileType::ObjectFile);
+  if (failed(code) ||
+      (kind == "obj" && failed(tenon::checkUndefined(plan, *code))))
     return failure();
-  if (kind == "asm")
-    return writeFile(plan, path, *code);
-  if (failed(checkUndefined(plan, *code)))
-    return failure();
-  if (kind == "obj")
-    return writeFile(plan, path, *code);
-  timing.stop();
-  return emitLinked(plan, options, *code, path, features);
+  return writeFile(plan, path, *code);
 }
 
 LogicalResult tenon::emitArtifact(ModuleOp plan, const TargetFacts &facts,

@@ -87,14 +87,16 @@ static LogicalResult makeExecutable(Location loc, StringRef output) {
   return success();
 }
 
-LogicalResult tenon::linkSharedObject(Location loc, StringRef object,
+LogicalResult tenon::linkSharedObject(Location loc, StringRef objects,
                                       StringRef output) {
   LogicalResult linked = runLinker(
-      loc, {"-shared", "--build-id=none", "-z", "now", object}, output);
+      loc,
+      {"-shared", "--build-id=none", "-z", "now", "--whole-archive", objects},
+      output);
   return failed(linked) ? failure() : makeExecutable(loc, output);
 }
 
-LogicalResult tenon::linkProgram(Location loc, StringRef object,
+LogicalResult tenon::linkProgram(Location loc, StringRef objects,
                                  StringRef runtime, StringRef output) {
   if (!llvm::sys::fs::exists(runtime))
     return emitError(loc) << "cannot be linked to a program: there is no '"
@@ -104,12 +106,13 @@ LogicalResult tenon::linkProgram(Location loc, StringRef object,
   std::string math = libraryOf(
       reinterpret_cast<void *>(static_cast<double (*)(double)>(&std::cbrt)));
   StringRef loader = "/lib64/ld-linux-x86-64.so.2";
-  LogicalResult linked = runLinker(
-      loc,
-      // Without the table of frames an exception ends the program.
-      {"-pie", "-dynamic-linker", loader, "--gc-sections", "--eh-frame-hdr",
-       "--export-dynamic-symbol=tenon_*", "--build-id=none", "-z", "now",
-       runtime, object, c, math, loader},
-      output);
+  LogicalResult linked =
+      runLinker(loc,
+                // Without the table of frames an exception ends the program.
+                {"-pie", "-dynamic-linker", loader, "--gc-sections",
+                 "--eh-frame-hdr", "--export-dynamic-symbol=tenon_*",
+                 "--build-id=none", "-z", "now", runtime, "--whole-archive",
+                 objects, "--no-whole-archive", c, math, loader},
+                output);
   return failed(linked) ? failure() : makeExecutable(loc, output);
 }

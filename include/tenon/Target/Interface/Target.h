@@ -20,8 +20,11 @@ struct EmitOptions {
   std::string kind = "so";       ///< one of the target's emitKinds()
   std::string modelFolder = "."; ///< that weights' file names are relative to
   std::string programRuntime;    ///< tenon-program.o, for "exe"
+  std::string kernelCache;       ///< a folder of objects of kernels, or empty
   /// Hears how many bytes of how many, about, of the weights are written.
   std::function<void(uint64_t, uint64_t)> progress = [](uint64_t, uint64_t) {};
+  /// Hears how many kernels there are, and how many of them the cache had.
+  std::function<void(int64_t, int64_t)> kernels = [](int64_t, int64_t) {};
   mlir::TimingScope *timing = nullptr; ///< gets a timer for each step
 
   /// Runs until the scope ends.

@@ -29,25 +29,37 @@ bool isInWords(Type element) {
          element.isSignlessInteger(32);
 }
 
-/// The word that a number is stored as.
-int32_t narrow(int32_t word, Type element) {
-  if (element.isInteger(8))
-    return element.isUnsignedInteger() ? int32_t(uint8_t(word))
-                                       : int32_t(int8_t(word));
-  if (element.isInteger(16))
-    return element.isUnsignedInteger() ? int32_t(uint16_t(word))
-                                       : int32_t(int16_t(word));
-  return word;
+/// Calls `visit` with a number of the C++ type that elements are stored as.
+template <typename Visit> void visitStorage(Type element, Visit visit) {
+  bool isUnsigned = element.isUnsignedInteger();
+  switch (element.getIntOrFloatBitWidth()) {
+  case 8:
+    return isUnsigned ? visit(uint8_t()) : visit(int8_t());
+  case 16:
+    return isUnsigned ? visit(uint16_t()) : visit(int16_t());
+  default:
+    return visit(int32_t());
+  }
 }
 
 Words fromBytes(StringRef bytes, RankedTensorType type) {
-  int64_t width = type.getElementTypeBitWidth() / 8;
-  Words words(bytes.size() / width);
-  for (size_t i = 0; i < words.size(); ++i) {
-    std::memcpy(&words[i], bytes.data() + i * width, width);
-    words[i] = narrow(words[i], type.getElementType());
-  }
+  Words words;
+  visitStorage(type.getElementType(), [&](auto number) {
+    words.resize(bytes.size() / sizeof(number));
+    for (auto [i, word] : llvm::enumerate(words)) {
+      std::memcpy(&number, bytes.data() + i * sizeof(number), sizeof(number));
+      word = number;
+    }
+  });
   return words;
+}
+
+/// What is left of words that are stored as `element`.
+void narrow(Words &words, Type element) {
+  visitStorage(element, [&](auto number) {
+    for (int32_t &word : words)
+      word = static_cast<decltype(number)>(word);
+  });
 }
 
 std::vector<char> toBytes(const Words &words, RankedTensorType type) {
@@ -58,30 +70,47 @@ std::vector<char> toBytes(const Words &words, RankedTensorType type) {
   return bytes;
 }
 
-/// Where the elements of a tensor of `type` lie that elements of `result`, to
-/// which it broadcasts, are made from, in the order of those.
-std::vector<int64_t> placesOf(RankedTensorType type, RankedTensorType result) {
-  int64_t rank = result.getRank(), offset = rank - type.getRank(), step = 1;
-  SmallVector<int64_t> strides(rank, 0);
-  for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
-    if (type.getDimSize(dim) != 1)
-      strides[offset + dim] = step;
-    step *= type.getDimSize(dim);
+/// The most operands of what is computed element by element.
+constexpr size_t mostOperands = 3;
+
+/// Where the elements of operands lie that a row of a result is made from.
+struct Row {
+  int64_t begin; ///< of the row in the result
+  int64_t length;
+  std::array<int64_t, mostOperands> offset, step; ///< steps are 0 or 1
+};
+
+/// Calls `visit` with each row, the last dimension, of a tensor of type
+/// `result`, to which tensors of the other types broadcast.
+template <typename Visit>
+void forEachRow(RankedTensorType result, ArrayRef<RankedTensorType> operands,
+                Visit visit) {
+  int64_t rank = result.getRank();
+  Row row{0, rank ? result.getShape().back() : 1, {}, {}};
+  SmallVector<std::array<int64_t, mostOperands>> strides(
+      std::max<int64_t>(rank, 1));
+  for (auto [number, type] : llvm::enumerate(operands)) {
+    int64_t step = 1, leading = rank - type.getRank();
+    for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
+      if (type.getDimSize(dim) != 1)
+        strides[leading + dim][number] = step;
+      step *= type.getDimSize(dim);
+    }
   }
-  std::vector<int64_t> places(result.getNumElements());
+  row.step = strides.back();
   SmallVector<int64_t> at(rank, 0);
-  int64_t place = 0;
-  for (int64_t &entry : places) {
-    entry = place;
-    for (int64_t dim = rank - 1; dim >= 0; --dim) {
-      place += strides[dim];
-      if (++at[dim] < result.getDimSize(dim))
+  for (int64_t end = result.getNumElements(); row.begin < end;
+       row.begin += row.length) {
+    visit(row);
+    for (int64_t dim = rank - 2; dim >= 0; --dim) {
+      bool isLast = ++at[dim] == result.getDimSize(dim);
+      for (size_t number = 0; number < operands.size(); ++number)
+        row.offset[number] += strides[dim][number] * (isLast ? 1 - at[dim] : 1);
+      if (!isLast)
         break;
-      place -= strides[dim] * at[dim];
       at[dim] = 0;
     }
   }
-  return places;
 }
 
 /// Values of tensors that depend on weights and constants alone.
@@ -152,22 +181,21 @@ template <typename Combine>
 Words combineElements(Operation *op, ArrayRef<Words> operands,
                       Combine combine) {
   RankedTensorType type = typeOf(op->getResult(0));
-  SmallVector<std::vector<int64_t>> places(operands.size());
-  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-    if (typeOf(operand).getShape() != type.getShape() &&
-        operands[i].size() != 1)
-      places[i] = placesOf(typeOf(operand), type);
+  SmallVector<RankedTensorType> types =
+      llvm::map_to_vector(op->getOperands(), typeOf);
   Words result(type.getNumElements());
-  SmallVector<int32_t> in(operands.size());
-  for (size_t i = 0; i < result.size(); ++i) {
-    for (size_t number = 0; number < operands.size(); ++number) {
-      const Words &words = operands[number];
-      in[number] = words.size() == 1        ? words.front()
-                   : places[number].empty() ? words[i]
-                                            : words[places[number][i]];
+  forEachRow(type, types, [&](const Row &row) {
+    std::array<int32_t, mostOperands> in{};
+    std::array<const int32_t *, mostOperands> from{};
+    for (auto [number, words] : llvm::enumerate(operands))
+      from[number] = words.data() + row.offset[number];
+    for (int64_t i = 0; i < row.length; ++i) {
+      for (size_t number = 0; number < operands.size(); ++number)
+        in[number] = from[number][i * row.step[number]];
+      result[row.begin + i] = combine(in);
     }
-    result[i] = narrow(combine(in), type.getElementType());
-  }
+  });
+  narrow(result, type.getElementType());
   return result;
 }
 
@@ -175,7 +203,7 @@ Words combineElements(Operation *op, ArrayRef<Words> operands,
 template <typename Function>
 Words compute(Operation *op, ArrayRef<Words> operands, Function function) {
   bool isFloat = typeOf(op->getResult(0)).getElementType().isF32();
-  return combineElements(op, operands, [&](ArrayRef<int32_t> in) {
+  return combineElements(op, operands, [&](const auto &in) {
     if (isFloat)
       return llvm::bit_cast<int32_t>(
           function(llvm::bit_cast<float>(in[0]), llvm::bit_cast<float>(in[1])));
@@ -186,10 +214,11 @@ Words compute(Operation *op, ArrayRef<Words> operands, Function function) {
 Words sum(ReduceOp op, const Words &input) {
   RankedTensorType type = typeOf(op.getInput()),
                    result = typeOf(op.getOutput());
-  std::vector<int64_t> places = placesOf(result, type);
   std::vector<uint32_t> sums(result.getNumElements());
-  for (size_t i = 0; i < input.size(); ++i)
-    sums[places[i]] += uint32_t(input[i]);
+  forEachRow(type, result, [&](const Row &row) {
+    for (int64_t i = 0; i < row.length; ++i)
+      sums[row.offset[0] + i * row.step[0]] += uint32_t(input[row.begin + i]);
+  });
   return Words(sums.begin(), sums.end());
 }
 
@@ -222,17 +251,17 @@ Words Evaluator::apply(Operation *op, ArrayRef<Words> operands) {
   return llvm::TypeSwitch<Operation *, Words>(op)
       .Case([&](CastOp) {
         bool isFloat = typeOf(op->getResult(0)).getElementType().isF32();
-        return combineElements(op, operands, [&](ArrayRef<int32_t> in) {
+        return combineElements(op, operands, [&](const auto &in) {
           return isFloat ? llvm::bit_cast<int32_t>(float(in[0])) : in[0];
         });
       })
       .Case([&](BitcastOp) {
         return combineElements(op, operands,
-                               [](ArrayRef<int32_t> in) { return in[0]; });
+                               [](const auto &in) { return in[0]; });
       })
       .Case([&](XorOp) {
-        return combineElements(
-            op, operands, [](ArrayRef<int32_t> in) { return in[0] ^ in[1]; });
+        return combineElements(op, operands,
+                               [](const auto &in) { return in[0] ^ in[1]; });
       })
       .Case([&](AddOp) {
         return compute(op, operands, [](auto x, auto y) { return x + y; });
@@ -244,9 +273,9 @@ Words Evaluator::apply(Operation *op, ArrayRef<Words> operands) {
         return compute(op, operands, [](auto x, auto y) { return x * y; });
       })
       .Case([&](DequantizeOp) {
-        return combineElements(op, operands, [](ArrayRef<int32_t> in) {
-          uint32_t zero = in.size() > 2 ? in[2] : 0;
-          float value = float(int32_t(uint32_t(in[0]) - zero));
+        // Without a zero point it is 0.
+        return combineElements(op, operands, [](const auto &in) {
+          float value = float(int32_t(uint32_t(in[0]) - uint32_t(in[2])));
           return llvm::bit_cast<int32_t>(value * llvm::bit_cast<float>(in[1]));
         });
       })

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include <cmath>
 #include <dlfcn.h>
+#include <filesystem>
 #include <fstream>
 
 using namespace mlir;
@@ -123,6 +124,72 @@ TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
     EXPECT_NEAR(y[i], wanted, 1e-6 * wanted) << "at " << x[i];
   }
   dlclose(handle);
+}
+
+namespace {
+
+/// What emitting the plan with a kernel cache leads to.
+struct CachedEmit {
+  int64_t kernels = 0, cached = 0;
+  std::string warning, artifact;
+};
+
+} // namespace
+
+static CachedEmit emitWithCache(const std::string &cache) {
+  CachedEmit result;
+  MLIRContext context(allDialects());
+  auto module = parseSourceString<ModuleOp>(text, &context);
+  std::string path = testing::TempDir() + "/emit-cached.so";
+  tenon::EmitOptions options;
+  options.modelFolder = writeWeights();
+  options.kernelCache = cache;
+  options.kernels = [&](int64_t kernels, int64_t cached) {
+    result.kernels = kernels;
+    result.cached = cached;
+  };
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    result.warning += diagnostic.str();
+  });
+  EXPECT_TRUE(module && succeeded(tenon::emitArtifact(
+                            *module, tenon::avx2Facts(), options, path)));
+  std::ifstream file(path, std::ios::binary);
+  result.artifact.assign(std::istreambuf_iterator<char>(file), {});
+  return result;
+}
+
+TEST(Emit, FindsKernelsInTheCache) {
+  std::string folder = testing::TempDir() + "/emit-cache";
+  std::filesystem::remove_all(folder);
+  CachedEmit without = emitWithCache("");
+  EXPECT_GT(without.kernels, 1);
+  EXPECT_EQ(without.cached, 0);
+  CachedEmit first = emitWithCache(folder), second = emitWithCache(folder);
+  EXPECT_EQ(first.cached, 0);
+  EXPECT_EQ(second.cached, second.kernels);
+  EXPECT_EQ(first.artifact, without.artifact);
+  EXPECT_EQ(second.artifact, without.artifact);
+  // What was damaged is made again.
+  for (const auto &entry : std::filesystem::directory_iterator(folder))
+    if (entry.file_size() > 100)
+      std::filesystem::resize_file(entry.path(), entry.file_size() - 50);
+  CachedEmit damaged = emitWithCache(folder);
+  EXPECT_EQ(damaged.cached, 0);
+  EXPECT_EQ(damaged.artifact, without.artifact);
+  EXPECT_EQ(emitWithCache(folder).cached, damaged.kernels);
+}
+
+TEST(Emit, SaysThatTheCacheCannotBeWritten) {
+  std::string file = testing::TempDir() + "/emit-no-folder";
+  std::ofstream(file) << "no folder";
+  CachedEmit result = emitWithCache(file);
+  EXPECT_EQ(result.cached, 0);
+  EXPECT_FALSE(result.artifact.empty());
+  EXPECT_NE(result.warning.find("will not find kernels of this one: cannot "
+                                "write '" +
+                                file),
+            std::string::npos)
+      << result.warning;
 }
 
 /// What is said of the plan in which `from` reads `to`.
