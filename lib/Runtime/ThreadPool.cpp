@@ -4,15 +4,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <pthread.h>
 #include <system_error>
 
 using namespace tenon::runtime;
 
 using Clock = std::chrono::steady_clock;
 
-// About the time between two launches of a model that keeps all threads busy;
-// waking a sleeping thread costs more than that.
-static constexpr std::chrono::microseconds spinTime(20);
+// A thread that waits looks again and again for the time between two launches
+// of a model that keeps all threads busy, then lets other threads of its core
+// go first, and sleeps after about the time that waking it takes.
+static constexpr std::chrono::microseconds spinTime(10), yieldTime(50);
 
 // Several parts per thread even out a thread that was interrupted.
 static constexpr int64_t partsPerThread = 4;
@@ -27,20 +29,43 @@ static void pause() {
 #endif
 }
 
-/// Spins until `done` or until the time is over. Returns whether it is done.
+/// Waits awake until `done` or until the time is over. Returns whether it is
+/// done.
 template <typename Predicate> static bool spin(Predicate done) {
-  Clock::time_point end = Clock::now() + spinTime;
+  Clock::time_point begin = Clock::now();
+  Clock::duration waited(0);
   do {
     for (int i = 0; i < 32; ++i) {
       if (done())
         return true;
       pause();
     }
-  } while (Clock::now() < end);
+    waited = Clock::now() - begin;
+    if (waited > spinTime)
+      std::this_thread::yield();
+  } while (waited < yieldTime);
   return done();
 }
 
+/// Workers run on any core of the session but the caller's, which is busy: a
+/// scheduler may put who is woken beside who wakes it, where it waits for a
+/// tick while another core idles.
+void ThreadPool::avoidCallersCore() {
+  int core = sched_getcpu();
+  if (core < 0 || core >= CPU_SETSIZE || core == callersCore)
+    return;
+  callersCore = core;
+  cpu_set_t others = cores;
+  CPU_CLR(core, &others);
+  if (CPU_COUNT(&others) == 0)
+    return;
+  for (std::thread &worker : workers)
+    pthread_setaffinity_np(worker.native_handle(), sizeof(others), &others);
+}
+
 ThreadPool::ThreadPool(int threads) {
+  CPU_ZERO(&cores);
+  sched_getaffinity(0, sizeof(cores), &cores);
   // A destructor does not run for a half-built pool: stop what has started.
   try {
     for (int i = 1; i < threads; ++i)
@@ -97,9 +122,11 @@ void ThreadPool::work() {
       continue;
     std::unique_lock<std::mutex> lock(mutex);
     // Either `run` sees this thread sleeping, or this thread sees its parts:
-    // both are sequentially consistent.
+    // both are sequentially consistent. Who was woken stays awake for a while
+    // although others have taken all parts: the next launch follows.
     sleeping.fetch_add(1);
-    wake.wait(lock, hasWork);
+    if (!hasWork())
+      wake.wait(lock);
     sleeping.fetch_sub(1);
   }
 }
@@ -110,6 +137,7 @@ void ThreadPool::run(tn_kernel launched, void *const *launchBuffers,
     return;
   if (workers.empty() || launchGrid == 1)
     return launched(launchBuffers, launchSizes, 0, launchGrid);
+  avoidCallersCore();
   kernel = launched;
   buffers = launchBuffers;
   sizes = launchSizes;

@@ -6,13 +6,14 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <sched.h>
 #include <thread>
 #include <vector>
 
 namespace tenon::runtime {
 
-/// `threads` includes the caller of `run`. Workers spin for a moment after a
-/// launch, since the next one follows at once, and then sleep.
+/// `threads` includes the caller of `run`. Workers stay awake for a moment
+/// after a launch, since the next one follows at once, and then sleep.
 class ThreadPool {
 public:
   explicit ThreadPool(int threads);
@@ -29,6 +30,7 @@ public:
 private:
   bool takePart();
   void work();
+  void avoidCallersCore();
 
   // The high half counts launches, the low half the parts that nobody has
   // taken. A worker takes a part by one compare-exchange of both, so a late one
@@ -49,6 +51,8 @@ private:
   std::atomic<int> sleeping{0};
   std::atomic<bool> stopping{false};
   std::vector<std::thread> workers;
+  cpu_set_t cores;      ///< of the thread that made the pool
+  int callersCore = -1; ///< where workers do not run
 };
 
 } // namespace tenon::runtime
