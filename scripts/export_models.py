@@ -21,7 +21,8 @@ class Logits(torch.nn.Module):
         self.model = model
 
     def forward(self, input_ids):
-        return self.model(input_ids, use_cache=False).logits
+        # Without a mask transformers looks for packed sequences, which the exporter cannot write.
+        return self.model(input_ids, attention_mask=torch.ones_like(input_ids), use_cache=False).logits
 
 
 class Hidden(torch.nn.Module):

@@ -28,7 +28,7 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(graph::createFoldConstantsPass());
   pm.addNestedPass<func::FuncOp>(graph::createShareEqualOpsPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeRotaryPass());
-  pm.addNestedPass<func::FuncOp>(graph::createUnflattenTransposePass());
+  pm.addNestedPass<func::FuncOp>(graph::createUnflattenPass());
   pm.addNestedPass<func::FuncOp>(graph::createSwapTransposedProductPass());
   pm.addPass(graph::createFoldTransposeIntoMatmulPass());
   // What products of integers have in common is one op now.

@@ -15,27 +15,6 @@ namespace tenon::graph {
 
 namespace {
 
-/// The one value of a constant whose elements are all equal, as a double; exact
-/// for floats and for integers below 2^53.
-std::optional<double> getScalar(Value value) {
-  if (std::optional<double> splat = getSplat(value))
-    return splat;
-  auto constant = value.getDefiningOp<ConstantOp>();
-  auto elements =
-      constant ? dyn_cast<DenseIntElementsAttr>(constant.getValue()) : nullptr;
-  if (!elements || !elements.isSplat())
-    return std::nullopt;
-  APInt integer = elements.getSplatValue<APInt>();
-  Type type = elements.getElementType();
-  bool isUnsigned = type.isInteger(1) || type.isUnsignedInteger();
-  if (isUnsigned && integer.getActiveBits() > 53)
-    return std::nullopt;
-  int64_t exact = isUnsigned ? integer.getZExtValue() : integer.getSExtValue();
-  if (std::abs(exact) >= int64_t(1) << 53)
-    return std::nullopt;
-  return static_cast<double>(exact);
-}
-
 /// The integer that `op` gives, step by step in f32, as its kernels do.
 double quantize(QuantizeOp op, ArrayRef<double> in) {
   auto type =

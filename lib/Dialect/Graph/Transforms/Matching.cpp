@@ -17,6 +17,25 @@ std::optional<double> getSplat(Value value) {
   return elements.getSplatValue<APFloat>().convertToDouble();
 }
 
+std::optional<double> getScalar(Value value) {
+  if (std::optional<double> splat = getSplat(value))
+    return splat;
+  auto constant = value.getDefiningOp<ConstantOp>();
+  auto elements =
+      constant ? dyn_cast<DenseIntElementsAttr>(constant.getValue()) : nullptr;
+  if (!elements || !elements.isSplat())
+    return std::nullopt;
+  APInt integer = elements.getSplatValue<APInt>();
+  Type type = elements.getElementType();
+  bool isUnsigned = type.isInteger(1) || type.isUnsignedInteger();
+  if (isUnsigned && integer.getActiveBits() > 53)
+    return std::nullopt;
+  int64_t exact = isUnsigned ? integer.getZExtValue() : integer.getSExtValue();
+  if (std::abs(exact) >= int64_t(1) << 53)
+    return std::nullopt;
+  return static_cast<double>(exact);
+}
+
 bool isClose(double value, double wanted) {
   return std::abs(value - wanted) <= 1e-4 * std::abs(wanted);
 }

@@ -11,6 +11,9 @@ namespace tenon::graph {
 /// The value of a float constant whose elements are all equal.
 std::optional<double> getSplat(mlir::Value value);
 
+/// The same of a constant of any type, where a double has it exactly.
+std::optional<double> getScalar(mlir::Value value);
+
 /// Whether two constants agree to the precision that exporters print.
 bool isClose(double value, double wanted);
 

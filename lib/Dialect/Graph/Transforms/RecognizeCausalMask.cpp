@@ -68,27 +68,70 @@ bool isCausal(Value keep, const SymbolicExpr &queries, const SymbolicExpr &keys,
   return firstKey && firstQuery && *firstQuery - *firstKey == keys - queries;
 }
 
+/// Whether all of `value`, of i1, is computed from one constant and true.
+bool isTrue(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (std::optional<double> scalar = getScalar(value))
+    return *scalar != 0;
+  if (isa_and_nonnull<AndOp>(op))
+    return isTrue(op->getOperand(0)) && isTrue(op->getOperand(1));
+  return isa_and_nonnull<BroadcastOp, CastOp, GatherOp, ReshapeOp, SliceOp,
+                         TransposeOp>(op) &&
+         isTrue(op->getOperand(0));
+}
+
+/// What a mask shows, as the parts that must all be true.
+struct Shown {
+  SmallVector<Value> parts;
+  bool isWeak; ///< what is hidden counts in a row in which all is hidden
+};
+
+Shown getShown(Value mask) {
+  Shown shown{{}, false};
+  if (!getElementTypeOrSelf(mask.getType()).isInteger(1)) {
+    // Beside what is shown, at any score, exp of a number below this is 0.
+    constexpr double hidden = -1e30;
+    auto where = mask.getDefiningOp<WhereOp>();
+    std::optional<double> low =
+        where ? getSplat(where.getOnFalse()) : std::nullopt;
+    if (!low || *low > hidden || getSplat(where.getOnTrue()) != 0.0)
+      return shown;
+    shown.isWeak = true;
+    mask = where.getCondition();
+  }
+  SmallVector<Value> open = {mask};
+  while (!open.empty()) {
+    Value part = open.pop_back_val();
+    if (auto both = part.getDefiningOp<AndOp>())
+      open.append({both.getLhs(), both.getRhs()});
+    else if (!isTrue(part))
+      shown.parts.push_back(part);
+  }
+  return shown;
+}
+
 void recognize(AttentionOp op, const SymbolicShapes &shapes) {
   const SymbolicSizes *query = shapes.getSizes(op.getQuery());
   const SymbolicSizes *key = shapes.getSizes(op.getKey());
-  // A float, however low, does not hide a key from a row that sees no other.
-  if (!op.getMask() || op.getCausal() || !query || !key ||
-      !cast<RankedTensorType>(op.getMask().getType())
-           .getElementType()
-           .isInteger(1))
+  if (!op.getMask() || op.getCausal() || !query || !key)
     return;
-  auto isMine = [&](Value keep) {
-    return isCausal(keep, (*query)[2], (*key)[2], shapes);
-  };
-  if (isMine(op.getMask())) {
-    op.getMaskMutable().clear();
-  } else {
-    auto both = op.getMask().getDefiningOp<AndOp>();
-    if (!both || !(isMine(both.getLhs()) || isMine(both.getRhs())))
-      return;
-    op.getMaskMutable().assign(isMine(both.getLhs()) ? both.getRhs()
-                                                     : both.getLhs());
-  }
+  const SymbolicExpr &queries = (*query)[2], &keys = (*key)[2];
+  Shown shown = getShown(op.getMask());
+  auto causal = llvm::find_if(shown.parts, [&](Value part) {
+    return isCausal(part, queries, keys, shapes);
+  });
+  if (causal == shown.parts.end())
+    return;
+  shown.parts.erase(causal);
+  // A float, however low, does not hide a key from a row that sees no other.
+  if (shown.isWeak &&
+      !(shown.parts.empty() && shapes.isAtLeast(keys - queries, 0)))
+    return;
+  if (shown.parts.size() > 1)
+    return;
+  op.getMaskMutable().clear();
+  if (!shown.parts.empty())
+    op.getMaskMutable().append(shown.parts.front());
   op.setCausal(true);
   reportRecognized(op, "causal mask");
 }
@@ -114,21 +157,15 @@ void reportLeft(AttentionOp op, const SymbolicShapes &shapes) {
   const SymbolicSizes *key = shapes.getSizes(op.getKey());
   if (!op.getMask() || op.getCausal() || !query || !key)
     return;
-  Value keep = op.getMask();
-  auto where = keep.getDefiningOp<WhereOp>();
-  if (where)
-    keep = where.getCondition();
-  SmallVector<Value> parts = {keep};
-  if (auto both = keep.getDefiningOp<AndOp>())
-    parts = {both.getLhs(), both.getRhs()};
+  Shown shown = getShown(op.getMask());
   Obstacle obstacle;
-  for (Value part : parts) {
+  for (Value part : shown.parts) {
     Operation *compare = part.getDefiningOp();
-    if (where && isCausal(part, (*query)[2], (*key)[2], shapes))
+    if (shown.isWeak && isCausal(part, (*query)[2], (*key)[2], shapes))
       (void)obstacle.refuse(
           "it adds a number that is not minus infinity, which "
           "hides no key from a row that sees no other");
-    else if (!where && compare &&
+    else if (!shown.isWeak && compare &&
              isa<GreaterEqualOp, GreaterOp, LessEqualOp, LessOp>(compare) &&
              llvm::all_of(compare->getOperands(), isOfPositions))
       (void)obstacle.refuse("it compares positions, but does not show query i "

@@ -17,18 +17,12 @@ RankedTensorType typeOf(Value value) {
   return cast<RankedTensorType>(value.getType());
 }
 
-/// The integer that all elements of a constant are.
+/// The integer that all elements of a zero point are.
 std::optional<int64_t> getInteger(Value value) {
   while (auto cast = value.getDefiningOp<CastOp>())
     value = cast.getInput();
-  auto constant = value.getDefiningOp<ConstantOp>();
-  auto elements =
-      constant ? dyn_cast<DenseIntElementsAttr>(constant.getValue()) : nullptr;
-  if (!elements || !elements.isSplat())
-    return std::nullopt;
-  APInt integer = elements.getSplatValue<APInt>();
-  return elements.getElementType().isUnsignedInteger() ? integer.getZExtValue()
-                                                       : integer.getSExtValue();
+  std::optional<double> scalar = getScalar(value);
+  return scalar ? std::optional(int64_t(*scalar)) : std::nullopt;
 }
 
 /// An operand that stands for (bytes - zeroPoint) · scale.

@@ -75,3 +75,77 @@ func.func @given_positions(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8
   %o = graph.attention %q, %q, %q mask %keep scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi1>) -> tensor<?x2x?x8xf32>
   return %o : tensor<?x2x?x8xf32>
 }
+
+// Hidden by the lowest float, and a part of constants that hides nothing.
+// CHECK-LABEL: func @lowest_float
+// CHECK:         graph.attention causal %{{.*}}, %{{.*}}, %{{.*}} scale
+func.func @lowest_float(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %one = graph.constant dense<1> : tensor<i64>
+  %zero = graph.constant dense<0.0> : tensor<f32>
+  %low = graph.constant dense<-3.40282347E+38> : tensor<f32>
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %ones = graph.broadcast %one to [%b, %s] : tensor<i64> -> tensor<?x?xi64>
+  %padding = graph.cast %ones : tensor<?x?xi64> -> tensor<?x?xi1>
+  %row = graph.reshape %padding to [%b, 1, 1, %s] {allow_zero} : tensor<?x?xi1> -> tensor<?x1x1x?xi1>
+  %both = graph.and %keep, %row : tensor<?x?xi1>, tensor<?x1x1x?xi1> -> tensor<?x1x?x?xi1>
+  %mask = graph.where %both, %zero, %low : tensor<?x1x?x?xi1>, tensor<f32>, tensor<f32> -> tensor<?x1x?x?xf32>
+  %o = graph.attention %q, %q, %q mask %mask scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x?x?xf32>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// Scores may be of that size.
+// CHECK-LABEL: func @low_float
+// CHECK:         graph.attention %{{.*}} mask
+func.func @low_float(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %zero = graph.constant dense<0.0> : tensor<f32>
+  %low = graph.constant dense<-1.0e+04> : tensor<f32>
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %mask = graph.where %keep, %zero, %low : tensor<?x?xi1>, tensor<f32>, tensor<f32> -> tensor<?x?xf32>
+  %o = graph.attention %q, %q, %q mask %mask scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xf32>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// Padding may hide all that a row sees, and then the lowest float hides nothing.
+// CHECK-LABEL: func @lowest_float_and_padding
+// CHECK:         graph.attention %{{.*}} mask
+func.func @lowest_float_and_padding(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %padding: tensor<?x1x1x?xi1> {tenon.dims = ["b", 1, 1, "s"]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %zero = graph.constant dense<0.0> : tensor<f32>
+  %low = graph.constant dense<-3.40282347E+38> : tensor<f32>
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %both = graph.and %keep, %padding : tensor<?x?xi1>, tensor<?x1x1x?xi1> -> tensor<?x1x?x?xi1>
+  %mask = graph.where %both, %zero, %low : tensor<?x1x?x?xi1>, tensor<f32>, tensor<f32> -> tensor<?x1x?x?xf32>
+  %o = graph.attention %q, %q, %q mask %mask scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x?x?xf32>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// Fewer keys than queries: the first queries see none.
+// CHECK-LABEL: func @fewer_keys
+// CHECK:         graph.attention %{{.*}} mask
+func.func @fewer_keys(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %k: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "t", 8]}) -> tensor<?x2x?x8xf32> {
+  %zero = graph.constant dense<0.0> : tensor<f32>
+  %low = graph.constant dense<-3.40282347E+38> : tensor<f32>
+  %c0 = arith.constant 0 : index
+  %s = graph.symbol "s" range 0 to 64
+  %t = graph.symbol "t" range 0 to 64
+  %past = arith.subi %t, %s : index
+  %j = graph.iota %c0 step 1 size %t : tensor<?xi64>
+  %i = graph.iota %past step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %j, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %mask = graph.where %keep, %zero, %low : tensor<?x?xi1>, tensor<f32>, tensor<f32> -> tensor<?x?xf32>
+  %o = graph.attention %q, %k, %k mask %mask scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xf32>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}

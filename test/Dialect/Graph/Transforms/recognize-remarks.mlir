@@ -303,9 +303,10 @@ func.func @masks(%q: tensor<1x2x5x8xf32>, %padding: tensor<1x1x1x5xi1>, %bias: t
   // expected-remark@+1 {{[Passed] Recognized | Category:simplify | Function=causal | Form="causal mask"}}
   %0 = graph.attention %q, %q, %q mask %causal scale 1.0 {tenon.id = "causal"} : (tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<5x5xi1>) -> tensor<1x2x5x8xf32>
 
-  %finite = graph.where %causal, %zero, %low : tensor<5x5xi1>, tensor<f32>, tensor<f32> -> tensor<5x5xf32>
+  %shown = graph.and %causal, %padding : tensor<5x5xi1>, tensor<1x1x1x5xi1> -> tensor<1x1x5x5xi1>
+  %finite = graph.where %shown, %zero, %low : tensor<1x1x5x5xi1>, tensor<f32>, tensor<f32> -> tensor<1x1x5x5xf32>
   // expected-remark@+1 {{it adds a number that is not minus infinity, which hides no key from a row that sees no other}}
-  %1 = graph.attention %q, %q, %q mask %finite scale 1.0 : (tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<5x5xf32>) -> tensor<1x2x5x8xf32>
+  %1 = graph.attention %q, %q, %q mask %finite scale 1.0 : (tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x1x5x5xf32>) -> tensor<1x2x5x8xf32>
 
   %before = graph.less %j, %i : tensor<5xi64>, tensor<5x1xi64> -> tensor<5x5xi1>
   %both = graph.and %padding, %before : tensor<1x1x1x5xi1>, tensor<5x5xi1> -> tensor<1x1x5x5xi1>

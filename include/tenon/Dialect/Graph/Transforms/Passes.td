@@ -172,9 +172,11 @@ def RecognizeAttentionPass : Pass<"graph-recognize-attention"> {
 def RecognizeCausalMaskPass : Pass<"graph-recognize-causal-mask", "::mlir::func::FuncOp"> {
   let summary = "Turn the part of a mask that hides later keys into `causal`";
   let description = [{
-    Of boolean masks only, computed from positions: what is left of the mask may
-    be as small as one row, and attention does not visit keys that no query of a
-    block sees.
+    Of masks computed from positions: what is left of the mask may be as small as
+    one row, and attention does not visit keys that no query of a block sees. A
+    mask of floats that adds a very low number to what is hidden is one where
+    nothing else hides keys: in a row in which all is hidden that number would
+    hide none. Parts that are computed from constants and true say nothing.
 
     Before:
 
@@ -530,11 +532,13 @@ def SwapTransposedProductPass : Pass<"graph-swap-transposed-product", "::mlir::f
   }];
 }
 
-def UnflattenTransposePass : Pass<"graph-unflatten-transpose", "::mlir::func::FuncOp"> {
-  let summary = "Drop reshapes that merge dimensions around a transpose";
+def UnflattenPass : Pass<"graph-unflatten", "::mlir::func::FuncOp"> {
+  let summary = "Drop reshapes that merge dimensions around a transpose or a product";
   let description = [{
     PyTorch's decomposition of attention merges batch and heads before it
-    transposes the keys, and splits them behind.
+    transposes the keys, and splits them behind; GPT-2's layers merge batch and
+    sequence around each product. What follows the product can then be its
+    epilogue.
 
     Before:
 
@@ -542,12 +546,20 @@ def UnflattenTransposePass : Pass<"graph-unflatten-transpose", "::mlir::func::Fu
     %0 = graph.reshape %x to [%bh, %t, 64] {allow_zero} : tensor<?x12x?x64xf32> -> tensor<?x?x64xf32>
     %1 = graph.transpose %0 [0, 2, 1] : tensor<?x?x64xf32> -> tensor<?x64x?xf32>
     %2 = graph.reshape %1 to [%b, 12, 64, %t] {allow_zero} : tensor<?x64x?xf32> -> tensor<?x12x64x?xf32>
+
+    %3 = graph.reshape %y to [%bs, 768] {allow_zero} : tensor<?x?x768xf32> -> tensor<?x768xf32>
+    %4 = graph.matmul %3, %w : tensor<?x768xf32>, tensor<768x3072xf32> -> tensor<?x3072xf32>
+    %5 = graph.add %4, %bias : tensor<?x3072xf32>, tensor<3072xf32> -> tensor<?x3072xf32>
+    %6 = graph.reshape %5 to [%b, %s, 3072] {allow_zero} : tensor<?x3072xf32> -> tensor<?x?x3072xf32>
     ```
 
     After:
 
     ```mlir
     %2 = graph.transpose %x [0, 1, 3, 2] : tensor<?x12x?x64xf32> -> tensor<?x12x64x?xf32>
+
+    %5 = graph.matmul %y, %w : tensor<?x?x768xf32>, tensor<768x3072xf32> -> tensor<?x?x3072xf32>
+    %6 = graph.add %5, %bias : tensor<?x?x3072xf32>, tensor<3072xf32> -> tensor<?x?x3072xf32>
     ```
   }];
 }

@@ -1,4 +1,4 @@
-// RUN: tenon-opt %s --graph-unflatten-transpose --canonicalize | FileCheck %s
+// RUN: tenon-opt %s --graph-unflatten --canonicalize | FileCheck %s
 
 // As PyTorch's exporter decomposes attention for opset 20.
 // CHECK-LABEL: func @keys
@@ -54,4 +54,49 @@ func.func @other_rows(%x: tensor<?x12x?x64xf32> {tenon.dims = ["b", 12, "t", 64]
   %1 = graph.transpose %0 [0, 2, 1] : tensor<?x?x64xf32> -> tensor<?x64x?xf32>
   %2 = graph.reshape %1 to [%b, 12, 64, %t] {allow_zero} : tensor<?x64x?xf32> -> tensor<?x12x64x?xf32>
   return %2 : tensor<?x12x64x?xf32>
+}
+
+// A layer of GPT-2.
+// CHECK-LABEL: func @product
+// CHECK-SAME:    %[[X:.*]]: tensor<?x?x8xf32>
+// CHECK-NOT:     graph.reshape
+// CHECK:         %[[P:.*]] = graph.matmul %[[X]], %{{.*}} {tenon.id = "product"} : {{.*}} -> tensor<?x?x16xf32>
+// CHECK:         %[[S:.*]] = graph.add %[[P]], %{{.*}} {tenon.id = "sum"} : {{.*}} -> tensor<?x?x16xf32>
+// CHECK-NOT:     graph.reshape
+// CHECK:         return %[[S]]
+func.func @product(%x: tensor<?x?x8xf32> {tenon.dims = ["b", "s", 8]}, %w: tensor<8x16xf32>, %bias: tensor<16xf32>) -> tensor<?x?x16xf32> {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %bs = arith.muli %b, %s : index
+  %0 = graph.reshape %x to [%bs, 8] {allow_zero} : tensor<?x?x8xf32> -> tensor<?x8xf32>
+  %1 = graph.matmul %0, %w {tenon.id = "product"} : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x16xf32>
+  %2 = graph.add %bias, %1 {tenon.id = "sum"} : tensor<16xf32>, tensor<?x16xf32> -> tensor<?x16xf32>
+  %3 = graph.reshape %2 to [%b, %s, 16] {allow_zero, tenon.id = "split"} : tensor<?x16xf32> -> tensor<?x?x16xf32>
+  return %3 : tensor<?x?x16xf32>
+}
+
+// Split otherwise than it was merged.
+// CHECK-LABEL: func @product_split_otherwise
+// CHECK:         graph.matmul %{{.*}} -> tensor<?x16xf32>
+func.func @product_split_otherwise(%x: tensor<?x?x8xf32> {tenon.dims = ["b", "s", 8]}, %w: tensor<8x16xf32>) -> tensor<?x?x16xf32> {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %bs = arith.muli %b, %s : index
+  %0 = graph.reshape %x to [%bs, 8] {allow_zero} : tensor<?x?x8xf32> -> tensor<?x8xf32>
+  %1 = graph.matmul %0, %w : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x16xf32>
+  %2 = graph.reshape %1 to [%s, %b, 16] {allow_zero} : tensor<?x16xf32> -> tensor<?x?x16xf32>
+  return %2 : tensor<?x?x16xf32>
+}
+
+// The merged product is read by others, too.
+// CHECK-LABEL: func @product_read_twice
+// CHECK:         graph.matmul %{{.*}} -> tensor<?x16xf32>
+func.func @product_read_twice(%x: tensor<?x?x8xf32> {tenon.dims = ["b", "s", 8]}, %w: tensor<8x16xf32>) -> (tensor<?x16xf32>, tensor<?x?x16xf32>) {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %bs = arith.muli %b, %s : index
+  %0 = graph.reshape %x to [%bs, 8] {allow_zero} : tensor<?x?x8xf32> -> tensor<?x8xf32>
+  %1 = graph.matmul %0, %w : tensor<?x8xf32>, tensor<8x16xf32> -> tensor<?x16xf32>
+  %2 = graph.reshape %1 to [%b, %s, 16] {allow_zero} : tensor<?x16xf32> -> tensor<?x?x16xf32>
+  return %1, %2 : tensor<?x16xf32>, tensor<?x?x16xf32>
 }
