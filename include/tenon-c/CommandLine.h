@@ -24,6 +24,7 @@ typedef struct tn_machine {
   double int8_gops;    /* the same of groups of four bytes */
   double read_gbs;     /* memory read rate of one core */
   double read_gbs_all; /* of all cores */
+  double l2_gbs;       /* read rate of one core from its L2 */
   double launch_us;    /* of an empty launch on all cores */
 } tn_machine;
 

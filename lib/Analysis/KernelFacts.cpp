@@ -45,6 +45,37 @@ static MaybeSizes completeSizes(Type type, ValueRange dynamic,
   return sizes;
 }
 
+static bool isFlop(Operation &op) {
+  if (op.getNumResults() != 1)
+    return false;
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(op.getResult(0)));
+  if (auto compare = dyn_cast<arith::CmpFOp>(op))
+    return true;
+  return isFloat &&
+         !isa<arith::ConstantOp, arith::SelectOp, arith::ExtFOp,
+              arith::TruncFOp>(op) &&
+         isa<arith::ArithDialect, math::MathDialect>(op.getDialect());
+}
+
+StringRef kindOf(RegionOp region) {
+  StringRef kind = "move";
+  region.getBody().walk([&](Operation *op) {
+    StringRef found = llvm::TypeSwitch<Operation *, StringRef>(op)
+                          .Case([](ContractOp) { return "product"; })
+                          .Case([](AttentionOp) { return "attention"; })
+                          .Case<NormOp, SoftmaxOp>([](auto) { return "norm"; })
+                          .Default([](Operation *) { return ""; });
+    if (!found.empty()) {
+      kind = found; // the only anchor
+      return WalkResult::interrupt();
+    }
+    if (isFlop(*op))
+      kind = "elementwise";
+    return WalkResult::advance();
+  });
+  return kind;
+}
+
 namespace {
 
 /// Counts one body. Its tensors' sizes are found from those of its arguments.
@@ -62,7 +93,6 @@ public:
   }
 
   std::optional<KernelFacts> count() {
-    KernelFacts facts;
     for (Operation &op : region.getBody().front())
       if (!visit(op, facts.flops))
         return std::nullopt;
@@ -136,6 +166,15 @@ private:
     return found->second;
   }
 
+  /// Products of which both operands are narrow are computed narrow.
+  void countNarrow(Value lhs, Value rhs, const SymbolicExpr &operations) {
+    Type left = getElementTypeOrSelf(lhs), right = getElementTypeOrSelf(rhs);
+    if (left.isBF16() && right.isBF16())
+      facts.bf16Flops = facts.bf16Flops + operations;
+    if (left.isInteger(8) && right.isInteger(8))
+      facts.int8Ops = facts.int8Ops + operations;
+  }
+
   MaybeSizes visit(ContractOp op, SymbolicExpr &flops) {
     const Sizes &lhs = sizes.at(op.getLhs());
     auto type = cast<RankedTensorType>(op.getOutput().getType());
@@ -163,7 +202,9 @@ private:
     else
       return std::nullopt;
     SymbolicExpr depth = lhs[lhsRank - (op.getTransposeLhs() ? 2 : 1)];
-    flops = flops + SymbolicExpr(2) * product(result) * depth;
+    SymbolicExpr operations = SymbolicExpr(2) * product(result) * depth;
+    flops = flops + operations;
+    countNarrow(op.getLhs(), op.getRhs(), operations);
     return result;
   }
 
@@ -181,6 +222,9 @@ private:
     SymbolicExpr scores = query[0] * query[1] * query[2] * key[2];
     flops = flops + SymbolicExpr(2) * scores * (query[3] + value[3]) +
             SymbolicExpr(5) * scores;
+    // The weights of the values are of f32, whatever the values are.
+    countNarrow(op.getQuery(), op.getKey(),
+                SymbolicExpr(2) * scores * query[3]);
     Sizes result(4);
     Sizes output = {query[0], query[1], query[2], value[3]};
     for (auto [i, place] : llvm::enumerate(op.getOutputLayout()))
@@ -241,18 +285,6 @@ private:
     return result;
   }
 
-  static bool isFlop(Operation &op) {
-    if (op.getNumResults() != 1)
-      return false;
-    bool isFloat = isa<FloatType>(getElementTypeOrSelf(op.getResult(0)));
-    if (auto compare = dyn_cast<arith::CmpFOp>(op))
-      return true;
-    return isFloat &&
-           !isa<arith::ConstantOp, arith::SelectOp, arith::ExtFOp,
-                arith::TruncFOp>(op) &&
-           isa<arith::ArithDialect, math::MathDialect>(op.getDialect());
-  }
-
   /// An input that is only looked up counts the elements that are.
   SymbolicExpr bytesRead(BlockArgument argument) {
     if (!argument.use_empty() &&
@@ -270,6 +302,7 @@ private:
   }
 
   RegionOp region;
+  KernelFacts facts;
   SymbolicIndices indices;
   llvm::DenseMap<Value, Sizes> sizes;
   llvm::DenseMap<Value, SmallVector<SymbolicExpr>> lookUps;

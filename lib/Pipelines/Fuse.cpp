@@ -13,6 +13,7 @@ void tenon::buildFusePipeline(OpPassManager &pm, const PhaseOptions &) {
   // Equal regions must be one before fusion copies producers into consumers.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(kernel::createCountUnfusedPass());
   pm.addPass(kernel::createFuseRegionsPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -102,6 +102,15 @@ private:
     } else if (kind == "facts") {
       statedLaunch().costs = {expression(2), expression(3), expression(4),
                               expression(5)};
+    } else if (kind == "narrow") {
+      statedLaunch().narrow = {expression(2), expression(3)};
+    } else if (kind == "kind") {
+      statedLaunch().kind = decode(word(2));
+    } else if (kind == "layer") {
+      statedLaunch().layer = decode(word(2));
+    } else if (kind == "unfused") {
+      result.unfused.push_back({words.size() > 4 ? decode(words[4]) : "",
+                                integer(1), expression(2), expression(3)});
     } else if (kind == "step") {
       statedLaunch().step = integer(2);
     } else if (kind == "index") {

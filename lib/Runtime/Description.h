@@ -40,10 +40,18 @@ struct Costs {
   Expression flops, readBytes, writtenBytes, grid;
 };
 
+/// How many operations of a launch multiply bf16 and bytes.
+struct NarrowOperations {
+  Expression bf16, int8;
+};
+
 struct Launch {
   std::string kernel, nodes;
-  int64_t step = -1;          ///< as the lifetimes of slices count them
-  std::optional<Costs> costs; ///< none where sizes depend on data
+  std::string kind;  ///< product, attention, norm, elementwise, move, or empty
+  std::string layer; ///< of the model; empty outside of layers
+  int64_t step = -1; ///< as the lifetimes of slices count them
+  std::optional<Costs> costs;             ///< none where sizes depend on data
+  std::optional<NarrowOperations> narrow; ///< none where there are none
   /// Numbers of buffers; none where the artifact does not say.
   std::optional<std::vector<int64_t>> reads, writes;
 };
@@ -70,6 +78,13 @@ struct Transfer {
   int64_t step, source, target;
 };
 
+/// What a layer would cost with a launch for each operation of the graph.
+struct UnfusedLayer {
+  std::string layer; ///< empty for what is outside of layers
+  int64_t launches;
+  Expression readBytes, writtenBytes;
+};
+
 /// What is known of the machine that the code was compiled for.
 struct Target {
   std::string name;
@@ -86,7 +101,8 @@ struct Description {
   std::vector<Buffer> buffers;
   std::vector<Transfer> transfers;
   std::optional<Target> target;
-  std::optional<Costs> total;   ///< of all launches; its grid is 0
+  std::vector<UnfusedLayer> unfused; ///< empty where the artifact does not say
+  std::optional<Costs> total;        ///< of all launches; its grid is 0
   std::vector<Expression> live; ///< the arena is no smaller than the largest
   int64_t weightBytes = 0;
 

@@ -5,13 +5,15 @@
 
 // All of the contracted dimension in one loop, whose sums stay in registers.
 // CHECK-LABEL: func @bytes
+// CHECK:         kernel.region
+// CHECK-SAME:    tenon.int8_ops = "98304*n"
 // CHECK:         %[[GROUPS:.*]] = arith.constant 192 : index
 // CHECK:         scf.for %{{.*}} = %{{.*}} to %[[GROUPS]] {{.*}} iter_args
 // CHECK:           vector.load %{{.*}} : memref<49152xi8>, vector<64xi8>
 // CHECK:           vector.load %{{.*}} : memref<?xi8>, vector<4xi8>
 // CHECK:           kernel.dot u8s8
 func.func @bytes(%x: tensor<?x768xi8>, %w: tensor<2x192x32x4xi8>, %n: index) -> tensor<?x64xi32> {
-  %0 = kernel.region "r" inputs(%x, %w : tensor<?x768xi8>, tensor<2x192x32x4xi8>) indices() sizes(%n) -> tensor<?x64xi32> {
+  %0 = kernel.region "r" inputs(%x, %w : tensor<?x768xi8>, tensor<2x192x32x4xi8>) indices() sizes(%n) attributes {tenon.int8_ops = "98304*n"} -> tensor<?x64xi32> {
   ^bb0(%a: tensor<?x768xi8>, %b: tensor<2x192x32x4xi8>):
     %p = kernel.contract packed %a, %b : tensor<?x768xi8>, tensor<2x192x32x4xi8> -> tensor<?x64xi32>
     kernel.yield %p : tensor<?x64xi32>
@@ -19,7 +21,11 @@ func.func @bytes(%x: tensor<?x768xi8>, %w: tensor<2x192x32x4xi8>, %n: index) -> 
   return %0 : tensor<?x64xi32>
 }
 
+// Facts say what is multiplied in the end: widened operands are of f32.
 // CHECK-LABEL: func @pairs
+// CHECK:         kernel.region
+// DOTS-SAME:     tenon.bf16_flops = "98304*n"
+// WIDENS-NOT:    tenon.bf16_flops
 // DOTS-NOT:      vector.fma
 // DOTS:          kernel.dot bf16
 // DOTS-NOT:      vector.fma
@@ -30,7 +36,7 @@ func.func @bytes(%x: tensor<?x768xi8>, %w: tensor<2x192x32x4xi8>, %n: index) -> 
 // WIDENS:        vector.fma
 // WIDENS-NOT:    kernel.dot
 func.func @pairs(%x: tensor<?x768xbf16>, %w: tensor<2x384x32x2xbf16>, %n: index) -> tensor<?x64xf32> {
-  %0 = kernel.region "r" inputs(%x, %w : tensor<?x768xbf16>, tensor<2x384x32x2xbf16>) indices() sizes(%n) -> tensor<?x64xf32> {
+  %0 = kernel.region "r" inputs(%x, %w : tensor<?x768xbf16>, tensor<2x384x32x2xbf16>) indices() sizes(%n) attributes {tenon.bf16_flops = "98304*n"} -> tensor<?x64xf32> {
   ^bb0(%a: tensor<?x768xbf16>, %b: tensor<2x384x32x2xbf16>):
     %p = kernel.contract packed %a, %b : tensor<?x768xbf16>, tensor<2x384x32x2xbf16> -> tensor<?x64xf32>
     kernel.yield %p : tensor<?x64xf32>

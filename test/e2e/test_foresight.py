@@ -98,6 +98,61 @@ def test_text_reports(artifact):
     assert "layer.5/output/dense/MatMul" in plan
     profile = tenon("profile", artifact, "--shape", "sequence=16", "--seconds", "0.2").stdout
     assert "of limit" in profile and "between launches" in profile
+    assert re.match(r"limits of \d+ threads?: f32 [\d.]+.* GOP/s, memory [\d.]+, L2 [\d.]+ GB/s.*, measured now\n", profile)
+    kinds = re.findall(r"(\d+)  (products|attention|norms|elementwise|moves)$", profile, re.M)
+    assert dict((kind, int(count)) for count, kind in kinds) == {
+        "products": 36, "attention": 6, "norms": 13, "elementwise": 1, "moves": 8}
+
+
+def test_layers_before_and_after_fusion(artifact):
+    shape = ("--shape", "batch=2,sequence=48")
+    info = json.loads(tenon("info", artifact, *shape, "--json").stdout)
+    layers = info["layers"]
+    assert [layer["layer"] for layer in layers] == [""] + [f"/model/encoder/layer.{i}" for i in range(6)]
+    assert sum(layer["launches"] for layer in layers) == sum(info["launches"].values())
+    assert sum(layer["bytes"] for layer in layers) == info["compulsory_bytes"]
+    assert all(layer == {**layers[1], "layer": layer["layer"]} for layer in layers[2:])
+    for layer in layers:
+        assert layer["launches"] < layer["launches_before"] and layer["bytes"] < layer["bytes_before"]
+    # Each product reads its weights and writes its result for the bias to be added.
+    tokens, hidden = 2 * 48, 384
+    assert layers[1]["bytes_before"] - layers[1]["bytes"] > 2 * 4 * 6 * tokens * hidden
+    text = tenon("info", artifact, *shape).stdout
+    assert "before fusion, with a launch for each operation, and after" in text
+    assert re.search(rf"^  all +{sum(l['launches_before'] for l in layers)} ", text, re.M)
+
+
+def test_products_are_priced_by_what_they_multiply(minilm, tmp_path):
+    shape = ("--shape", "batch=1,sequence=128", "--threads", "1", "--json")
+
+    def plan_for(cpu, *options):
+        path = compile_model(minilm / "model.onnx", tmp_path / "model.so", "--cpu", cpu, *options)
+        return json.loads(tenon("plan", path, *shape).stdout)
+
+    def products(plan):
+        return [launch for launch in plan["launches"] if launch["kind"] == "product"]
+
+    single, half = plan_for("znver5"), plan_for("znver5", "--precision", "bf16")
+    assert all(launch["bf16_flops"] == launch["int8_ops"] == 0 for launch in single["launches"])
+    assert all(launch["bound_by"] == "f32" for launch in products(single))
+    assert all(launch["bf16_flops"] > 0.97 * launch["flops"] and launch["bound_by"] == "bf16"
+               for launch in products(half))
+    ratio = sum(l["predicted_us"] for l in products(single)) / sum(l["predicted_us"] for l in products(half))
+    assert 1.9 < ratio < 2
+    # Where bf16 is no faster, weights alone are rounded, and products are of f32.
+    widened = plan_for("sapphirerapids", "--precision", "bf16")
+    assert all(launch["bf16_flops"] == 0 for launch in widened["launches"])
+
+
+def test_limits_of_a_facts_file(minilm, tmp_path):
+    native = next(line for line in tenon("target").stdout.splitlines() if line.endswith("native")).split()[0]
+    facts = json.loads(tenon("target", native).stdout)
+    facts.update(name="here", f32_gflops=123.5)
+    (tmp_path / "here.json").write_text(json.dumps(facts))
+    path = compile_model(minilm / "model.onnx", tmp_path / "model.so", "--cpu", tmp_path / "here.json")
+    profile = tenon("profile", path, "--shape", "batch=1,sequence=8", "--seconds", "0.1", "--threads", "1").stdout
+    assert profile.startswith("limits of 1 thread: f32 123.5")
+    assert profile.splitlines()[0].endswith("from the facts file that it was compiled for, here")
 
 
 def test_facts_from_a_file(minilm, tmp_path):

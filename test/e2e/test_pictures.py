@@ -1,5 +1,7 @@
 """`tenon info --graph` and `tenon plan --memory`: what the pictures show is what is true."""
 import json
+import os
+import pathlib
 import re
 import subprocess
 import xml.etree.ElementTree as xml
@@ -13,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 SVG = "{http://www.w3.org/2000/svg}"
 F = TensorProto.FLOAT
 SHAPE = ("--shape", "batch=2,sequence=48")
+FAKE = pathlib.Path(os.environ["TENON_TEST_ARTIFACTS"]) / "fake.so"
 
 
 def save(path, nodes, inputs, outputs, initializers=()):
@@ -221,3 +224,36 @@ def test_what_cannot_be_drawn_is_refused(artifact, tmp_path):
     result = tenon("plan", old, "--memory", tmp_path / "p.svg")
     assert result.returncode == 1 and "has no launch or nothing in its arena" in result.stderr
     assert not (tmp_path / "p.svg").exists()
+
+
+def test_roofline_of_an_encoder(artifact, tmp_path):
+    path = tmp_path / "roofline.svg"
+    result = tenon("bench", artifact, "--roofline", path, "--seconds", "0.2", "--threads", "1", *SHAPE)
+    assert result.returncode == 0, result.stderr
+    root = xml.parse(path).getroot()
+    title = root.find(SVG + "title").text
+    assert re.fullmatch(r"minilm\.so, batch=2, sequence=48, 1 thread, \d{4}-\d\d-\d\d", title)
+    kernels = {launch["kernel"] for launch in json.loads(tenon("plan", artifact, *SHAPE, "--json").stdout)["launches"]
+               if launch["flops"]}
+    drawn = [name for kind in ("product", "attention", "norm", "elementwise") for name, group in groups(path, "point " + kind)
+             if "\n" in name]
+    assert {name.split("\n")[0] for name in drawn} == kernels
+    assert all(re.fullmatch(r"\d+ launches, [\d.]+ us, [\d.e+]+ [MGT]OP/s, \d+ % of what \w+ allows", name.split("\n")[1])
+               for name in drawn)
+    roofs = {name for name, _ in groups(path, "lines")}
+    assert {"axes", "memory", "f32"} <= roofs
+    # All of the picture is on the page.
+    width, height = float(root.get("width")), float(root.get("height"))
+    for circle in root.iter(SVG + "circle"):
+        assert 0 < float(circle.get("cx")) < width and 0 < float(circle.get("cy")) < height
+
+
+def test_roofline_of_what_has_no_machine(tmp_path):
+    result = tenon("bench", FAKE, "--roofline", tmp_path / "roofline.svg", "--shape", "batch=1")
+    assert result.returncode == 1 and "no roofline drawn" in result.stderr
+    assert not (tmp_path / "roofline.svg").exists()
+
+
+def test_roofline_belongs_to_bench(artifact, tmp_path):
+    result = tenon("profile", artifact, "--roofline", tmp_path / "roofline.svg")
+    assert result.returncode == 2 and "option '--roofline' belongs to bench, not to profile" in result.stderr

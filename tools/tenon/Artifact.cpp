@@ -81,7 +81,8 @@ static int compileInChild(StringRef model, StringRef kind, StringRef precision,
   // The artifact, its recipe, and what a compiler that fails may leave.
   llvm::scope_exit remove([&] { llvm::sys::fs::remove_directories(folder); });
   llvm::SmallString<128> artifact(folder);
-  llvm::sys::path::append(artifact, "model.so");
+  // Its name is all that pictures know of the model.
+  llvm::sys::path::append(artifact, llvm::sys::path::stem(model) + ".so");
   std::string self = llvm::sys::fs::getMainExecutable(
       nullptr, reinterpret_cast<void *>(&runArtifactCommand));
   StringRef arguments[] = {"tenon",   "compile", model, "-o",

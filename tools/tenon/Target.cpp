@@ -57,6 +57,7 @@ static tenon::TargetFacts measureTarget() {
   facts.int8Gops = machine.int8_gops;
   facts.readGBs = machine.read_gbs;
   facts.readGBsAll = machine.read_gbs_all;
+  facts.l2GBs = machine.l2_gbs;
   facts.launchUs = machine.launch_us;
   // Zero or less where the system does not say.
   if (long l1 = sysconf(_SC_LEVEL1_DCACHE_SIZE); l1 > 0)

@@ -17,6 +17,9 @@ struct KernelFacts {
   /// norm what its definition says, attention both products and the softmax of
   /// every score whether a mask hides it or not.
   SymbolicExpr flops;
+  /// How many of these are multiply-adds of pairs of bf16, and of groups of
+  /// bytes. All others are of f32, or of what else the tensors hold.
+  SymbolicExpr bf16Flops, int8Ops;
   /// Bytes that have to come from memory if nothing is cached and nothing is
   /// read twice: each input once, of a table that is looked up the rows for all
   /// look-ups but no more than the table.
@@ -24,6 +27,15 @@ struct KernelFacts {
   /// Bytes of the results.
   SymbolicExpr writtenBytes;
 };
+
+/// Attributes of bf16Flops and int8Ops. Absent where there are none.
+inline constexpr llvm::StringLiteral bf16FlopsAttr = "tenon.bf16_flops";
+inline constexpr llvm::StringLiteral int8OpsAttr = "tenon.int8_ops";
+
+/// What a region in its first form is, for people: "product", "attention",
+/// "norm" (softmax too), "elementwise" (whatever else computes in floats), or
+/// "move".
+llvm::StringRef kindOf(kernel::RegionOp region);
 
 /// Facts about the regions of one function, in their first form.
 class KernelFactsAnalysis {

@@ -1,5 +1,6 @@
 // Writes the records of ModuleAbi.h.
 #include "Description.h"
+#include "tenon/Analysis/KernelFacts.h"
 #include "tenon/Analysis/SymbolicIndex.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "llvm/ADT/StringExtras.h"
@@ -52,6 +53,7 @@ public:
     int64_t number = 0;
     main.walk([&](plan::LaunchOp launch) { describeLaunch(launch, number++); });
     describeTotal();
+    describeUnfused();
     describeTarget();
     os << "weights " << weightBytes() << "\n";
     for (auto alloc : ops<plan::AllocOp>())
@@ -181,11 +183,44 @@ private:
     os << "\n";
     if (auto step = launch->getAttrOfType<IntegerAttr>("tenon.step"))
       os << "step " << number << " " << step.getInt() << "\n";
+    describeOrigin(launch, number);
     std::optional<std::string> facts = factsOf(launch);
     std::optional<SymbolicExpr> grid = indices.get(launch.getGrid());
     if (facts && grid)
       os << "facts " << number << " " << *facts << " " << encode(grid->str())
          << "\n";
+    auto bf16 = launch->getAttrOfType<StringAttr>(bf16FlopsAttr);
+    auto bytes = launch->getAttrOfType<StringAttr>(int8OpsAttr);
+    if (bf16 || bytes)
+      os << "narrow " << number << " " << (bf16 ? encode(bf16) : "0") << " "
+         << (bytes ? encode(bytes) : "0") << "\n";
+  }
+
+  /// What it is, and where in the model it comes from.
+  void describeOrigin(plan::LaunchOp launch, int64_t number) {
+    if (auto kind = launch->getAttrOfType<StringAttr>("tenon.kind"))
+      os << "kind " << number << " " << encode(kind) << "\n";
+    if (auto layer = launch->getAttrOfType<StringAttr>("tenon.layer"))
+      os << "layer " << number << " " << encode(layer) << "\n";
+  }
+
+  /// What kernel-count-unfused wrote.
+  void describeUnfused() {
+    auto layers = main->getAttrOfType<ArrayAttr>("tenon.unfused");
+    if (!layers)
+      return;
+    for (auto layer : layers.getAsRange<DictionaryAttr>()) {
+      auto text = [&](StringRef name) {
+        auto value = layer.getAs<StringAttr>(name);
+        return value ? encode(value) : std::string();
+      };
+      auto launches = layer.getAs<IntegerAttr>("launches");
+      os << "unfused " << (launches ? launches.getInt() : 0) << " "
+         << text("read_bytes") << " " << text("written_bytes");
+      if (std::string name = text("layer"); !name.empty())
+        os << " " << name;
+      os << "\n";
+    }
   }
 
   /// The kernel's name without those of nodes: they have a field of their own.

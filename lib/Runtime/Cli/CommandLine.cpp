@@ -26,13 +26,21 @@ bench     measure the time of a run on random inputs
   --shape NAME=SIZE,...  sizes of the symbols
   --seconds S            how long to measure (2)
   --predict              first say how long it should take
+  --roofline FILE.svg    then time each launch for as long, and draw kernels
+                         under what the machine can do
   --worker DIR           speak the protocol of a benchmark on stdin and stdout,
                          on the inputs in DIR
-profile   the time of every launch
+profile   the time of every launch, and of each kind: products, attention,
+          norms, elementwise, moves. Says of each how much of its limit it
+          reached and what that is: arithmetic of f32, bf16 or int8, memory
+          (for the bytes that have to be moved), or launch (where the work is
+          less than what launching costs). The first line has the limits: those
+          of the facts file that the artifact was compiled for, else measured
   --shape NAME=SIZE,...  sizes of the symbols
   --seconds S            how long to measure (2)
   --trace FILE.json      write one run as a Chrome trace
-info      inputs, outputs, sizes, work and memory; runs nothing
+info      inputs, outputs, sizes, work and memory, and what each layer takes
+          before and after fusion; runs nothing
   --shape NAME=SIZE,...  sizes to evaluate them at
   --json
   --graph FILE.svg       draw the launches and the tensors between them
@@ -83,6 +91,8 @@ private:
       result.graph = take();
     else if (option == "--memory")
       result.memory = take();
+    else if (option == "--roofline")
+      result.roofline = take();
     else if (option == "--threads")
       result.session.threads =
           int32_t(std::min<int64_t>(integer(take()), INT32_MAX));
@@ -186,6 +196,8 @@ static int dispatch(int argc, char **argv, const char *artifact) {
     throw UsageError("option '--graph' belongs to info, not to " + command);
   if (!arguments.memory.empty() && command != "plan")
     throw UsageError("option '--memory' belongs to plan, not to " + command);
+  if (!arguments.roofline.empty() && command != "bench")
+    throw UsageError("option '--roofline' belongs to bench, not to " + command);
   if (command == "run")
     return runCommand(arguments);
   if (command == "bench")

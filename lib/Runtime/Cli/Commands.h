@@ -12,7 +12,7 @@ struct Arguments {
   tn_session_options session = {0, 0, 0};
   std::map<std::string, int64_t> shape;
   double seconds = 2;
-  std::string dataSet, output, trace, graph, memory;
+  std::string dataSet, output, trace, graph, memory, roofline;
   std::vector<std::pair<std::string, std::string>> inputs; // name, file
   bool check = false, worker = false, json = false, predict = false;
   double atol = 1e-4, rtol = 1e-4;

@@ -5,6 +5,7 @@
 #include "Pictures.h"
 #include "TensorProto.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
@@ -68,6 +69,67 @@ static void printSymbols(const Description &description) {
   }
 }
 
+namespace {
+
+/// What a layer takes with a launch for each operation, and as it is.
+struct LayerCosts {
+  std::string layer;
+  int64_t launchesBefore = 0, bytesBefore = 0, launches = 0, bytes = 0;
+};
+
+} // namespace
+
+/// In the order of the model; empty where the artifact does not say.
+static std::vector<LayerCosts> layerCosts(const Description &description,
+                                          const std::vector<int64_t> &sizes) {
+  std::vector<LayerCosts> layers;
+  for (const UnfusedLayer &layer : description.unfused)
+    layers.push_back(
+        {layer.layer, layer.launches,
+         layer.readBytes.evaluate(sizes) + layer.writtenBytes.evaluate(sizes)});
+  if (layers.empty())
+    return layers;
+  std::vector<LaunchCosts> costs =
+      launchCosts(description, sizes, 1, limitsOf(description));
+  for (size_t i = 0; i < costs.size(); ++i) {
+    const std::string &name = description.launches[i].layer;
+    auto layer =
+        std::find_if(layers.begin(), layers.end(),
+                     [&](const LayerCosts &one) { return one.layer == name; });
+    if (layer == layers.end())
+      layer = layers.insert(layers.end(), LayerCosts{name});
+    ++layer->launches;
+    layer->bytes += costs[i].bytes;
+  }
+  return layers;
+}
+
+static void printLayer(const LayerCosts &layer, const std::string &name) {
+  std::printf("  %-32s %10lld %12.3f %10lld %12.3f\n", name.c_str(),
+              (long long)layer.launchesBefore, double(layer.bytesBefore) * 1e-6,
+              (long long)layer.launches, double(layer.bytes) * 1e-6);
+}
+
+static void printLayers(const Description &description,
+                        const std::vector<int64_t> &sizes) {
+  std::vector<LayerCosts> layers = layerCosts(description, sizes);
+  if (layers.empty())
+    return;
+  std::printf("before fusion, with a launch for each operation, and after\n"
+              "  %-32s %10s %12s %10s %12s\n",
+              "layer", "launches", "MB moved", "launches", "MB moved");
+  LayerCosts all;
+  for (const LayerCosts &layer : layers) {
+    if (layers.size() > 1)
+      printLayer(layer, layer.layer.empty() ? "(no layer)" : layer.layer);
+    all.launchesBefore += layer.launchesBefore;
+    all.bytesBefore += layer.bytesBefore;
+    all.launches += layer.launches;
+    all.bytes += layer.bytes;
+  }
+  printLayer(all, "all");
+}
+
 static void printText(const Description &description,
                       const std::vector<int64_t> &sizes) {
   printValues(description, "inputs", description.inputs);
@@ -96,7 +158,8 @@ static void printText(const Description &description,
   for (const Expression &live : description.live)
     std::printf("  %s\n", live.text().c_str());
 
-  LaunchCosts sum = sumCosts(launchCosts(description, sizes, 1));
+  LaunchCosts sum =
+      sumCosts(launchCosts(description, sizes, 1, limitsOf(description)));
   int64_t arena = description.arenaBytes(sizes);
   int64_t live = description.liveBytes(sizes);
   std::printf("at %s\n", describeSizes(description, sizes).c_str());
@@ -109,6 +172,7 @@ static void printText(const Description &description,
               "%lld, gap %.2f %%\n",
               (long long)arena, (long long)live,
               live ? 100.0 * double(arena - live) / double(live) : 0);
+  printLayers(description, sizes);
 }
 
 static void printJsonValues(const Description &description, const char *title,
@@ -147,13 +211,25 @@ static void printJson(const Description &description,
                 (long long)kind.launches);
     isFirst = false;
   }
-  LaunchCosts sum = sumCosts(launchCosts(description, sizes, 1));
+  LaunchCosts sum =
+      sumCosts(launchCosts(description, sizes, 1, limitsOf(description)));
   std::printf("},\n  \"weight_bytes\": %lld,\n  \"flops\": %lld,\n  "
               "\"compulsory_bytes\": %lld,\n  \"arena_bytes\": %lld,\n  "
-              "\"arena_lower_bound\": %lld\n}\n",
+              "\"arena_lower_bound\": %lld,\n  \"layers\": [",
               (long long)description.weightBytes, (long long)sum.flops,
               (long long)sum.bytes, (long long)description.arenaBytes(sizes),
               (long long)description.liveBytes(sizes));
+  isFirst = true;
+  for (const LayerCosts &layer : layerCosts(description, sizes)) {
+    std::printf("%s\n    {\"layer\": %s, \"launches_before\": %lld, "
+                "\"bytes_before\": %lld, \"launches\": %lld, \"bytes\": "
+                "%lld}",
+                isFirst ? "" : ",", jsonString(layer.layer).c_str(),
+                (long long)layer.launchesBefore, (long long)layer.bytesBefore,
+                (long long)layer.launches, (long long)layer.bytes);
+    isFirst = false;
+  }
+  std::printf("]\n}\n");
 }
 
 int tenon::runtime::infoCommand(const Arguments &arguments) {

@@ -74,7 +74,8 @@ public:
 
 private:
   void makeRows() {
-    std::vector<LaunchCosts> costs = launchCosts(description, sizes, threads);
+    std::vector<LaunchCosts> costs =
+        launchCosts(description, sizes, threads, limitsOf(description));
     for (size_t i = 0; i < description.launches.size(); ++i)
       rows.push_back(launchRow(i, costs[i]));
     for (const Transfer &transfer : description.transfers)
@@ -252,7 +253,8 @@ private:
 
   void drawHead() {
     svg.text(margin, margin, "head", describeSizes(description, sizes));
-    LaunchCosts sum = sumCosts(launchCosts(description, sizes, threads));
+    LaunchCosts sum = sumCosts(
+        launchCosts(description, sizes, threads, limitsOf(description)));
     char text[128];
     std::snprintf(text, sizeof(text), "%zu launches, %.6f GFLOP, weights ",
                   description.launches.size(), double(sum.flops) * 1e-9);

@@ -11,6 +11,7 @@
 #include <functional>
 #include <immintrin.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 using Clock = std::chrono::steady_clock;
@@ -118,43 +119,69 @@ double tenon::runtime::measureF32Peak(int threads) {
   return 0;
 }
 
-/// Of one core; 0 without the instruction.
-static double measureBf16Peak() {
-  return __builtin_cpu_supports("avx512bf16") ? measurePeak(1, dotBf16, 64) : 0;
+double tenon::runtime::measureBf16Peak(int threads) {
+  return __builtin_cpu_supports("avx512bf16")
+             ? measurePeak(threads, dotBf16, 64)
+             : 0;
 }
 
-static double measureInt8Peak() {
+double tenon::runtime::measureInt8Peak(int threads) {
   if (__builtin_cpu_supports("avx512vnni"))
-    return measurePeak(1, dotBytes512, 128);
-  return __builtin_cpu_supports("avxvnni") ? measurePeak(1, dotBytes256, 64)
-                                           : 0;
+    return measurePeak(threads, dotBytes512, 128);
+  return __builtin_cpu_supports("avxvnni")
+             ? measurePeak(threads, dotBytes256, 64)
+             : 0;
 }
 
-double tenon::runtime::measureReadRate(int threads) {
-  // Larger than the last cache of any server of today, for each thread.
-  constexpr size_t words = size_t(256) << 17; // 256 MiB
+/// Adds up `words` words again and again.
+__attribute__((target_clones("avx512f", "avx2", "default"))) static uint64_t
+readWords(const uint64_t *data, size_t words, int times) {
+  uint64_t sums[64] = {};
+  for (int time = 0; time < times; ++time)
+    for (size_t i = 0; i < words; i += 64)
+      for (size_t lane = 0; lane < 64; ++lane)
+        sums[lane] += data[i + lane];
+  uint64_t all = 0;
+  for (uint64_t sum : sums)
+    all += sum;
+  return all;
+}
+
+/// Bytes that `threads` threads read, each the same `words` words `times`
+/// times, 10^9 a second, measured for `seconds`.
+static double measureReading(int threads, size_t words, int times,
+                             double seconds) {
   std::vector<std::vector<uint64_t>> memory(threads);
   std::atomic<uint64_t> sink{0};
   timeThreads(threads, [&](int number) { memory[number].assign(words, 1); });
   double best = 0;
   Clock::time_point begin = Clock::now();
-  while (secondsSince(begin) < 0.5) {
-    double seconds = timeThreads(threads, [&](int number) {
-      const uint64_t *data = memory[number].data();
-      uint64_t sums[8] = {};
-      for (size_t i = 0; i < words; i += 8)
-        for (size_t lane = 0; lane < 8; ++lane)
-          sums[lane] += data[i + lane];
-      for (uint64_t sum : sums)
-        sink += sum;
+  while (secondsSince(begin) < seconds) {
+    double taken = timeThreads(threads, [&](int number) {
+      sink += readWords(memory[number].data(), words, times);
     });
-    best = std::max(best, double(words) * 8 * threads / seconds * 1e-9);
+    best = std::max(best, double(words) * 8 * times * threads / taken * 1e-9);
   }
   return best;
 }
 
-/// Microseconds that a launch on all threads takes beside its work.
-static double measureLaunch(int threads) {
+double tenon::runtime::measureReadRate(int threads) {
+  // Larger than the last cache of any server of today, for each thread.
+  return measureReading(threads, size_t(256) << 17, 1, 0.5);
+}
+
+double tenon::runtime::cacheBytes() {
+  // Zero or less where the system does not say.
+  long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return bytes > 0 ? double(bytes) : 256 << 10;
+}
+
+double tenon::runtime::measureCacheRate(int threads) {
+  size_t words = size_t(cacheBytes() / 2) / 8 / 64 * 64;
+  return measureReading(threads, words, 200, 0.1);
+}
+
+double tenon::runtime::measureLaunch(int threads) {
   tenon::runtime::ThreadPool pool(threads);
   auto nothing = [](void *const *, const int64_t *, int64_t, int64_t) {};
   constexpr int launches = 10000;
@@ -169,6 +196,32 @@ static double measureLaunch(int threads) {
   return best;
 }
 
+tenon::runtime::Limits tenon::runtime::measureLimits(int threads) {
+  Limits limits;
+  limits.f32 = measureF32Peak(threads) / threads * 1e9;
+  limits.bf16 = measureBf16Peak(threads) / threads * 1e9;
+  limits.int8 = measureInt8Peak(threads) / threads * 1e9;
+  limits.readAll = measureReadRate(threads) * 1e9;
+  limits.read = threads > 1 ? measureReadRate(1) * 1e9 : limits.readAll;
+  limits.l2Bytes = cacheBytes();
+  limits.l2 = measureCacheRate(threads) / threads * 1e9;
+  limits.launch = threads > 1 ? measureLaunch(threads) * 1e-6 : 0;
+  limits.source = "measured now";
+  return limits;
+}
+
+std::optional<tenon::runtime::Limits>
+tenon::runtime::chooseLimits(const Description &description, int threads) {
+  std::optional<Limits> facts = limitsOf(description);
+  if (!description.target)
+    return std::nullopt;
+  if (!facts || !description.target->facts.count("measured"))
+    return measureLimits(threads);
+  facts->source = "from the facts file that it was compiled for, " +
+                  description.target->name;
+  return facts;
+}
+
 void tn_cli_measure(tn_machine *machine, void (*progress)(const char *what)) {
   int cores = std::max(1, int(std::thread::hardware_concurrency()));
   auto tell = [&](const char *what) {
@@ -178,12 +231,14 @@ void tn_cli_measure(tn_machine *machine, void (*progress)(const char *what)) {
   tell("multiply-adds of one core");
   machine->f32_gflops = tenon::runtime::measureF32Peak(1);
   tell("dot products of one core");
-  machine->bf16_gflops = measureBf16Peak();
-  machine->int8_gops = measureInt8Peak();
+  machine->bf16_gflops = tenon::runtime::measureBf16Peak(1);
+  machine->int8_gops = tenon::runtime::measureInt8Peak(1);
   tell("memory read by one core");
   machine->read_gbs = tenon::runtime::measureReadRate(1);
   tell("memory read by all cores");
   machine->read_gbs_all = tenon::runtime::measureReadRate(cores);
+  tell("cache read by one core");
+  machine->l2_gbs = tenon::runtime::measureCacheRate(1);
   tell("launches");
-  machine->launch_us = measureLaunch(cores);
+  machine->launch_us = tenon::runtime::measureLaunch(cores);
 }

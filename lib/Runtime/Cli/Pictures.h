@@ -16,6 +16,19 @@ std::string drawLaunchGraph(const Description &description,
 std::string drawMemoryMap(const Description &description,
                           const std::vector<int64_t> &sizes);
 
+/// A measured run for a picture; a number for each launch.
+struct Roofline {
+  std::string title;
+  const Description &description;
+  const std::vector<LaunchCosts> &costs; ///< under `limits`
+  const std::vector<double> &seconds;    ///< 0 for what did not run
+  const Limits &limits;
+  int threads;
+};
+
+/// Each kernel under the limits of the machine.
+std::string drawRoofline(const Roofline &roofline);
+
 /// Where the launches run, as the artifact names it.
 std::string deviceOf(const Description &description);
 

@@ -23,11 +23,17 @@ static void printJson(const Description &description,
     std::printf("%s\n  {\"kernel\": %s, \"nodes\": %s", i ? "," : "",
                 jsonString(launch.kernel).c_str(),
                 jsonString(launch.nodes).c_str());
+    if (!launch.kind.empty())
+      std::printf(", \"kind\": %s", jsonString(launch.kind).c_str());
     if (costs[i].known)
-      std::printf(", \"flops\": %lld, \"bytes\": %lld, \"grid\": %lld, "
-                  "\"predicted_us\": %.3f",
-                  (long long)costs[i].flops, (long long)costs[i].bytes,
-                  (long long)costs[i].grid, costs[i].seconds * 1e6);
+      std::printf(
+          ", \"flops\": %lld, \"bf16_flops\": %lld, \"int8_ops\": %lld, "
+          "\"bytes\": %lld, \"grid\": %lld, "
+          "\"predicted_us\": %.3f, \"bound_by\": \"%s\"",
+          (long long)costs[i].flops, (long long)costs[i].bf16,
+          (long long)costs[i].int8, (long long)costs[i].bytes,
+          (long long)costs[i].grid, costs[i].seconds * 1e6,
+          costs[i].seconds > 0 ? boundName(costs[i].bound) : "");
     std::printf("}");
   }
   LaunchCosts sum = sumCosts(costs);
@@ -47,7 +53,7 @@ static void printRow(const LaunchCosts &costs, const std::string &kernel,
   std::printf("%10.3f %10.3f %10.1f %12.2f %8s  %-28s %s\n",
               double(costs.flops) * 1e-6, bytes * 1e-6,
               bytes > 0 ? double(costs.flops) / bytes : 0, costs.seconds * 1e6,
-              costs.byMemory ? "memory" : "compute", kernel.c_str(),
+              costs.seconds > 0 ? boundName(costs.bound) : "", kernel.c_str(),
               nodes.c_str());
 }
 
@@ -59,7 +65,8 @@ int tenon::runtime::planCommand(const Arguments &arguments) {
     writeFile(arguments.memory, {picture.begin(), picture.end()});
   }
   int threads = threadCount(arguments);
-  std::vector<LaunchCosts> costs = launchCosts(description, sizes, threads);
+  std::vector<LaunchCosts> costs =
+      launchCosts(description, sizes, threads, limitsOf(description));
   if (arguments.json) {
     printJson(description, sizes, threads, costs);
     return 0;

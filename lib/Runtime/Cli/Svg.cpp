@@ -11,6 +11,7 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #222; }
 .name { font-weight: bold; }
 .fact { fill: #666; }
 .right { text-anchor: end; }
+.middle { text-anchor: middle; }
 .page { fill: #fff; }
 .launch rect { fill: #e8f0fb; stroke: #4878b0; }
 .copy rect, .read rect { fill: #f4f4f4; stroke: #999; }
@@ -31,6 +32,15 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #222; }
 .axis { fill: none; stroke: #888; }
 .high { fill: none; stroke: #b5413f; stroke-width: 2; }
 .bound { fill: none; stroke: #222; stroke-width: 2; stroke-dasharray: 6 4; }
+.grid { fill: none; stroke: #e4e4e4; }
+.roof { fill: none; stroke: #444; stroke-width: 2; }
+.dashed { stroke-width: 1.5; stroke-dasharray: 6 4; }
+.point circle { fill-opacity: 0.55; stroke: #fff; }
+.point:hover circle { fill-opacity: 0.9; stroke: #222; }
+.product circle { fill: #4878b0; }
+.attention circle { fill: #c2622d; }
+.norm circle { fill: #4f8f46; }
+.elementwise circle { fill: #8a5fa8; }
 .live { fill: none; stroke: #777; stroke-dasharray: 2 2; }
 )";
 
@@ -131,6 +141,19 @@ void Svg::text(double x, double y, const std::string &kind,
                const std::string &text) {
   shapes += "<text class=\"" + kind + "\" x=\"" + number(x) + "\" y=\"" +
             number(y) + "\">" + xmlText(text) + "</text>\n";
+}
+
+void Svg::turnedText(double x, double y, double degrees,
+                     const std::string &kind, const std::string &what) {
+  shapes += "<g transform=\"rotate(" + number(degrees) + " " + number(x) + " " +
+            number(y) + ")\">\n";
+  text(x, y, kind, what);
+  shapes += "</g>\n";
+}
+
+void Svg::circle(double x, double y, double radius) {
+  shapes += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"" +
+            number(radius) + "\"/>\n";
 }
 
 void Svg::line(const std::vector<std::pair<double, double>> &points,

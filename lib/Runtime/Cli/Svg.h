@@ -26,8 +26,12 @@ public:
   void end();
   void rectangle(double x, double y, double width, double height,
                  const std::string &kind);
+  void circle(double x, double y, double radius);
   void text(double x, double y, const std::string &kind,
             const std::string &text);
+  /// Turned around its place, clockwise.
+  void turnedText(double x, double y, double degrees, const std::string &kind,
+                  const std::string &text);
   void line(const std::vector<std::pair<double, double>> &points,
             const std::string &kind);
   /// The whole file.

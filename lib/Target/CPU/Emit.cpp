@@ -163,11 +163,17 @@ ArrayRef<llvm::StringLiteral> tenon::emitKinds() {
 
 /// The record `target` of a description.
 static std::string describeFacts(const tenon::TargetFacts &facts) {
-  return llvm::formatv("{0} f32_gflops={1} read_gbs={2} read_gbs_all={3} "
-                       "launch_us={4}",
-                       facts.name, facts.f32Gflops, facts.readGBs,
-                       facts.readGBsAll, facts.launchUs)
-      .str();
+  std::string text = llvm::formatv(
+      "{0} f32_gflops={1} bf16_gflops={2} int8_gops={3} "
+      "read_gbs={4} read_gbs_all={5} l2_bytes={6} l2_gbs={7} launch_us={8}",
+      facts.name, facts.f32Gflops, facts.bf16Gflops, facts.int8Gops,
+      facts.readGBs, facts.readGBsAll, facts.l2Bytes, facts.l2GBs,
+      facts.launchUs);
+  // Those that come with Tenon are on the careful side and no limits.
+  bool isKnown = llvm::any_of(tenon::knownTargets(), [&](const auto &known) {
+    return known.name == facts.name;
+  });
+  return isKnown ? text : text + " measured=1";
 }
 
 /// Links an archive of objects to a file with the weights behind it.

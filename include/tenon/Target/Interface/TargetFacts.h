@@ -22,6 +22,7 @@ struct TargetFacts {
   double int8Gops;     ///< the same of groups of four bytes
   double readGBs;      ///< memory read rate of one core, 10^9 byte/s
   double readGBsAll;   ///< of all cores together
+  double l2GBs;        ///< read rate of one core from its L2
   double launchUs;     ///< microseconds that a launch costs beside its work
 
   int64_t lanes(int64_t elementBytes) const {

@@ -10,6 +10,7 @@
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "tenon/Analysis/KernelFacts.h"
 #include "tenon/Dialect/Kernel/Transforms/Passes.h"
 #include "tenon/Target/Interface/Target.h"
 #include "llvm/Support/InterleavedRange.h"
@@ -44,6 +45,7 @@ struct ScheduleRegionsPass
       if (failed(schedule(region, *choice, rewriter)))
         return signalPassFailure();
     WalkResult result = getOperation()->walk([&](RegionOp region) {
+      correctFacts(region);
       report(region);
       return WalkResult(checkWanted(region));
     });
@@ -92,6 +94,20 @@ private:
            << wanted.getTile() << "], but kernel family '"
            << schedule.getFamily() << "' gives it [" << schedule.getTile()
            << "]";
+  }
+
+  /// Facts were counted on what the operands are; a machine without the
+  /// instruction, or that is no faster with it, widens them to f32.
+  static void correctFacts(RegionOp region) {
+    bool hasBf16 = false, hasBytes = false;
+    region.walk([&](DotOp dot) {
+      hasBf16 |= dot.getKind() == DotKind::BF16;
+      hasBytes |= dot.getKind() == DotKind::U8S8;
+    });
+    if (!hasBf16)
+      region->removeAttr(bf16FlopsAttr);
+    if (!hasBytes)
+      region->removeAttr(int8OpsAttr);
   }
 
   static void report(RegionOp region) {

@@ -5,6 +5,7 @@
 // CHECK-SAME:    tenon.flops = "272*n"
 // CHECK:         kernel.region "matmul_neg"
 // CHECK-SAME:    tenon.flops = "272*n"
+// CHECK-SAME:    tenon.kind = "product"
 // CHECK-SAME:    tenon.read_bytes = "32*n + 512"
 // CHECK-SAME:    tenon.written_bytes = "64*n"
 func.func @matmul(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %w: tensor<8x16xf32>) -> tensor<?x16xf32> {
@@ -26,7 +27,9 @@ func.func @matmul(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %w: tensor<8x16xf
 // Grouped heads: 6 heads of queries read 2 heads of keys.
 // CHECK-LABEL: func.func @attention
 // CHECK:         kernel.region
+// CHECK-NOT:     tenon.bf16_flops
 // CHECK-SAME:    tenon.flops = "414*b*s*t"
+// CHECK-SAME:    tenon.kind = "attention"
 // CHECK-SAME:    tenon.read_bytes = "384*b*s + 256*b*t"
 // CHECK-SAME:    tenon.written_bytes = "384*b*s"
 func.func @attention(%q: tensor<?x?x6x16xf32> {tenon.dims = ["b", "s", 6, 16]}, %k: tensor<?x?x2x16xf32> {tenon.dims = ["b", "t", 2, 16]},
@@ -48,6 +51,7 @@ func.func @attention(%q: tensor<?x?x6x16xf32> {tenon.dims = ["b", "s", 6, 16]}, 
 // CHECK-LABEL: func.func @gather
 // CHECK:         kernel.region
 // CHECK-SAME:    tenon.flops = "0"
+// CHECK-SAME:    tenon.kind = "move"
 // CHECK-SAME:    tenon.read_bytes = "4*min(8*n, 800) + 8*n"
 func.func @gather(%table: tensor<100x8xf32>, %ids: tensor<?xi64> {tenon.dims = ["n"]}) -> tensor<?x8xf32> {
   %n = kernel.symbol "n" range 0 to 512
@@ -105,4 +109,60 @@ func.func @lines(%x: tensor<?x4xf32> {tenon.dims = ["n", 4]}) -> tensor<?x4xf32>
     kernel.yield %1 : tensor<?x4xf32>
   }
   return %0 : tensor<?x4xf32>
+}
+
+// Both operands in bf16, or in bytes: 2·n·8·16 of the operations are narrow. What a
+// node's name counts is its layer, but for the number at its end.
+// CHECK-LABEL: func.func @narrow
+// CHECK:         kernel.region "pairs"
+// CHECK-SAME:    tenon.bf16_flops = "256*n"
+// CHECK-SAME:    tenon.flops = "256*n"
+// CHECK-SAME:    tenon.layer = "/encoder/layer.0"
+// CHECK:         kernel.region "bytes"
+// CHECK-SAME:    tenon.flops = "256*n"
+// CHECK-SAME:    tenon.int8_ops = "256*n"
+// CHECK-SAME:    tenon.layer = "/encoder/layer.1"
+// CHECK:         kernel.region "weights"
+// CHECK-NOT:     tenon.bf16_flops
+// CHECK-NOT:     tenon.layer
+// CHECK-SAME:    tenon.flops = "256*n"
+// CHECK:         return
+func.func @narrow(%x: tensor<?x8xbf16> {tenon.dims = ["n", 8]}, %y: tensor<?x8xi8> {tenon.dims = ["n", 8]}, %z: tensor<?x8xf32> {tenon.dims = ["n", 8]},
+                  %v: tensor<8x16xbf16>, %w: tensor<8x16xi8>) -> (tensor<?x16xf32>, tensor<?x16xi32>, tensor<?x16xf32>) {
+  %n = kernel.symbol "n" range 0 to 512
+  %0 = kernel.region "pairs" inputs(%x, %v : tensor<?x8xbf16>, tensor<8x16xbf16>) indices() sizes(%n) -> tensor<?x16xf32> {
+  ^bb0(%a: tensor<?x8xbf16>, %b: tensor<8x16xbf16>):
+    %3 = kernel.contract %a, %b : tensor<?x8xbf16>, tensor<8x16xbf16> -> tensor<?x16xf32>
+    kernel.yield %3 : tensor<?x16xf32>
+  } loc("/encoder/layer.0/query/MatMul_7")
+  %1 = kernel.region "bytes" inputs(%y, %w : tensor<?x8xi8>, tensor<8x16xi8>) indices() sizes(%n) -> tensor<?x16xi32> {
+  ^bb0(%a: tensor<?x8xi8>, %b: tensor<8x16xi8>):
+    %3 = kernel.contract %a, %b : tensor<?x8xi8>, tensor<8x16xi8> -> tensor<?x16xi32>
+    kernel.yield %3 : tensor<?x16xi32>
+  } loc("/encoder/layer.1/query/MatMul_8")
+  %2 = kernel.region "weights" inputs(%z, %v : tensor<?x8xf32>, tensor<8x16xbf16>) indices() sizes(%n) -> tensor<?x16xf32> {
+  ^bb0(%a: tensor<?x8xf32>, %b: tensor<8x16xbf16>):
+    %3 = kernel.contract %a, %b : tensor<?x8xf32>, tensor<8x16xbf16> -> tensor<?x16xf32>
+    kernel.yield %3 : tensor<?x16xf32>
+  } loc("/head.1/MatMul_9")
+  return %0, %1, %2 : tensor<?x16xf32>, tensor<?x16xi32>, tensor<?x16xf32>
+}
+
+// Scores in pairs of bf16: 2·b·s·s·6·16; their product with the values is of f32.
+// CHECK-LABEL: func.func @scores
+// CHECK:         kernel.region
+// CHECK-SAME:    tenon.bf16_flops = "192*b*s*s"
+// CHECK-SAME:    tenon.flops = "414*b*s*s"
+func.func @scores(%q: tensor<?x6x?x16xbf16> {tenon.dims = ["b", 6, "s", 16]}) -> tensor<?x6x?x16xbf16> {
+  %b = kernel.symbol "b" range 0 to 512
+  %s = kernel.symbol "s" range 0 to 512
+  %0 = kernel.region "attention" inputs(%q, %q, %q : tensor<?x6x?x16xbf16>, tensor<?x6x?x16xbf16>, tensor<?x6x?x16xbf16>) indices() sizes(%b, %s) -> tensor<?x6x?x16xbf16> {
+  ^bb0(%0: tensor<?x6x?x16xbf16>, %1: tensor<?x6x?x16xbf16>, %2: tensor<?x6x?x16xbf16>):
+    %3 = kernel.attention %0, %1, %2 scale 2.500000e-01
+         {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 2, 3>,
+          value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
+         : (tensor<?x6x?x16xbf16>, tensor<?x6x?x16xbf16>, tensor<?x6x?x16xbf16>) -> tensor<?x6x?x16xbf16>
+    kernel.yield %3 : tensor<?x6x?x16xbf16>
+  }
+  return %0 : tensor<?x6x?x16xbf16>
 }

@@ -9,7 +9,10 @@ def CountFactsPass : Pass<"kernel-count-facts", "::mlir::func::FuncOp"> {
     Floating point operations and compulsory bytes, as text over the model's
     symbols; `Analysis/KernelFacts.h` says what is counted. They go with the
     region to the launch and into the artifact. A region whose sizes depend on
-    data gets none. The function gets the sums, if all are known.
+    data gets none. The function gets the sums, if all are known. How many of the
+    operations multiply bf16 and bytes stands in `tenon.bf16_flops` and
+    `tenon.int8_ops`. `tenon.kind` says what a region is, `tenon.layer` to which
+    layer of the model the names of its nodes put it.
 
     Before:
 
@@ -27,10 +30,45 @@ def CountFactsPass : Pass<"kernel-count-facts", "::mlir::func::FuncOp"> {
     ```mlir
     %n = kernel.symbol "n" range 0 to 512
     %0 = kernel.region "softmax" inputs(%x : tensor<?x8xf32>) indices() sizes(%n)
-         attributes {tenon.flops = "40*n", tenon.read_bytes = "32*n", tenon.written_bytes = "32*n"} -> tensor<?x8xf32> {
+         attributes {tenon.flops = "40*n", tenon.kind = "norm", tenon.read_bytes = "32*n", tenon.written_bytes = "32*n"} -> tensor<?x8xf32> {
     ^bb0(%a: tensor<?x8xf32>):
       %1 = kernel.softmax %a : tensor<?x8xf32> -> tensor<?x8xf32>
       kernel.yield %1 : tensor<?x8xf32>
+    }
+    ```
+  }];
+}
+
+def CountUnfusedPass : Pass<"kernel-count-unfused", "::mlir::func::FuncOp"> {
+  let summary = "Write on the function what its regions cost before fusion";
+  let description = [{
+    Regions and compulsory bytes of each layer of the model, as it is with each
+    operation of the graph in a region of its own: what fusion is compared with.
+    Where a size depends on data, or a region stands in a branch or loop, there is
+    nothing to compare with and nothing is written.
+
+    Before:
+
+    ```mlir
+    func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %0 = kernel.region "copy" inputs(%x : tensor<4xf32>) indices() sizes() -> tensor<4xf32> {
+      ^bb0(%a: tensor<4xf32>):
+        kernel.yield %a : tensor<4xf32>
+      }
+      return %0 : tensor<4xf32>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%x: tensor<4xf32>) -> tensor<4xf32>
+        attributes {tenon.unfused = [{launches = 1, layer = "", read_bytes = "16", written_bytes = "16"} ]} {
+      %0 = kernel.region "copy" inputs(%x : tensor<4xf32>) indices() sizes() -> tensor<4xf32> {
+      ^bb0(%a: tensor<4xf32>):
+        kernel.yield %a : tensor<4xf32>
+      }
+      return %0 : tensor<4xf32>
     }
     ```
   }];
