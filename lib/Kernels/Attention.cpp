@@ -1,8 +1,8 @@
 // Schedules kernel.attention: blocks of queries against blocks of keys with an
 // online softmax (arXiv:1805.02867, arXiv:2205.14135), on register tiles.
-// Floats of 16 bits are widened as they are read, but for queries and keys of
-// bf16 where the machine multiplies pairs faster; scores, weights and sums are
-// of f32.
+// Floats of 16 bits are widened as they are read, but for bf16 where the
+// machine multiplies pairs faster: weights are then rounded to it, too. Scores
+// and sums are of f32.
 #include "AttentionRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
@@ -21,6 +21,9 @@ static constexpr int64_t keyBlock = 64;
 /// Up to this many queries cost less than transposing the keys.
 static constexpr int64_t fewQueries = 3;
 
+/// By how much an exponent may be larger than its row's base.
+static constexpr float farFromBase = 8;
+
 /// Is the size dimension the last one stored?
 static bool isContiguous(ArrayRef<int64_t> layout) { return layout[3] == 3; }
 
@@ -31,12 +34,20 @@ struct AttentionBody {
   TileBuilder &t;
   AttentionOp op;
   int64_t lanes, queryBlock;
-  Multiplication scoring; ///< of queries with keys
+  Multiplication scoring;  ///< of queries with keys
+  Multiplication weighing; ///< of weights with values
   AttentionHeads query, key, value, output;
   Value mask; // or null
-  Value scores, packedQueries, keys, values, sums, largest, totals;
+  Value scores, packedQueries, keys, values, sums;
+  Value weights; ///< what is multiplied by values: in bf16, or the scores
+  Value bases;   ///< of each row, what its weights are relative to
+  Value totals;  ///< of each row, the sum of its weights, a part in each lane
   int64_t head, paddedHead; // E, and E rounded up to groups
-  int64_t paddedValue;      // that of values, rounded up to panels
+  int64_t valueSize;        // that of values
+  int64_t paddedValue;      // that, rounded up to panels
+  /// Scores times this are exponents of 2; none where a mask is added to them,
+  /// whose lowest number times anything would be infinite.
+  std::optional<float> unit;
 
   void build(Value begin, Value end);
 
@@ -45,10 +56,20 @@ private:
                 Value depth, int64_t columns, TileBuilder::Sum sum,
                 Multiplication how = {});
   void scorePairs(FlatMatrix q, FlatMatrix k, Value rows, Value count);
+  void weighPairs(FlatMatrix v, Value rows, Value count);
+  Value roundWeight(Value weight);
   void scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows, Value count);
   Value maskLanes(Value batch, Value headIndex, Value row, Value first);
-  void softmaxRow(Value batch, Value headIndex, Value row, Value queryRow,
-                  Value firstKey, Value visible);
+  Value maskRow(Value batch, Value headIndex, Value row, Value queryRow,
+                Value firstKey, Value visible);
+  Value largestOfRow(Value row);
+  void chooseBase(Value row, Value rowLargest);
+  void weighRow(Value row);
+  void softmax(Value batch, Value headIndex, Value firstRow, Value rows,
+               Value firstKey, Value endKey);
+  Value scoreAt(Value row, int64_t key) {
+    return t.add(t.mul(row, t.index(keyBlock)), t.index(key));
+  }
   Value scalar(double value) {
     return arith::ConstantOp::create(t.b, t.loc, t.b.getF32FloatAttr(value));
   }
@@ -82,6 +103,23 @@ void AttentionBody::scorePairs(FlatMatrix q, FlatMatrix k, Value rows,
     multiply(q, panel, {scores, t.index(first), t.index(keyBlock), one}, rows,
              t.index(paddedHead / scoring.group), panelColumns,
              TileBuilder::Sum::Replace, scoring);
+  }
+}
+
+/// Sums of values by weight, from panels in which those of pairs of keys lie
+/// together.
+void AttentionBody::weighPairs(FlatMatrix v, Value rows, Value count) {
+  Value zero = t.index(0), one = t.index(1);
+  FlatMatrix lhs{weights, zero, t.index(keyBlock), one};
+  Value pairs = t.ceilDiv(count, weighing.group);
+  for (int64_t first = 0; first < valueSize; first += panelColumns) {
+    FlatMatrix from{v.buffer, t.add(v.offset, t.index(first)), v.row, one};
+    FlatMatrix panel{values, t.index(first * keyBlock),
+                     t.index(panelColumns * weighing.group), one};
+    int64_t columns = std::min(valueSize - first, panelColumns);
+    t.packGroups(from, panel, count, t.index(columns), weighing.group, lanes);
+    multiply(lhs, panel, {sums, t.index(first), t.index(paddedValue), one},
+             rows, pairs, panelColumns, TileBuilder::Sum::Add, weighing);
   }
 }
 
@@ -155,24 +193,23 @@ Value AttentionBody::maskLanes(Value batch, Value headIndex, Value row,
   return choice.getResult(0);
 }
 
-/// Masks one row of scores, replaces them by exp(score - largest so far), and
-/// rescales the row's sums.
-void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
-                               Value queryRow, Value firstKey, Value visible) {
+/// Masks the scores of one row and one block of keys. Returns the largest, lane
+/// by lane.
+Value AttentionBody::maskRow(Value batch, Value headIndex, Value row,
+                             Value queryRow, Value firstKey, Value visible) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
   float infinity = std::numeric_limits<float>::infinity();
   Value lowest = t.splat(b.getF32FloatAttr(-infinity), lanes);
-  Value scale = t.splat(op.getScaleAttr(), lanes);
-  Value rowOffset = t.mul(row, t.index(keyBlock));
   auto maskType = VectorType::get(lanes, b.getI1Type());
-  SmallVector<Value> blockScores;
   Value rowLargest;
   for (int64_t j = 0; j < keyBlock; j += lanes) {
     Value first = t.add(firstKey, t.index(j));
-    Value score = arith::MulFOp::create(
-        b, loc, t.loadVector(scores, t.add(rowOffset, t.index(j)), lanes),
-        scale);
+    Value at = scoreAt(row, j);
+    Value score = t.loadVector(scores, at, lanes);
+    if (!unit)
+      score = arith::MulFOp::create(b, loc, score,
+                                    t.splat(op.getScaleAttr(), lanes));
     Value keep = vector::CreateMaskOp::create(
         b, loc, maskType, ValueRange(t.max(t.sub(visible, first), t.index(0))));
     if (mask) {
@@ -184,36 +221,49 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
                                       t.convert(bias, b.getF32Type()));
     }
     score = arith::SelectOp::create(b, loc, keep, score, lowest);
+    t.store(score, scores, at);
     rowLargest = rowLargest ? t.larger(rowLargest, score) : score;
-    blockScores.push_back(score);
   }
-  Value before = t.load(largest, row);
-  // A NaN is lost here but not below, where it is subtracted from.
-  Value now = t.larger(before, t.largestLane(rowLargest));
-  t.store(now, largest, row);
-  // Nothing visible yet: exp(-inf - 0) is 0 where exp(-inf + inf) is NaN.
-  Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, now,
-                                     scalar(-infinity));
-  Value base = arith::SelectOp::create(b, loc, none, scalar(0), now);
-  Value baseLanes = t.broadcast(base, lanes);
-  Value sum;
-  for (auto [i, score] : llvm::enumerate(blockScores)) {
-    Value weight = math::ExpOp::create(
-        b, loc, arith::SubFOp::create(b, loc, score, baseLanes));
-    t.store(weight, scores, t.add(rowOffset, t.index(i * lanes)));
-    sum = sum ? Value(arith::AddFOp::create(b, loc, sum, weight)) : weight;
+  return rowLargest;
+}
+
+/// The largest scores of a row of which all are visible, lane by lane.
+Value AttentionBody::largestOfRow(Value row) {
+  Value rowLargest;
+  for (int64_t j = 0; j < keyBlock; j += lanes) {
+    Value score = t.loadVector(scores, scoreAt(row, j), lanes);
+    rowLargest = rowLargest ? t.larger(rowLargest, score) : score;
   }
-  Value rowSum = vector::ReductionOp::create(
-      b, loc, vector::CombiningKind::ADD, sum, arith::FastMathFlags::reassoc);
-  // What was summed before is in units of exp(before): nothing at first.
+  return rowLargest;
+}
+
+/// Chooses what a row's weights are relative to, and rescales what was summed
+/// relative to another.
+void AttentionBody::chooseBase(Value row, Value rowLargest) {
   using Predicate = arith::CmpFPredicate;
-  Value isLarger = arith::AndIOp::create(
-      b, loc, arith::CmpFOp::create(b, loc, Predicate::UNE, before, now),
-      arith::CmpFOp::create(b, loc, Predicate::UNE, before, scalar(-infinity)));
-  t.when(isLarger, [&] {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  // A NaN is lost here but not where the base is subtracted from it.
+  Value candidate = t.largestLane(rowLargest);
+  if (unit)
+    candidate = arith::MulFOp::create(b, loc, candidate, scalar(*unit));
+  // The base need not be the largest score, only so near that no weight
+  // overflows: sums are rescaled far less often, and branches foreseen.
+  Value before = t.load(bases, row);
+  Value grows = arith::CmpFOp::create(
+      b, loc, Predicate::OGT, candidate,
+      arith::AddFOp::create(b, loc, before, scalar(farFromBase)));
+  Value now = arith::SelectOp::create(b, loc, grows, candidate, before);
+  t.store(now, bases, row);
+  // Nothing was summed relative to the first base, which is minus infinity.
+  Value isOld =
+      arith::CmpFOp::create(b, loc, Predicate::UNE, before,
+                            scalar(-std::numeric_limits<float>::infinity()));
+  t.when(arith::AndIOp::create(b, loc, grows, isOld), [&] {
     Value shift =
-        t.broadcast(arith::SubFOp::create(b, loc, before, base), lanes);
-    Value rescale = math::ExpOp::create(b, loc, shift);
+        t.broadcast(arith::SubFOp::create(b, loc, before, now), lanes);
+    Value rescale = unit ? Value(math::Exp2Op::create(b, loc, shift))
+                         : Value(math::ExpOp::create(b, loc, shift));
     auto shrink = [&](Value buffer, Value at) {
       Value old = t.loadVector(buffer, at, lanes);
       t.store(arith::MulFOp::create(b, loc, old, rescale), buffer, at);
@@ -221,12 +271,86 @@ void AttentionBody::softmaxRow(Value batch, Value headIndex, Value row,
     t.forEach(t.index(0), t.index(paddedValue), lanes, [&](Value column) {
       shrink(sums, t.add(t.mul(row, t.index(paddedValue)), column));
     });
-    Value first = vector::ExtractOp::create(b, loc, rescale, 0);
-    t.store(arith::MulFOp::create(b, loc, t.load(totals, row), first), totals,
-            row);
+    shrink(totals, t.mul(row, t.index(lanes)));
   });
-  t.store(arith::AddFOp::create(b, loc, t.load(totals, row), rowSum), totals,
-          row);
+}
+
+/// To bf16, what lies in the middle upwards. Weights are not negative.
+Value AttentionBody::roundWeight(Value weight) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  auto typed = [&](Type element) { return VectorType::get(lanes, element); };
+  Value bits = vector::BitCastOp::create(b, loc, typed(b.getI32Type()), weight);
+  bits = arith::AddIOp::create(b, loc, bits,
+                               t.splat(b.getI32IntegerAttr(0x8000), lanes));
+  bits = arith::ShRUIOp::create(b, loc, bits,
+                                t.splat(b.getI32IntegerAttr(16), lanes));
+  bits = arith::TruncIOp::create(b, loc, typed(b.getI16Type()), bits);
+  return vector::BitCastOp::create(b, loc, typed(b.getBF16Type()), bits);
+}
+
+/// Turns the scores of a row into weights relative to its base, and adds them
+/// to its total.
+void AttentionBody::weighRow(Value row) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  Value base = t.load(bases, row);
+  // Nothing visible yet: exp(-inf - 0) is 0 where exp(-inf + inf) is NaN.
+  Value none =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, base,
+                            scalar(-std::numeric_limits<float>::infinity()));
+  base =
+      t.broadcast(arith::SelectOp::create(b, loc, none, scalar(0),
+                                          arith::NegFOp::create(b, loc, base)),
+                  lanes);
+  Value totalRow = t.mul(row, t.index(lanes));
+  Value total = t.loadVector(totals, totalRow, lanes);
+  for (int64_t j = 0; j < keyBlock; j += lanes) {
+    Value at = scoreAt(row, j);
+    Value score = t.loadVector(scores, at, lanes), weight;
+    if (unit)
+      weight = math::Exp2Op::create(
+          b, loc,
+          vector::FMAOp::create(
+              b, loc, score, t.splat(b.getF32FloatAttr(*unit), lanes), base));
+    else
+      weight = math::ExpOp::create(b, loc,
+                                   arith::AddFOp::create(b, loc, score, base));
+    t.store(weighing.dot ? roundWeight(weight) : weight, weights, at);
+    total = arith::AddFOp::create(b, loc, total, weight);
+  }
+  t.store(total, totals, totalRow);
+}
+
+/// Turns the scores of a block of keys into weights. Two loops, since what is
+/// largest in a row is known late: weights of many rows are computed at once.
+void AttentionBody::softmax(Value batch, Value headIndex, Value firstRow,
+                            Value rows, Value firstKey, Value endKey) {
+  Value past = t.add(t.sub(key.sizes[2], query.sizes[2]), t.index(1));
+  t.forEach(t.index(0), rows, 1, [&](Value row) {
+    Value queryRow = t.add(firstRow, row);
+    Value visible = endKey;
+    if (op.getCausal())
+      visible = t.min(endKey, t.add(queryRow, past));
+    auto masked = [&] {
+      return maskRow(batch, headIndex, row, queryRow, firstKey, visible);
+    };
+    if (mask || !unit)
+      return chooseBase(row, masked());
+    Value isWhole =
+        arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sle,
+                              t.add(firstKey, t.index(keyBlock)), visible);
+    auto largest = scf::IfOp::create(
+        t.b, t.loc, isWhole,
+        [&](OpBuilder &, Location) {
+          scf::YieldOp::create(t.b, t.loc, largestOfRow(row));
+        },
+        [&](OpBuilder &, Location) {
+          scf::YieldOp::create(t.b, t.loc, masked());
+        });
+    chooseBase(row, largest.getResult(0));
+  });
+  t.forEach(t.index(0), rows, 1, [&](Value row) { weighRow(row); });
 }
 
 void AttentionBody::build(Value begin, Value end) {
@@ -239,8 +363,6 @@ void AttentionBody::build(Value begin, Value end) {
   Value lowest = scalar(-std::numeric_limits<float>::infinity());
   Value none = scalar(0);
   Value scoreStride = t.index(keyBlock), sumStride = t.index(paddedValue);
-  int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
-                          .getDimSize(op.getValueLayout()[3]);
   Type stored = getElementTypeOrSelf(op.getOutput().getType());
   // Row i sees the keys below i + past.
   Value past = t.add(t.sub(keyCount, queries), one);
@@ -259,10 +381,8 @@ void AttentionBody::build(Value begin, Value end) {
       t.pack(from, q, rows, t.index(head), t.index(paddedHead),
              isContiguous(op.getQueryLayout()), lanes);
     }
-    t.forEach(zero, rows, 1, [&](Value row) {
-      t.store(lowest, largest, row);
-      t.store(none, totals, row);
-    });
+    t.forEach(zero, rows, 1, [&](Value row) { t.store(lowest, bases, row); });
+    t.fillZero(totals, zero, t.mul(rows, t.index(lanes)), lanes);
     t.fillZero(sums, zero, t.mul(rows, sumStride), lanes);
     Value endKey = keyCount;
     if (op.getCausal())
@@ -301,15 +421,11 @@ void AttentionBody::build(Value begin, Value end) {
       } else {
         fromPacked();
       }
-      t.forEach(zero, rows, 1, [&](Value row) {
-        Value queryRow = t.add(firstRow, row);
-        Value visible = endKey;
-        if (op.getCausal())
-          visible = t.min(endKey, t.add(queryRow, past));
-        softmaxRow(batch, headIndex, row, queryRow, firstKey, visible);
-      });
+      softmax(batch, headIndex, firstRow, rows, firstKey, endKey);
       FlatMatrix v = value.at(t, batch, kvHead, firstKey);
-      if (!values) {
+      if (weighing.dot) {
+        weighPairs(v, rows, count);
+      } else if (!values) {
         multiply(scoreMatrix, v, {sums, zero, sumStride, one}, rows, count,
                  paddedValue, TileBuilder::Sum::Add);
       } else {
@@ -322,7 +438,10 @@ void AttentionBody::build(Value begin, Value end) {
     });
     FlatMatrix out = output.at(t, batch, headIndex, firstRow);
     t.forEach(zero, rows, 1, [&](Value row) {
-      Value total = t.load(totals, row);
+      Value total = vector::ReductionOp::create(
+          b, loc, vector::CombiningKind::ADD,
+          t.loadVector(totals, t.mul(row, t.index(lanes)), lanes),
+          arith::FastMathFlags::reassoc);
       Value inverse = arith::DivFOp::create(b, loc, scalar(1), total);
       Value empty = t.equal(keyCount, zero);
       if (op.getZeroIfMasked())
@@ -350,7 +469,8 @@ void AttentionBody::build(Value begin, Value end) {
   });
 }
 
-/// Pairs of bf16 where that is faster, and where they lie next to each other.
+/// Pairs of bf16 where that is faster, and where those of keys lie next to each
+/// other.
 static Multiplication chooseScoring(AttentionOp op, const TargetFacts &facts) {
   auto isBf16 = [](Value value) {
     return getElementTypeOrSelf(value.getType()).isBF16();
@@ -359,6 +479,24 @@ static Multiplication chooseScoring(AttentionOp op, const TargetFacts &facts) {
       isBf16(op.getKey()) && isContiguous(op.getKeyLayout()))
     return {2, DotKind::BF16};
   return {};
+}
+
+/// The same where weights may be rounded.
+static Multiplication chooseWeighing(AttentionOp op, Multiplication scoring) {
+  bool isBf16 = getElementTypeOrSelf(op.getValue().getType()).isBF16();
+  return op.getRoundWeights() && isBf16 && isContiguous(op.getValueLayout())
+             ? scoring
+             : Multiplication();
+}
+
+/// See AttentionBody::unit. Its sign must not change which score is largest.
+static std::optional<float> chooseUnit(AttentionOp op) {
+  double scale = op.getScale().convertToDouble();
+  bool isAdded = op.getMask() &&
+                 !getElementTypeOrSelf(op.getMask().getType()).isInteger(1);
+  if (isAdded || scale <= 0)
+    return std::nullopt;
+  return scale * 1.4426950408889634; // log2(e)
 }
 
 static LogicalResult scheduleAttention(RegionOp region,
@@ -408,35 +546,44 @@ static LogicalResult scheduleAttention(RegionOp region,
                           .getDimSize(op.getValueLayout()[3]);
   int64_t padded = llvm::alignTo(valueSize, panelColumns);
   Multiplication scoring = chooseScoring(op, facts);
+  Multiplication weighing = chooseWeighing(op, scoring);
   int64_t paddedHead = llvm::alignTo(head, scoring.group);
   Type queryType = getElementTypeOrSelf(op.getQuery().getType());
   Type scoredType = scoring.dot ? queryType : rewriter.getF32Type();
+  Type weighedType =
+      weighing.dot ? Type(rewriter.getBF16Type()) : rewriter.getF32Type();
   // Rows of queries are read for each block of keys.
   bool packs = scoring.dot
                    ? paddedHead != head || !isContiguous(op.getQueryLayout())
                    : !queryType.isF32();
-  bool direct = padded == valueSize && isContiguous(op.getValueLayout());
-  AttentionBody body{t,
-                     op,
-                     lanes,
-                     queryBlock,
-                     scoring,
-                     readHeads(t, buffer(op.getQuery()), op.getQueryLayout()),
-                     readHeads(t, buffer(op.getKey()), op.getKeyLayout()),
-                     readHeads(t, buffer(op.getValue()), op.getValueLayout()),
-                     readHeads(t, output, outputLayout),
-                     op.getMask() ? buffer(op.getMask()) : Value(),
-                     scratch(queryBlock * keyBlock),
-                     packs ? scratchOf(scoredType, queryBlock * paddedHead)
-                           : Value(),
-                     scratchOf(scoredType, paddedHead * keyBlock),
-                     direct ? Value() : scratch(keyBlock * padded),
-                     scratch(queryBlock * padded),
-                     scratch(queryBlock),
-                     scratch(queryBlock),
-                     head,
-                     paddedHead,
-                     padded};
+  bool direct =
+      !weighing.dot && padded == valueSize && isContiguous(op.getValueLayout());
+  Value scores = scratch(queryBlock * keyBlock);
+  AttentionBody body{
+      t,
+      op,
+      lanes,
+      queryBlock,
+      scoring,
+      weighing,
+      readHeads(t, buffer(op.getQuery()), op.getQueryLayout()),
+      readHeads(t, buffer(op.getKey()), op.getKeyLayout()),
+      readHeads(t, buffer(op.getValue()), op.getValueLayout()),
+      readHeads(t, output, outputLayout),
+      op.getMask() ? buffer(op.getMask()) : Value(),
+      scores,
+      packs ? scratchOf(scoredType, queryBlock * paddedHead) : Value(),
+      scratchOf(scoredType, paddedHead * keyBlock),
+      direct ? Value() : scratchOf(weighedType, keyBlock * padded),
+      scratch(queryBlock * padded),
+      weighing.dot ? scratchOf(weighedType, queryBlock * keyBlock) : scores,
+      scratch(queryBlock),
+      scratch(queryBlock * lanes),
+      head,
+      paddedHead,
+      valueSize,
+      padded,
+      chooseUnit(op)};
   body.build(scheduled.begin, scheduled.end);
   YieldOp::create(rewriter, loc, ValueRange());
   rewriter.replaceOp(region, scheduled.op);

@@ -154,12 +154,14 @@ void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os) {
   os << "\n";
 }
 
-/// Choices are about products with weights; of other nodes nothing is decided.
-static SmallVector<std::pair<StringRef, graph::MatmulOp>>
+/// Choices are about products, of which attention has two; of other nodes
+/// nothing is decided.
+static SmallVector<std::pair<StringRef, Operation *>>
 findNodes(ModuleOp module) {
-  SmallVector<std::pair<StringRef, graph::MatmulOp>> nodes;
-  module.walk([&](graph::MatmulOp op) {
-    if (auto id = op->getAttrOfType<StringAttr>("tenon.id"))
+  SmallVector<std::pair<StringRef, Operation *>> nodes;
+  module.walk([&](Operation *op) {
+    auto id = op->getAttrOfType<StringAttr>("tenon.id");
+    if (id && isa<graph::MatmulOp, graph::AttentionOp>(op))
       nodes.push_back({id.getValue(), op});
   });
   return nodes;
@@ -178,10 +180,14 @@ LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
     for (auto [id, op] : nodes) {
       if (id != pattern && !glob->match(id))
         continue;
+      // An attention has no weights.
+      bool isMatmul = isa<graph::MatmulOp>(op);
+      if (!isMatmul && !choice.precision)
+        continue;
       fits = true;
-      if (choice.weights)
+      if (choice.weights && isMatmul)
         op->setAttr(weightsAttr, builder.getStringAttr(*choice.weights));
-      if (choice.width)
+      if (choice.width && isMatmul)
         op->setAttr(widthAttr, builder.getI64IntegerAttr(*choice.width));
       if (choice.precision)
         op->setAttr(precisionAttr, builder.getStringAttr(*choice.precision));

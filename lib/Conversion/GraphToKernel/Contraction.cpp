@@ -57,8 +57,8 @@ static Value convertAttention(GraphToKernel &state, graph::AttentionOp op) {
         return kernel::AttentionOp::create(
             b, op.getLoc(), type, in[0], in[1], in[2],
             in.size() > 3 ? in[3] : Value(), op.getScaleAttr(),
-            op.getCausalAttr(), op.getZeroIfMaskedAttr(), plain, plain, plain,
-            plain);
+            op.getCausalAttr(), op.getZeroIfMaskedAttr(),
+            op.getRoundWeightsAttr(), plain, plain, plain, plain);
       });
 }
 

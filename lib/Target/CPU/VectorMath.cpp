@@ -185,7 +185,7 @@ public:
   Value sin(Value x) { return sine(x, 0); }
   Value cos(Value x) { return sine(x, 1); }
 
-private:
+protected:
   /// sin(x + quarters · π/2). The multiple of π/2 nearest to x is taken off in
   /// three parts (Cody and Waite), each product exact in its multiply-add.
   Value sine(Value x, int32_t quarters) {
@@ -284,13 +284,26 @@ public:
     return add(copySign(result, x), constant(1.0f));
   }
 
+  /// The rest of an infinity is 0, so nothing needs to be clamped.
+  Value exp2(Value x) {
+    Value nearest = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+    Value r = masked("llvm.x86.avx512.mask.reduce.ps.512", {x, nearest, x});
+    return timesPower(expNearZero(mul(r, constant(0.693147181f))), sub(x, r));
+  }
+
 private:
   Value scale(Value y, Value magic) override {
-    Value n = sub(magic, constant(12582912.0f));
-    Value all = arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
-    // As the machine rounds.
-    Value rounding = arith::ConstantOp::create(b, b.getI32IntegerAttr(4));
-    return call("llvm.x86.avx512.mask.scalef.ps.512", {y, n, y, all, rounding});
+    return timesPower(y, sub(magic, constant(12582912.0f)));
+  }
+  /// y · 2^n
+  Value timesPower(Value y, Value n) {
+    return masked("llvm.x86.avx512.mask.scalef.ps.512", {y, n, y});
+  }
+  /// With all lanes, and as the machine rounds.
+  Value masked(StringRef intrinsic, SmallVector<Value> operands) {
+    operands.push_back(arith::ConstantOp::create(b, b.getI16IntegerAttr(-1)));
+    operands.push_back(arith::ConstantOp::create(b, b.getI32IntegerAttr(4)));
+    return call(intrinsic, operands);
   }
   Value call(StringRef intrinsic, ValueRange operands) {
     return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(intrinsic),

@@ -53,3 +53,43 @@ func.func @others(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>, %h: tensor<?x8xf16>,
   %4 = graph.matmul %x, %b {tenon.precision = "bf16", tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xi8> -> tensor<?x64xf32>
   return %0, %1, %2, %3, %4 : tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x64xf16>, tensor<?x64xf64>, tensor<?x64xf32>
 }
+
+// -----
+
+// What moves operands stays behind their casts, which join products so; what only
+// the next product reads is rounded by the attention.
+// CHECK-LABEL: func.func @attention
+// CHECK:         %[[P:.*]] = graph.matmul %{{.*}}, %{{.*}} -> tensor<?x5x64xf32>
+// CHECK:         %[[Q:.*]] = graph.cast %[[P]] {{.*}} -> tensor<?x5x64xbf16>
+// CHECK:         %[[R:.*]] = graph.reshape %[[Q]] {{.*}} -> tensor<?x5x4x16xbf16>
+// CHECK:         %[[T:.*]] = graph.transpose %[[R]] {{.*}} -> tensor<?x4x5x16xbf16>
+// CHECK:         graph.attention round_weights %[[T]], %{{.*}} -> tensor<?x4x5x16xbf16>
+// CHECK-NOT:     graph.cast
+// CHECK:         return
+
+// WEIGHTS-LABEL: func.func @attention
+// WEIGHTS:         graph.attention %{{.*}} -> tensor<?x4x5x16xf32>
+func.func @attention(%x: tensor<?x5x64xf32>, %k: tensor<?x4x5x16xf32>, %b: index) -> tensor<?x5x64xf32> {
+  %w = graph.weight "w" from "none" at 0 : tensor<64x64xf32>
+  %0 = graph.matmul %x, %w {tenon.id = "q", tenon.precision = "bf16"} : tensor<?x5x64xf32>, tensor<64x64xf32> -> tensor<?x5x64xf32>
+  %1 = graph.reshape %0 to [%b, 5, 4, 16] {allow_zero} : tensor<?x5x64xf32> -> tensor<?x5x4x16xf32>
+  %2 = graph.transpose %1 [0, 2, 1, 3] : tensor<?x5x4x16xf32> -> tensor<?x4x5x16xf32>
+  %3 = graph.attention %2, %k, %k scale 2.500000e-01 {tenon.id = "a", tenon.precision = "bf16"} : (tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>) -> tensor<?x4x5x16xf32>
+  %4 = graph.transpose %3 [0, 2, 1, 3] : tensor<?x4x5x16xf32> -> tensor<?x5x4x16xf32>
+  %5 = graph.reshape %4 to [%b, 5, 64] {allow_zero} : tensor<?x5x4x16xf32> -> tensor<?x5x64xf32>
+  %6 = graph.matmul %5, %w {tenon.id = "o", tenon.precision = "bf16"} : tensor<?x5x64xf32>, tensor<64x64xf32> -> tensor<?x5x64xf32>
+  return %6 : tensor<?x5x64xf32>
+}
+
+// -----
+
+// Not chosen, and a result that others read in f32.
+// CHECK-LABEL: func.func @attention_read_twice
+// CHECK:         graph.attention %{{.*}} -> tensor<?x4x5x16xf32>
+// CHECK:         graph.attention round_weights %{{.*}} -> tensor<?x4x5x16xf32>
+func.func @attention_read_twice(%q: tensor<?x4x5x16xf32>, %w: tensor<16x8xf32>) -> (tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x8xf32>) {
+  %0 = graph.attention %q, %q, %q scale 2.500000e-01 : (tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>) -> tensor<?x4x5x16xf32>
+  %1 = graph.attention %q, %q, %q scale 2.500000e-01 {tenon.precision = "bf16"} : (tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>) -> tensor<?x4x5x16xf32>
+  %2 = graph.matmul %1, %w {tenon.precision = "bf16"} : tensor<?x4x5x16xf32>, tensor<16x8xf32> -> tensor<?x4x5x8xf32>
+  return %0, %1, %2 : tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x8xf32>
+}

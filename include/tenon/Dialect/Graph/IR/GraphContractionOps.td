@@ -41,7 +41,8 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure]> {
     float is added to the scaled scores, an `i1` keeps a score where true. With
     `causal` query row i sees keys up to `i + T - S`. A row that sees no key
     gives NaN, as the decomposed form does, unless `zero_if_masked`; where there
-    are no keys at all every row is 0, as an empty sum is.
+    are no keys at all every row is 0, as an empty sum is. With `round_weights`
+    what values are multiplied by may be rounded to bf16.
 
     Example:
 
@@ -52,10 +53,10 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure]> {
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Optional<AnyRankedTensor>:$mask, F32Attr:$scale,
-                       UnitAttr:$causal, UnitAttr:$zero_if_masked);
+                       UnitAttr:$causal, UnitAttr:$zero_if_masked, UnitAttr:$round_weights);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
-    (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? $query `,` $key `,` $value (`mask` $mask^)?
+    (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
     `scale` $scale attr-dict `:` functional-type(operands, $output)
   }];
   let extraClassDeclaration = [{

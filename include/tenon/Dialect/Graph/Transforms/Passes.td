@@ -286,7 +286,8 @@ def LowerPrecisionPass : Pass<"graph-lower-precision", "::mlir::ModuleOp"> {
     rounded to bf16; sums stay in f32. Casts of activations join what computes
     them, weights are rounded as they are written. With `weights-only`, for a
     machine that multiplies bf16 no faster than f32, activations stay exact. A
-    product whose operands are of other types stays as it is.
+    product whose operands are of other types stays as it is. A `graph.attention`
+    with the attribute gets operands of bf16 and `round_weights`.
 
     Before:
 

@@ -317,12 +317,12 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [Pure]> {
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Optional<AnyRankedTensor>:$mask, F32Attr:$scale,
-                       UnitAttr:$causal, UnitAttr:$zero_if_masked,
+                       UnitAttr:$causal, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
                        DenseI64ArrayAttr:$query_layout, DenseI64ArrayAttr:$key_layout,
                        DenseI64ArrayAttr:$value_layout, DenseI64ArrayAttr:$output_layout);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
-    (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? $query `,` $key `,` $value (`mask` $mask^)?
+    (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
     `scale` $scale attr-dict `:` functional-type(operands, $output)
   }];
   let hasVerifier = 1;
