@@ -1,5 +1,7 @@
 // RUN: tenon-opt %s --graph-lower-precision --split-input-file | FileCheck %s
 // RUN: tenon-opt %s --graph-lower-precision=weights-only --split-input-file | FileCheck %s --check-prefix=WEIGHTS
+// RUN: tenon-opt %s --graph-lower-precision --split-input-file -o /dev/null 2>&1 | FileCheck %s --check-prefix=SAYS
+// RUN: tenon-opt %s --graph-lower-precision=weights-only --split-input-file -o /dev/null 2>&1 | FileCheck %s --check-prefix=SAYS-WEIGHTS
 
 // Products that read one value share its cast; sums stay in f32.
 // CHECK-LABEL: func.func @chosen
@@ -8,6 +10,9 @@
 // CHECK:         graph.matmul %[[X]], %[[W]] {{.*}} : tensor<?x8xbf16>, tensor<8x64xbf16> -> tensor<?x64xf32>
 // CHECK:         graph.matmul %[[X]], %{{.*}} : tensor<?x8xbf16>, tensor<8x32xbf16> -> tensor<?x32xf32>
 // CHECK:         return
+
+// SAYS:         remark: 2 of 2 products: operands in bf16, sums in f32
+// SAYS-WEIGHTS: remark: 2 of 2 products: weights in bf16, computed in f32, since bf16 is no faster on this machine
 
 // WEIGHTS-LABEL: func.func @chosen
 // WEIGHTS:         graph.matmul %arg0, %{{.*}} : tensor<?x8xf32>, tensor<8x64xbf16> -> tensor<?x64xf32>
@@ -26,6 +31,10 @@ func.func @chosen(%x: tensor<?x8xf32>) -> (tensor<?x64xf32>, tensor<?x32xf32>) {
 // CHECK-COUNT-2: graph.cast
 // CHECK:         graph.matmul {{.*}} : tensor<?x8xbf16>, tensor<8x?xbf16> -> tensor<?x?xf32>
 
+// SAYS:         remark: 1 of 1 products: operands in bf16
+// SAYS-WEIGHTS: remark: 0 of 1 products: weights in bf16
+// SAYS-WEIGHTS: remark: 1 of 1 products: stays in f32: bf16 is no faster on this machine, and it has no weights to halve
+
 // WEIGHTS-LABEL: func.func @activations
 // WEIGHTS-NOT:     graph.cast
 func.func @activations(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>) -> tensor<?x?xf32> {
@@ -40,6 +49,13 @@ func.func @activations(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>) -> tensor<?x?xf
 // CHECK-NOT:     graph.cast
 // CHECK:         return
 
+// SAYS:         remark: 0 of 5 products: operands in bf16
+// SAYS:         remark: 2 of 5 products: stays in f32 as the recipe says
+// SAYS:         remark: 1 of 5 products: has f16 already
+// SAYS:         remark: 1 of 5 products: has f64 already
+// SAYS:         remark: 1 of 5 products: has i8 already
+// SAYS-NOT:     remark
+
 // WEIGHTS-LABEL: func.func @others
 // WEIGHTS-NOT:     graph.cast
 func.func @others(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>, %h: tensor<?x8xf16>, %d: tensor<?x8xf64>) -> (tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x64xf16>, tensor<?x64xf64>, tensor<?x64xf32>) {
@@ -52,4 +68,14 @@ func.func @others(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>, %h: tensor<?x8xf16>,
   %b = graph.weight "b" from "none" at 0 : tensor<8x64xi8>
   %4 = graph.matmul %x, %b {tenon.precision = "bf16", tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xi8> -> tensor<?x64xf32>
   return %0, %1, %2, %3, %4 : tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x64xf16>, tensor<?x64xf64>, tensor<?x64xf32>
+}
+
+// -----
+
+// Nothing is asked for, and nothing is said.
+// CHECK-LABEL: func.func @unasked
+// CHECK-NOT:     graph.cast
+func.func @unasked(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>) -> tensor<?x?xf32> {
+  %0 = graph.matmul %x, %y : tensor<?x8xf32>, tensor<8x?xf32> -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
 }
