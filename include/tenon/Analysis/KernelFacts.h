@@ -23,8 +23,8 @@ struct KernelFacts {
   SymbolicExpr productFlops, bf16Flops, int8Ops;
   /// Instructions beside products, on one element each: exp, erf and their like
   /// count what emit makes of them for vectors of f32, divisions and square
-  /// roots the time that they take. Half as many can be done in a time as flops
-  /// of products, since a multiply-add is two.
+  /// roots four. Half as many can be done in a time as flops of products, since
+  /// a multiply-add is two.
   SymbolicExpr steps;
   /// Bytes that have to come from memory if nothing is cached and nothing is
   /// read twice: each input once, of a table that is looked up the rows for all
