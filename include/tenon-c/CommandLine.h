@@ -17,6 +17,13 @@ int tn_command_line(int argc, char **argv, const char *artifact);
 /* The same for a main: argv[0] is the program, argv[1] the command. */
 int tn_cli_main(int argc, char **argv, const char *artifact);
 
+/* Runs both artifacts on input_N.pb in `data_set`, and prints for each output
+ * how far the first is from the reference: the largest and the mean
+ * |difference|, and these relative to the largest and the mean |element| of the
+ * reference. Returns the exit code. */
+int tn_cli_compare(const char *artifact, const char *reference,
+                   const char *data_set);
+
 /* What `tenon target --measure` measures. */
 typedef struct tn_machine {
   double f32_gflops;   /* of one core */
@@ -25,7 +32,7 @@ typedef struct tn_machine {
   double read_gbs;     /* memory read rate of one core */
   double read_gbs_all; /* of all cores */
   double l2_gbs;       /* read rate of one core from its L2 */
-  double launch_us;    /* of an empty launch on all cores */
+  double launch_us;    /* of a launch on all cores, beside its work */
 } tn_machine;
 
 /* Measures this machine, which should do nothing else meanwhile. Takes some

@@ -68,15 +68,16 @@ typedef struct tn_frame {
  *                                     what launch NUMBER costs: floating point
  *                                     operations, compulsory bytes, parts that
  *                                     may run at once; EXPR each
- *   narrow NUMBER BF16 INT8           how many of the FLOPS of launch NUMBER
- *                                     multiply pairs of bf16, and groups of
- *                                     bytes, in instructions for these; EXPR
- *   kind NUMBER KIND                  what launch NUMBER is: product,
- * attention, norm, elementwise or move layer NUMBER NAME                 the
- * layer of the model that it is in total FLOPS READ WRITTEN          of all
- * launches, where all are known unfused LAUNCHES READ WRITTEN [LAYER] what a
- * layer, or all outside of layers, would cost with a launch for each operation
- * of the graph live EXPR                         bytes alive at one step: no
+ *   work NUMBER PRODUCTS BF16 INT8 STEPS
+ *                                     how many of the FLOPS of launch NUMBER
+ * are multiply-adds of products, how many of these multiply pairs of bf16 and
+ * groups of bytes in instructions for them, and the instructions on single
+ * elements beside products; EXPR each kind NUMBER KIND                  what
+ * launch NUMBER is: product, attention, norm, elementwise or move layer NUMBER
+ * NAME                 the layer of the model that it is in total FLOPS READ
+ * WRITTEN          of all launches, where all are known unfused LAUNCHES READ
+ * WRITTEN [LAYER] what a layer, or all outside of layers, would cost with a
+ * launch for each operation of the graph live EXPR bytes alive at one step: no
  * arena is smaller than the largest of these target NAME KEY=VALUE... facts of
  * the machine that it was compiled for weights BYTES step NUMBER STEP when
  * launch NUMBER runs, for slices slice ID FIRST LAST EXPR [ID...]  bytes of a

@@ -57,6 +57,35 @@ static bool isFlop(Operation &op) {
          isa<arith::ArithDialect, math::MathDialect>(op.getDialect());
 }
 
+/// Instructions of lib/Target/CPU/VectorMath.cpp with AVX-512. A division takes
+/// as long as more than four, but of a unit that others do not wait for.
+static constexpr int64_t expSteps = 15, erfSteps = 20, tanhSteps = 22,
+                         logSteps = 30, sineSteps = 30, divisionSteps = 4;
+
+/// Vector instructions for one operation on elements.
+static int64_t stepsOf(Operation &op) {
+  if (op.getNumResults() != 1)
+    return 0;
+  Type type = getElementTypeOrSelf(op.getResult(0));
+  // Sizes and indices are computed once for many elements.
+  if (type.isIndex() || isa<arith::ConstantOp>(op))
+    return 0;
+  return llvm::TypeSwitch<Operation *, int64_t>(&op)
+      .Case<math::ExpOp, math::Exp2Op>([](auto) { return expSteps; })
+      .Case([](math::ErfOp) { return erfSteps; })
+      .Case([](math::TanhOp) { return tanhSteps; })
+      .Case([](math::LogOp) { return logSteps; })
+      .Case<math::SinOp, math::CosOp>([](auto) { return sineSteps; })
+      .Case([](math::PowFOp) { return expSteps + logSteps; })
+      .Case<math::SqrtOp, math::RsqrtOp, arith::DivFOp>(
+          [](auto) { return divisionSteps; })
+      .Default([](Operation *other) {
+        return isa<arith::ArithDialect, math::MathDialect>(other->getDialect())
+                   ? 1
+                   : 0;
+      });
+}
+
 StringRef kindOf(RegionOp region) {
   StringRef kind = "move";
   region.getBody().walk([&](Operation *op) {
@@ -112,6 +141,7 @@ private:
             .Case([&](SoftmaxOp softmax) {
               const Sizes &input = sizes.at(softmax.getInput());
               flops = flops + SymbolicExpr(5) * product(input);
+              countSoftmax(product(input));
               return MaybeSizes(input);
             })
             .Case([&](NormOp norm) { return visit(norm, flops); })
@@ -163,11 +193,19 @@ private:
       return std::nullopt;
     if (isFlop(op))
       flops = flops + product(found->second);
+    facts.steps =
+        facts.steps + SymbolicExpr(stepsOf(op)) * product(found->second);
     return found->second;
   }
 
+  /// Maximum, difference, exponential, sum, and what makes the sum one.
+  void countSoftmax(const SymbolicExpr &elements) {
+    facts.steps = facts.steps + SymbolicExpr(expSteps + 4) * elements;
+  }
+
   /// Products of which both operands are narrow are computed narrow.
-  void countNarrow(Value lhs, Value rhs, const SymbolicExpr &operations) {
+  void countProduct(Value lhs, Value rhs, const SymbolicExpr &operations) {
+    facts.productFlops = facts.productFlops + operations;
     Type left = getElementTypeOrSelf(lhs), right = getElementTypeOrSelf(rhs);
     if (left.isBF16() && right.isBF16())
       facts.bf16Flops = facts.bf16Flops + operations;
@@ -204,7 +242,7 @@ private:
     SymbolicExpr depth = lhs[lhsRank - (op.getTransposeLhs() ? 2 : 1)];
     SymbolicExpr operations = SymbolicExpr(2) * product(result) * depth;
     flops = flops + operations;
-    countNarrow(op.getLhs(), op.getRhs(), operations);
+    countProduct(op.getLhs(), op.getRhs(), operations);
     return result;
   }
 
@@ -223,8 +261,11 @@ private:
     flops = flops + SymbolicExpr(2) * scores * (query[3] + value[3]) +
             SymbolicExpr(5) * scores;
     // The weights of the values are of f32, whatever the values are.
-    countNarrow(op.getQuery(), op.getKey(),
-                SymbolicExpr(2) * scores * query[3]);
+    countProduct(op.getQuery(), op.getKey(),
+                 SymbolicExpr(2) * scores * query[3]);
+    facts.productFlops =
+        facts.productFlops + SymbolicExpr(2) * scores * value[3];
+    countSoftmax(scores);
     Sizes result(4);
     Sizes output = {query[0], query[1], query[2], value[3]};
     for (auto [i, place] : llvm::enumerate(op.getOutputLayout()))
@@ -238,6 +279,7 @@ private:
     int64_t each = op.getRms() ? 3 : 5;
     each += bool(op.getScale()) + bool(op.getBias());
     flops = flops + SymbolicExpr(each) * product(input);
+    facts.steps = facts.steps + SymbolicExpr(each) * product(input);
     return input;
   }
 
@@ -254,13 +296,15 @@ private:
   /// Every op counts once for each of `elements`, loops or not.
   void visitBody(Region &body, const SymbolicExpr &elements,
                  SymbolicExpr &flops) {
-    int64_t each = 0;
+    int64_t each = 0, steps = 0;
     body.walk([&](Operation *op) {
       each += isFlop(*op);
+      steps += stepsOf(*op);
       if (auto extract = dyn_cast<tensor::ExtractOp>(op))
         lookUps[extract.getTensor()].push_back(elements);
     });
     flops = flops + SymbolicExpr(each) * elements;
+    facts.steps = facts.steps + SymbolicExpr(steps) * elements;
   }
 
   /// The size of each loop, from an operand that it walks over.

@@ -102,8 +102,9 @@ private:
     } else if (kind == "facts") {
       statedLaunch().costs = {expression(2), expression(3), expression(4),
                               expression(5)};
-    } else if (kind == "narrow") {
-      statedLaunch().narrow = {expression(2), expression(3)};
+    } else if (kind == "work") {
+      statedLaunch().work = {expression(2), expression(3), expression(4),
+                             expression(5)};
     } else if (kind == "kind") {
       statedLaunch().kind = decode(word(2));
     } else if (kind == "layer") {

@@ -40,9 +40,9 @@ struct Costs {
   Expression flops, readBytes, writtenBytes, grid;
 };
 
-/// How many operations of a launch multiply bf16 and bytes.
-struct NarrowOperations {
-  Expression bf16, int8;
+/// How the operations of a launch are divided; see ModuleAbi.h.
+struct Work {
+  Expression products, bf16, int8, steps;
 };
 
 struct Launch {
@@ -50,8 +50,8 @@ struct Launch {
   std::string kind;  ///< product, attention, norm, elementwise, move, or empty
   std::string layer; ///< of the model; empty outside of layers
   int64_t step = -1; ///< as the lifetimes of slices count them
-  std::optional<Costs> costs;             ///< none where sizes depend on data
-  std::optional<NarrowOperations> narrow; ///< none where there are none
+  std::optional<Costs> costs; ///< none where sizes depend on data
+  std::optional<Work> work;   ///< none where the artifact does not say
   /// Numbers of buffers; none where the artifact does not say.
   std::optional<std::vector<int64_t>> reads, writes;
 };

@@ -138,7 +138,7 @@ def test_products_are_priced_by_what_they_multiply(minilm, tmp_path):
     assert all(launch["bf16_flops"] > 0.97 * launch["flops"] and launch["bound_by"] == "bf16"
                for launch in products(half))
     ratio = sum(l["predicted_us"] for l in products(single)) / sum(l["predicted_us"] for l in products(half))
-    assert 1.9 < ratio < 2
+    assert 1.7 < ratio < 2
     # Where bf16 is no faster, weights alone are rounded, and products are of f32.
     widened = plan_for("sapphirerapids", "--precision", "bf16")
     assert all(launch["bf16_flops"] == 0 for launch in widened["launches"])

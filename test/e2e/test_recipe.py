@@ -134,6 +134,49 @@ def test_one_node_may_stay_in_f32(minilm, tmp_path):
     assert len(exact) == 1 and "layer.3/output" in exact[0] and len(products) == 36
 
 
+def test_says_what_a_lower_precision_changes(minilm, tmp_path):
+    import onnx
+    import tenon as package
+    model, data = minilm / "model.onnx", tmp_path / "data"
+    data.mkdir()
+    inputs = encoder_inputs(2, 24)
+    for number, (name, value) in enumerate(inputs.items()):
+        onnx.save_tensor(onnx.numpy_helper.from_array(value, name), data / f"input_{number}.pb")
+    exact = package.Session(compile_model(model, tmp_path / "f32.so"))
+    done = tenon("compile", model, "-o", tmp_path / "bf16.so", "--precision", "bf16", "--data-set", data)
+    assert done.returncode == 0, done.stderr
+    heading, columns, line = done.stdout.splitlines()
+    assert heading == f"against f32, on '{data}'" and columns.split()[0] == "output"
+    want, got = (session.run(inputs)[0].astype(np.float64) for session in (exact, package.Session(tmp_path / "bf16.so")))
+    error = np.abs(got - want)
+    name, *found = line.split()
+    assert name == "last_hidden_state"
+    np.testing.assert_allclose([float(number) for number in found], [
+        error.max(), error.mean(), error.max() / np.abs(want).max(), error.mean() / np.abs(want).mean()], rtol=0.01)
+    # One line for what was lowered, and one for each reason why not.
+    notes = [line for line in done.stderr.splitlines() if "products: " in line]
+    assert len(notes) == 2 and "36 of 42 products: " in notes[0] and " in bf16, " in notes[0]
+    assert "6 of 42 products: both products of an attention stay in f32: '/model/encoder/layer.0/" in notes[1]
+    # Nothing is asked for, and nothing is said.
+    assert "products: " not in tenon("compile", model, "-o", tmp_path / "f32.so").stderr
+
+
+def test_a_data_set_needs_something_to_compare(minilm, tmp_path):
+    model, data = minilm / "model.onnx", tmp_path / "data"
+    out = ("-o", tmp_path / "m.so", "--data-set", data)
+
+    def refused(*arguments):
+        done = tenon("compile", *arguments)
+        assert done.returncode == 1 and not done.stdout and not (tmp_path / "m.so").exists()
+        assert len(done.stderr.splitlines()) == 1
+        return done.stderr
+
+    assert "nothing to compare, since neither --precision nor the recipe asks for bf16" in refused(model, *out)
+    assert "there is no input_0.pb" in refused(model, *out, "--precision", "bf16")
+    assert "needs an artifact that can be run" in refused(model, *out, "--precision", "bf16", "--emit", "obj")
+    assert "needs an ONNX model" in refused(tmp_path / "4-fuse.mlir", *out, "--precision", "bf16")
+
+
 def test_precision_must_be_known(minilm, tmp_path):
     done = tenon("compile", minilm / "model.onnx", "-o", tmp_path / "m.so", "--precision", "f16")
     assert done.returncode == 1 and "--precision f16: expected f32 or bf16" in done.stderr

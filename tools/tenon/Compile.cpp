@@ -1,5 +1,6 @@
 // tenon compile: a model, or what an earlier phase wrote, to an artifact.
 #include "Compilation.h"
+#include "Precision.h"
 #include "Subcommands.h"
 #include "mlir/Support/Timing.h"
 #include "mlir/Tools/Plugins/DialectPlugin.h"
@@ -67,6 +68,11 @@ static cl::opt<std::string> precision(
         "Round what matrix products multiply to bf16, and sum in f32: twice "
         "as fast on some machines, half the weights on all; a recipe's "
         "nodes may say otherwise"),
+    cl::sub(command));
+static cl::opt<std::string> dataSet(
+    "data-set", cl::value_desc("DIR"),
+    cl::desc("With a lower precision: run on input_0.pb, input_1.pb, ... and "
+             "say how far each output is from that of the model in f32"),
     cl::sub(command));
 static cl::opt<std::string>
     reportPath("report", cl::value_desc("FILE.json"),
@@ -328,6 +334,28 @@ static bool readExtensions(mlir::DialectRegistry &registry,
   return true;
 }
 
+/// Whether --data-set has something to compare. False, when what is wrong has
+/// been said.
+static bool checkDataSet(const tenon::CompilerOptions &options) {
+  if (!dataSet.getNumOccurrences())
+    return true;
+  if (!lowersPrecision(options.recipe))
+    fail("--data-set " + dataSet +
+         ": there is nothing to compare, since neither --precision nor the "
+         "recipe asks for bf16");
+  else if (!StringRef(input).ends_with(".onnx"))
+    fail("--data-set " + dataSet + ": needs an ONNX model, not " + input);
+  else if (emitKind != "so" || !stopAfter.empty())
+    fail("--data-set " + dataSet +
+         ": needs an artifact that can be run, "
+         "--emit so");
+  else if (!llvm::sys::fs::exists(dataSet + "/input_0.pb"))
+    fail("--data-set " + dataSet + ": there is no input_0.pb");
+  else
+    return true;
+  return false;
+}
+
 /// Whether --output can be written, found out now and not after the minutes
 /// that a large model may take. False, when what is wrong has been said.
 static bool checkOutput() {
@@ -395,7 +423,7 @@ int runCompile(int argc, char **argv) {
   if (!readExtensions(registry, options))
     return 1;
 
-  if (!checkOutput())
+  if (!checkOutput() || !checkDataSet(options))
     return 1;
   mlir::DefaultTimingManager timer;
   timer.setEnabled(timing);
@@ -413,5 +441,7 @@ int runCompile(int argc, char **argv) {
       });
   if (status == 0 && !reportPath.empty() && !writeReport(progress))
     return 1;
+  if (status == 0 && dataSet.getNumOccurrences())
+    return compareWithSingle(input, output, options, registry, dataSet, quiet);
   return status;
 }

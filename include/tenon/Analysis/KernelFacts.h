@@ -17,9 +17,15 @@ struct KernelFacts {
   /// norm what its definition says, attention both products and the softmax of
   /// every score whether a mask hides it or not.
   SymbolicExpr flops;
-  /// How many of these are multiply-adds of pairs of bf16, and of groups of
-  /// bytes. All others are of f32, or of what else the tensors hold.
-  SymbolicExpr bf16Flops, int8Ops;
+  /// How many of these are multiply-adds of products, of those how many of
+  /// pairs of bf16 and of groups of bytes. All others are of f32, or of what
+  /// else the tensors hold.
+  SymbolicExpr productFlops, bf16Flops, int8Ops;
+  /// Instructions beside products, on one element each: exp, erf and their like
+  /// count what emit makes of them for vectors of f32, divisions and square
+  /// roots four. Half as many can be done in a time as flops of products, since
+  /// a multiply-add is two.
+  SymbolicExpr steps;
   /// Bytes that have to come from memory if nothing is cached and nothing is
   /// read twice: each input once, of a table that is looked up the rows for all
   /// look-ups but no more than the table.
@@ -28,9 +34,11 @@ struct KernelFacts {
   SymbolicExpr writtenBytes;
 };
 
-/// Attributes of bf16Flops and int8Ops. Absent where there are none.
+/// Attributes of these. Absent where there are none.
+inline constexpr llvm::StringLiteral productFlopsAttr = "tenon.product_flops";
 inline constexpr llvm::StringLiteral bf16FlopsAttr = "tenon.bf16_flops";
 inline constexpr llvm::StringLiteral int8OpsAttr = "tenon.int8_ops";
+inline constexpr llvm::StringLiteral stepsAttr = "tenon.steps";
 
 /// What a region in its first form is, for people: "product", "attention",
 /// "norm" (softmax too), "elementwise" (whatever else computes in floats), or

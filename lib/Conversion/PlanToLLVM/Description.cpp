@@ -189,11 +189,22 @@ private:
     if (facts && grid)
       os << "facts " << number << " " << *facts << " " << encode(grid->str())
          << "\n";
-    auto bf16 = launch->getAttrOfType<StringAttr>(bf16FlopsAttr);
-    auto bytes = launch->getAttrOfType<StringAttr>(int8OpsAttr);
-    if (bf16 || bytes)
-      os << "narrow " << number << " " << (bf16 ? encode(bf16) : "0") << " "
-         << (bytes ? encode(bytes) : "0") << "\n";
+    describeWork(launch, number);
+  }
+
+  /// How the operations of a launch are divided.
+  void describeWork(plan::LaunchOp launch, int64_t number) {
+    SmallVector<StringRef> names = {productFlopsAttr, bf16FlopsAttr,
+                                    int8OpsAttr, stepsAttr};
+    if (llvm::none_of(names,
+                      [&](StringRef name) { return launch->hasAttr(name); }))
+      return;
+    os << "work " << number;
+    for (StringRef name : names) {
+      auto text = launch->getAttrOfType<StringAttr>(name);
+      os << " " << (text ? encode(text) : "0");
+    }
+    os << "\n";
   }
 
   /// What it is, and where in the model it comes from.

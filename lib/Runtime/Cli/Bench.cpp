@@ -33,7 +33,7 @@ static void printRate(const LaunchCosts &costs, int threads, double seconds) {
     peaks += text;
     least += double(operations) / peak;
   };
-  add("f32", costs.flops - costs.bf16 - costs.int8, f32);
+  add("f32", costs.f32 + 2 * costs.steps, f32);
   add("bf16", costs.bf16, costs.bf16 ? measureBf16Peak(threads) * 1e9 : 0);
   // Without an instruction, pairs of 16 bits are multiplied.
   double int8 = costs.int8 ? measureInt8Peak(threads) * 1e9 : 0;

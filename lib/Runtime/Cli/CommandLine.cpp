@@ -32,8 +32,9 @@ bench     measure the time of a run on random inputs
                          on the inputs in DIR
 profile   the time of every launch, and of each kind: products, attention,
           norms, elementwise, moves. Says of each how much of its limit it
-          reached and what that is: arithmetic of f32, bf16 or int8, memory
-          (for the bytes that have to be moved), or launch (where the work is
+          reached and what that is: products of f32, bf16 or int8, elements
+          (instructions beside products), memory or cache (bytes that have to
+          be moved from there), or launch (where the work is
           less than what launching costs). The first line has the limits: those
           of the facts file that the artifact was compiled for, else measured
   --shape NAME=SIZE,...  sizes of the symbols

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <numeric>
 
 using namespace tenon::runtime;
 
@@ -97,7 +98,7 @@ std::string tenon::runtime::limitsText(const Limits &limits, int threads) {
 }
 
 const char *tenon::runtime::boundName(Bound bound) {
-  static const char *const names[] = {"f32",    "bf16",  "int8",
+  static const char *const names[] = {"f32",    "bf16",  "int8",  "elements",
                                       "memory", "cache", "launch"};
   return names[int(bound)];
 }
@@ -107,13 +108,13 @@ static void predict(LaunchCosts &costs, const Limits &limits, int threads) {
   int64_t grid = std::max<int64_t>(costs.grid, 1);
   int64_t rounds = (grid + threads - 1) / threads;
   double speedup = double(grid) / double(rounds);
-  double times[] = {double(costs.flops - costs.bf16 - costs.int8) /
-                        limits.peakF32(speedup),
+  double times[] = {double(costs.f32) / limits.peakF32(speedup),
                     double(costs.bf16) / limits.peakBf16(speedup),
-                    double(costs.int8) / limits.peakInt8(speedup)};
+                    double(costs.int8) / limits.peakInt8(speedup),
+                    double(costs.steps) / limits.peakSteps(speedup)};
   const double *longest = std::max_element(std::begin(times), std::end(times));
   // They use the same units of a core, one after the other.
-  double computing = times[0] + times[1] + times[2];
+  double computing = std::accumulate(std::begin(times), std::end(times), 0.0);
   double fromMemory =
       double(costs.bytes - costs.cached) / limits.readRate(speedup);
   double fromCache =
@@ -162,9 +163,13 @@ tenon::runtime::launchCosts(const Description &description,
       costs.bytes = launch.costs->readBytes.evaluate(sizes) +
                     launch.costs->writtenBytes.evaluate(sizes);
       costs.grid = launch.costs->grid.evaluate(sizes);
-      if (launch.narrow) {
-        costs.bf16 = launch.narrow->bf16.evaluate(sizes);
-        costs.int8 = launch.narrow->int8.evaluate(sizes);
+      costs.f32 = costs.flops;
+      if (launch.work) {
+        costs.bf16 = launch.work->bf16.evaluate(sizes);
+        costs.int8 = launch.work->int8.evaluate(sizes);
+        costs.f32 =
+            launch.work->products.evaluate(sizes) - costs.bf16 - costs.int8;
+        costs.steps = launch.work->steps.evaluate(sizes);
       }
       if (limits && limits->l2 > 0)
         costs.cached = cachedBytes(description, launch, sizes, costs,
@@ -182,8 +187,10 @@ LaunchCosts tenon::runtime::sumCosts(const std::vector<LaunchCosts> &launches) {
   sum.known = true;
   for (const LaunchCosts &costs : launches) {
     sum.flops += costs.flops;
+    sum.f32 += costs.f32;
     sum.bf16 += costs.bf16;
     sum.int8 += costs.int8;
+    sum.steps += costs.steps;
     sum.bytes += costs.bytes;
     sum.seconds += costs.seconds;
     sum.known &= costs.known;

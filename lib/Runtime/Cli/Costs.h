@@ -40,6 +40,8 @@ struct Limits {
   double peakBf16(double threads) const {
     return (bf16 > 0 ? bf16 : f32) * threads;
   }
+  /// An instruction does for an element what half a multiply-add would.
+  double peakSteps(double threads) const { return f32 * threads / 2; }
   double peakInt8(double threads) const {
     return (int8 > 0 ? int8 : 2 * f32) * threads;
   }
@@ -55,18 +57,19 @@ std::optional<Limits> limitsOf(const Description &description);
 std::string limitsText(const Limits &limits, int threads);
 
 /// What decides how long a launch takes at the least.
-enum class Bound { F32, Bf16, Int8, Memory, Cache, Launch };
+enum class Bound { F32, Bf16, Int8, Elements, Memory, Cache, Launch };
 
-/// "f32", "bf16", "int8", "memory", "cache", "launch"
+/// "f32", "bf16", "int8", "elements", "memory", "cache", "launch"
 const char *boundName(Bound bound);
 
 struct LaunchCosts {
   int64_t flops = 0, bytes = 0, grid = 0;
-  int64_t cached = 0;         ///< bytes that the cache of the cores holds
-  int64_t bf16 = 0, int8 = 0; ///< how many of the flops multiply these
-  bool known = false;         ///< else it depends on data
-  double seconds = 0;         ///< predicted; 0 without limits
-  Bound bound = Bound::F32;   ///< of the prediction
+  int64_t cached = 0; ///< bytes that the cache of the cores holds
+  int64_t f32 = 0, bf16 = 0, int8 = 0; ///< flops of products, by operands
+  int64_t steps = 0;        ///< instructions on elements beside products
+  bool known = false;       ///< else it depends on data
+  double seconds = 0;       ///< predicted; 0 without limits
+  Bound bound = Bound::F32; ///< of the prediction
 };
 
 /// One for each launch. The prediction is a roofline: the longer of computing

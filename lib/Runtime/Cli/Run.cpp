@@ -1,5 +1,6 @@
 // run: one run on given inputs, compared with what is expected.
 #include "Commands.h"
+#include "Elements.h"
 #include "NpyFile.h"
 #include "TensorProto.h"
 
@@ -9,81 +10,6 @@
 #include <sys/stat.h>
 
 using namespace tenon::runtime;
-
-/// A float with `exponent` and `mantissa` bits, as IEEE lays them out. The
-/// ONNX float8 types differ in their special values only.
-static double decodeFloat(uint32_t bits, int exponentBits, int mantissaBits,
-                          int bias, bool hasInfinity) {
-  int exponentMask = (1 << exponentBits) - 1;
-  int exponent = int(bits >> mantissaBits) & exponentMask;
-  uint32_t mantissa = bits & ((1u << mantissaBits) - 1);
-  double sign = bits >> (exponentBits + mantissaBits) & 1 ? -1 : 1;
-  if (exponent == exponentMask && hasInfinity)
-    return mantissa ? NAN : sign * INFINITY;
-  double fraction = std::ldexp(double(mantissa), -mantissaBits);
-  return exponent ? sign * std::ldexp(1 + fraction, exponent - bias)
-                  : sign * std::ldexp(fraction, 1 - bias);
-}
-
-template <typename T> static double load(const char *at) {
-  T value;
-  std::memcpy(&value, at, sizeof(T));
-  return double(value);
-}
-
-static double element(int32_t type, const char *at) {
-  uint8_t byte;
-  uint16_t half;
-  std::memcpy(&byte, at, 1);
-  switch (type) {
-  case TN_F32:
-    return load<float>(at);
-  case TN_F64:
-    return load<double>(at);
-  case TN_I64:
-    return load<int64_t>(at);
-  case TN_I32:
-    return load<int32_t>(at);
-  case TN_I16:
-    return load<int16_t>(at);
-  case TN_I8:
-    return load<int8_t>(at);
-  case TN_U64:
-    return load<uint64_t>(at);
-  case TN_U32:
-    return load<uint32_t>(at);
-  case TN_U16:
-    return load<uint16_t>(at);
-  case TN_U8:
-  case TN_BOOL:
-    return byte;
-  case TN_F16:
-    std::memcpy(&half, at, 2);
-    return decodeFloat(half, 5, 10, 15, true);
-  case TN_BF16:
-    std::memcpy(&half, at, 2);
-    return decodeFloat(half, 8, 7, 127, true);
-  case TN_F8E4M3FN:
-    return (byte & 0x7f) == 0x7f ? NAN : decodeFloat(byte, 4, 3, 7, false);
-  case TN_F8E4M3FNUZ:
-    return byte == 0x80 ? NAN : decodeFloat(byte, 4, 3, 8, false);
-  case TN_F8E5M2:
-    return decodeFloat(byte, 5, 2, 15, true);
-  case TN_F8E5M2FNUZ:
-    return byte == 0x80 ? NAN : decodeFloat(byte, 5, 2, 16, false);
-  case TN_F4E2M1:
-    return decodeFloat(byte & 15, 2, 1, 1, false);
-  case TN_U4:
-    return byte & 15;
-  case TN_U2:
-    return byte & 3;
-  case TN_I4:
-    return (byte & 15) - (byte & 8 ? 16 : 0);
-  case TN_I2:
-    return (byte & 3) - (byte & 2 ? 4 : 0);
-  }
-  return NAN;
-}
 
 static std::string shapeText(const int64_t *dims, int rank) {
   std::string text = "[";
@@ -116,7 +42,7 @@ static bool compare(const char *name, const tn_tensor &found,
     const char *lhs = data + i * size, *rhs = expected.data.data() + i * size;
     if (std::memcmp(lhs, rhs, size_t(size)) == 0)
       continue;
-    double a = element(found.type, lhs), b = element(found.type, rhs);
+    double a = elementValue(found.type, lhs), b = elementValue(found.type, rhs);
     if (a == b || (std::isnan(a) && std::isnan(b)))
       continue;
     double error = std::fabs(a - b);
@@ -137,8 +63,8 @@ static bool compare(const char *name, const tn_tensor &found,
   std::printf(", %lld of %lld elements differ, first at %lld: expected %.9g, "
               "found %.9g\n",
               (long long)wrong, (long long)count, (long long)first,
-              element(found.type, expected.data.data() + first * size),
-              element(found.type, data + first * size));
+              elementValue(found.type, expected.data.data() + first * size),
+              elementValue(found.type, data + first * size));
   return false;
 }
 
@@ -147,8 +73,9 @@ static void printOutput(const char *name, const tn_tensor &tensor) {
   std::printf("%s: %s%s", name, tn_type_name(tensor.type),
               shapeText(tensor.dims, tensor.rank).c_str());
   for (int64_t i = 0; i < count && i < 8; ++i)
-    std::printf(" %.6g", element(tensor.type,
-                                 static_cast<char *>(tensor.data) + i * size));
+    std::printf(
+        " %.6g",
+        elementValue(tensor.type, static_cast<char *>(tensor.data) + i * size));
   std::printf(count > 8 ? " ...\n" : "\n");
 }
 

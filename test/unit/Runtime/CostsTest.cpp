@@ -18,22 +18,29 @@ TEST(Costs, AreWhatIsMultipliedAtItsOwnPeak) {
   LaunchCosts costs = costsOf("facts 0 1000000000 0 0 1\n");
   EXPECT_DOUBLE_EQ(costs.seconds, 1);
   EXPECT_EQ(costs.bound, Bound::F32);
-  costs = costsOf("facts 0 1000000000 0 0 1\nnarrow 0 1000000000 0\n");
+  costs =
+      costsOf("facts 0 1000000000 0 0 1\nwork 0 1000000000 1000000000 0 0\n");
   EXPECT_DOUBLE_EQ(costs.seconds, 0.5);
   EXPECT_EQ(costs.bound, Bound::Bf16);
-  costs = costsOf("facts 0 1000000000 0 0 1\nnarrow 0 0 1000000000\n");
+  costs =
+      costsOf("facts 0 1000000000 0 0 1\nwork 0 1000000000 0 1000000000 0\n");
   EXPECT_DOUBLE_EQ(costs.seconds, 0.25);
   EXPECT_EQ(costs.bound, Bound::Int8);
   // Two kinds in one launch: 0.5 in bf16 at 2, 0.5 in f32 at 1.
-  costs = costsOf("facts 0 1000000000 0 0 1\nnarrow 0 500000000 0\n");
+  costs =
+      costsOf("facts 0 1000000000 0 0 1\nwork 0 1000000000 500000000 0 0\n");
   EXPECT_DOUBLE_EQ(costs.seconds, 0.75);
   EXPECT_EQ(costs.bound, Bound::F32);
+  // Instructions beside products, each as long as a multiply-add.
+  costs = costsOf("facts 0 1000000000 0 0 1\nwork 0 0 0 0 1000000000\n");
+  EXPECT_DOUBLE_EQ(costs.seconds, 2);
+  EXPECT_EQ(costs.bound, Bound::Elements);
 }
 
 TEST(Costs, AreTwiceF32ForBytesWithoutAnInstruction) {
   Description description =
       parseDescription("launch 0 a\nfacts 0 1000000000 0 0 1\n"
-                       "narrow 0 0 1000000000\n"
+                       "work 0 1000000000 0 1000000000 0\n"
                        "target old f32_gflops=1 bf16_gflops=0 int8_gops=0 "
                        "read_gbs=1 read_gbs_all=1 launch_us=0\n");
   EXPECT_DOUBLE_EQ(

@@ -26,22 +26,24 @@ TEST(Description, DecodesNamesAndDims) {
 TEST(Description, KnowsWhatLaunchesMultiplyAndWhereTheyBelong) {
   Description text = parseDescription("symbol n 0 9 -1\n"
                                       "launch 0 a\nlaunch 1 b\n"
-                                      "narrow 0 2*n 3*n\n"
+                                      "work 0 9*n 2*n 3*n n\n"
                                       "kind 0 product\nlayer 0 layer%200\n"
                                       "unfused 7 n 2*n layer%200\n"
                                       "unfused 2 1 1\n");
-  ASSERT_TRUE(text.launches[0].narrow);
-  EXPECT_EQ(text.launches[0].narrow->bf16.evaluate({5}), 10);
-  EXPECT_EQ(text.launches[0].narrow->int8.evaluate({5}), 15);
+  ASSERT_TRUE(text.launches[0].work);
+  EXPECT_EQ(text.launches[0].work->products.evaluate({5}), 45);
+  EXPECT_EQ(text.launches[0].work->bf16.evaluate({5}), 10);
+  EXPECT_EQ(text.launches[0].work->int8.evaluate({5}), 15);
+  EXPECT_EQ(text.launches[0].work->steps.evaluate({5}), 5);
   EXPECT_EQ(text.launches[0].kind, "product");
   EXPECT_EQ(text.launches[0].layer, "layer 0");
-  EXPECT_FALSE(text.launches[1].narrow);
+  EXPECT_FALSE(text.launches[1].work);
   EXPECT_EQ(text.launches[1].layer, "");
   ASSERT_EQ(text.unfused.size(), 2u);
   EXPECT_EQ(text.unfused[0].layer, "layer 0");
   EXPECT_EQ(text.unfused[0].launches, 7);
   EXPECT_EQ(text.unfused[1].layer, "");
-  for (const char *line : {"narrow 2 n n", "narrow 0 n", "kind 5 move",
+  for (const char *line : {"work 2 n n n n", "work 0 n n n", "kind 5 move",
                            "layer 0", "unfused x n n", "unfused 1 n"})
     EXPECT_THROW(parseDescription("symbol n 0 9 -1\nlaunch 0 a\nlaunch 1 b\n" +
                                   std::string(line) + "\n"),

@@ -2,6 +2,8 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 
@@ -15,19 +17,19 @@ struct LowerPrecisionPass : impl::LowerPrecisionPassBase<LowerPrecisionPass> {
   using LowerPrecisionPassBase::LowerPrecisionPassBase;
 
   void runOnOperation() override {
-    SmallVector<AttentionOp> attentions;
+    roundedValues.clear();
+    isWanted = false;
+    lowered.clear();
+    kept.clear();
     getOperation().walk([&](Operation *op) {
-      auto precision = op->getAttrOfType<StringAttr>("tenon.precision");
-      if (!precision || precision.getValue() != "bf16")
-        return;
-      if (auto product = dyn_cast<MatmulOp>(op))
-        lower(product);
-      else if (auto attention = dyn_cast<AttentionOp>(op);
-               attention && lower(attention))
-        attentions.push_back(attention);
+      if (isa<MatmulOp, AttentionOp>(op))
+        sort(op);
     });
-    for (AttentionOp op : attentions)
-      roundResult(op);
+    for (Operation *op : lowered)
+      if (auto attention = dyn_cast<AttentionOp>(op))
+        roundResult(attention);
+    if (isWanted)
+      report();
   }
 
 private:
@@ -35,32 +37,67 @@ private:
     return getElementTypeOrSelf(value.getType()).isF32();
   }
 
-  void lower(MatmulOp op) {
-    // In bytes or 16 bits a recipe or the model has them, and no second choice
-    // is made for one product.
-    if (!isSingle(op.getLhs()) || !isSingle(op.getRhs()) ||
-        !isSingle(op.getOutput()))
-      return;
-    bool isWeight = op.getRhs().getDefiningOp<WeightOp>() != nullptr;
-    if (weightsOnly && !isWeight)
-      return;
-    if (!weightsOnly)
-      round(op, op.getLhsMutable(), "/lhs");
-    round(op, op.getRhsMutable(), "/rhs");
-    op.emitRemark(weightsOnly ? "weights in bf16" : "operands in bf16");
+  void keep(Operation *op, const Twine &why) {
+    kept[StringAttr::get(&getContext(), why)].push_back(op);
   }
 
-  /// Both of its products. Returns whether something was changed.
-  bool lower(AttentionOp op) {
-    if (weightsOnly || !isSingle(op.getQuery()) || !isSingle(op.getKey()) ||
-        !isSingle(op.getValue()) || !isSingle(op.getOutput()))
-      return false;
-    round(op, op.getQueryMutable(), "/query");
-    round(op, op.getKeyMutable(), "/key");
-    round(op, op.getValueMutable(), "/value");
-    op.setRoundWeights(true);
-    op.emitRemark("operands and weights in bf16");
-    return true;
+  /// Lowers a product, or both of an attention, or notes why not.
+  void sort(Operation *op) {
+    auto precision = op->getAttrOfType<StringAttr>("tenon.precision");
+    bool isChosen = precision && precision.getValue() == "bf16";
+    isWanted |= isChosen;
+    auto product = dyn_cast<MatmulOp>(op);
+    auto attention = dyn_cast<AttentionOp>(op);
+    MutableArrayRef<OpOperand> operands =
+        op->getOpOperands().take_front(product ? 2 : 3);
+    // In bytes or 16 bits a recipe or the model has them, and no second choice
+    // is made for one product.
+    SmallVector<Value> values = {op->getResult(0)};
+    for (OpOperand &operand : operands)
+      values.push_back(operand.get());
+    for (Value value : values)
+      if (!isSingle(value)) {
+        std::string why;
+        llvm::raw_string_ostream(why)
+            << "has " << getElementTypeOrSelf(value.getType()) << " already";
+        return keep(op, why);
+      }
+    if (!isChosen)
+      return keep(op, "stays in f32 as the recipe says");
+    bool isWeight = product && product.getRhs().getDefiningOp<WeightOp>();
+    if (weightsOnly && !isWeight)
+      return keep(op, "stays in f32: bf16 is no faster on this machine, and it "
+                      "has no weights to halve");
+    static constexpr StringRef ofProduct[] = {"/lhs", "/rhs"};
+    static constexpr StringRef ofAttention[] = {"/query", "/key", "/value"};
+    ArrayRef<StringRef> names = product ? ArrayRef(ofProduct) : ofAttention;
+    for (auto [operand, name] : llvm::zip(operands, names))
+      if (!weightsOnly || name == "/rhs")
+        round(op, operand, name);
+    if (attention)
+      attention.setRoundWeights(true);
+    lowered.push_back(op);
+  }
+
+  /// One line for what was done, and one for each reason why it was not.
+  void report() {
+    size_t all = lowered.size();
+    for (const auto &[why, ops] : kept)
+      all += ops.size();
+    getOperation().emitRemark()
+        << lowered.size() << " of " << all << " products: "
+        << (weightsOnly ? "weights in bf16, computed in f32, since bf16 is no "
+                          "faster on this machine"
+                        : "operands in bf16, sums in f32");
+    for (const auto &[why, ops] : kept) {
+      InFlightDiagnostic line = getOperation().emitRemark();
+      line << ops.size() << " of " << all << " products: " << why.getValue();
+      for (Operation *op : ArrayRef(ops).take_front(2))
+        if (auto id = op->getAttrOfType<StringAttr>("tenon.id"))
+          line << (op == ops.front() ? ": '" : ", '") << id.getValue() << "'";
+      if (ops.size() > 2)
+        line << ", ...";
+    }
   }
 
   /// What is rounded behind an attention and nowhere else read is rounded by
@@ -115,6 +152,9 @@ private:
   }
 
   llvm::DenseMap<Value, Value> roundedValues;
+  bool isWanted = false; ///< for any product
+  SmallVector<Operation *> lowered;
+  llvm::MapVector<StringAttr, SmallVector<Operation *>> kept; ///< by why
 };
 
 } // namespace

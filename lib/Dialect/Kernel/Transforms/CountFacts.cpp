@@ -53,8 +53,11 @@ private:
                 builder.getStringAttr(facts.readBytes.str()));
     op->setAttr("tenon.written_bytes",
                 builder.getStringAttr(facts.writtenBytes.str()));
-    for (auto [name, operations] : {std::pair(bf16FlopsAttr, facts.bf16Flops),
-                                    std::pair(int8OpsAttr, facts.int8Ops)})
+    for (auto [name, operations] :
+         {std::pair(productFlopsAttr, facts.productFlops),
+          std::pair(bf16FlopsAttr, facts.bf16Flops),
+          std::pair(int8OpsAttr, facts.int8Ops),
+          std::pair(stepsAttr, facts.steps)})
       if (operations != SymbolicExpr(0))
         op->setAttr(name, builder.getStringAttr(operations.str()));
   }

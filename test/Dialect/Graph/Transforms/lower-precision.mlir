@@ -1,5 +1,7 @@
 // RUN: tenon-opt %s --graph-lower-precision --split-input-file | FileCheck %s
 // RUN: tenon-opt %s --graph-lower-precision=weights-only --split-input-file | FileCheck %s --check-prefix=WEIGHTS
+// RUN: tenon-opt %s --graph-lower-precision --split-input-file -o /dev/null 2>&1 | FileCheck %s --check-prefix=SAYS
+// RUN: tenon-opt %s --graph-lower-precision=weights-only --split-input-file -o /dev/null 2>&1 | FileCheck %s --check-prefix=SAYS-WEIGHTS
 
 // Products that read one value share its cast; sums stay in f32.
 // CHECK-LABEL: func.func @chosen
@@ -8,6 +10,9 @@
 // CHECK:         graph.matmul %[[X]], %[[W]] {{.*}} : tensor<?x8xbf16>, tensor<8x64xbf16> -> tensor<?x64xf32>
 // CHECK:         graph.matmul %[[X]], %{{.*}} : tensor<?x8xbf16>, tensor<8x32xbf16> -> tensor<?x32xf32>
 // CHECK:         return
+
+// SAYS:         remark: 2 of 2 products: operands in bf16, sums in f32
+// SAYS-WEIGHTS: remark: 2 of 2 products: weights in bf16, computed in f32, since bf16 is no faster on this machine
 
 // WEIGHTS-LABEL: func.func @chosen
 // WEIGHTS:         graph.matmul %arg0, %{{.*}} : tensor<?x8xf32>, tensor<8x64xbf16> -> tensor<?x64xf32>
@@ -26,6 +31,10 @@ func.func @chosen(%x: tensor<?x8xf32>) -> (tensor<?x64xf32>, tensor<?x32xf32>) {
 // CHECK-COUNT-2: graph.cast
 // CHECK:         graph.matmul {{.*}} : tensor<?x8xbf16>, tensor<8x?xbf16> -> tensor<?x?xf32>
 
+// SAYS:         remark: 1 of 1 products: operands in bf16
+// SAYS-WEIGHTS: remark: 0 of 1 products: weights in bf16
+// SAYS-WEIGHTS: remark: 1 of 1 products: stays in f32: bf16 is no faster on this machine, and it has no weights to halve
+
 // WEIGHTS-LABEL: func.func @activations
 // WEIGHTS-NOT:     graph.cast
 func.func @activations(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>) -> tensor<?x?xf32> {
@@ -39,6 +48,13 @@ func.func @activations(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>) -> tensor<?x?xf
 // CHECK-LABEL: func.func @others
 // CHECK-NOT:     graph.cast
 // CHECK:         return
+
+// SAYS:         remark: 0 of 5 products: operands in bf16
+// SAYS:         remark: 2 of 5 products: stays in f32 as the recipe says
+// SAYS:         remark: 1 of 5 products: has f16 already
+// SAYS:         remark: 1 of 5 products: has f64 already
+// SAYS:         remark: 1 of 5 products: has i8 already
+// SAYS-NOT:     remark
 
 // WEIGHTS-LABEL: func.func @others
 // WEIGHTS-NOT:     graph.cast
@@ -92,4 +108,14 @@ func.func @attention_read_twice(%q: tensor<?x4x5x16xf32>, %w: tensor<16x8xf32>) 
   %1 = graph.attention %q, %q, %q scale 2.500000e-01 {tenon.precision = "bf16"} : (tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>) -> tensor<?x4x5x16xf32>
   %2 = graph.matmul %1, %w {tenon.precision = "bf16"} : tensor<?x4x5x16xf32>, tensor<16x8xf32> -> tensor<?x4x5x8xf32>
   return %0, %1, %2 : tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x8xf32>
+}
+
+// -----
+
+// Nothing is asked for, and nothing is said.
+// CHECK-LABEL: func.func @unasked
+// CHECK-NOT:     graph.cast
+func.func @unasked(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>) -> tensor<?x?xf32> {
+  %0 = graph.matmul %x, %y : tensor<?x8xf32>, tensor<8x?xf32> -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
 }

@@ -6,7 +6,9 @@
 // CHECK:         kernel.region "matmul_neg"
 // CHECK-SAME:    tenon.flops = "272*n"
 // CHECK-SAME:    tenon.kind = "product"
+// CHECK-SAME:    tenon.product_flops = "256*n"
 // CHECK-SAME:    tenon.read_bytes = "32*n + 512"
+// CHECK-SAME:    tenon.steps = "16*n"
 // CHECK-SAME:    tenon.written_bytes = "64*n"
 func.func @matmul(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %w: tensor<8x16xf32>) -> tensor<?x16xf32> {
   %n = kernel.symbol "n" range 0 to 512
@@ -30,7 +32,9 @@ func.func @matmul(%x: tensor<?x8xf32> {tenon.dims = ["n", 8]}, %w: tensor<8x16xf
 // CHECK-NOT:     tenon.bf16_flops
 // CHECK-SAME:    tenon.flops = "414*b*s*t"
 // CHECK-SAME:    tenon.kind = "attention"
+// CHECK-SAME:    tenon.product_flops = "384*b*s*t"
 // CHECK-SAME:    tenon.read_bytes = "384*b*s + 256*b*t"
+// CHECK-SAME:    tenon.steps = "114*b*s*t"
 // CHECK-SAME:    tenon.written_bytes = "384*b*s"
 func.func @attention(%q: tensor<?x?x6x16xf32> {tenon.dims = ["b", "s", 6, 16]}, %k: tensor<?x?x2x16xf32> {tenon.dims = ["b", "t", 2, 16]},
                      %v: tensor<?x?x2x16xf32> {tenon.dims = ["b", "t", 2, 16]}) -> tensor<?x?x6x16xf32> {

@@ -10,8 +10,9 @@ def CountFactsPass : Pass<"kernel-count-facts", "::mlir::func::FuncOp"> {
     symbols; `Analysis/KernelFacts.h` says what is counted. They go with the
     region to the launch and into the artifact. A region whose sizes depend on
     data gets none. The function gets the sums, if all are known. How many of the
-    operations multiply bf16 and bytes stands in `tenon.bf16_flops` and
-    `tenon.int8_ops`. `tenon.kind` says what a region is, `tenon.layer` to which
+    operations are multiply-adds of products, and of these of bf16 and of bytes,
+    stands in `tenon.product_flops`, `tenon.bf16_flops` and `tenon.int8_ops`,
+    instructions beside products in `tenon.steps`. `tenon.kind` says what a region is, `tenon.layer` to which
     layer of the model the names of its nodes put it.
 
     Before:
@@ -30,7 +31,7 @@ def CountFactsPass : Pass<"kernel-count-facts", "::mlir::func::FuncOp"> {
     ```mlir
     %n = kernel.symbol "n" range 0 to 512
     %0 = kernel.region "softmax" inputs(%x : tensor<?x8xf32>) indices() sizes(%n)
-         attributes {tenon.flops = "40*n", tenon.kind = "norm", tenon.read_bytes = "32*n", tenon.written_bytes = "32*n"} -> tensor<?x8xf32> {
+         attributes {tenon.flops = "40*n", tenon.kind = "norm", tenon.read_bytes = "32*n", tenon.steps = "152*n", tenon.written_bytes = "32*n"} -> tensor<?x8xf32> {
     ^bb0(%a: tensor<?x8xf32>):
       %1 = kernel.softmax %a : tensor<?x8xf32> -> tensor<?x8xf32>
       kernel.yield %1 : tensor<?x8xf32>
