@@ -211,6 +211,8 @@ private:
   LogicalResult runPasses(StringRef phase, PassManager &manager);
   void settleDerived();
   LogicalResult prepareCompress(StringRef outputPath);
+  LogicalResult prepareSchedule();
+  void setUsedRecipe(const Recipe &used);
   void chooseDerivedPrefix(StringRef outputPath);
   LogicalResult writeUsedRecipe(StringRef outputPath);
   /// Dumps the module if asked to. True if this phase was to be the last.
@@ -327,14 +329,35 @@ LogicalResult Compilation::prepareCompress(StringRef outputPath) {
   for (const SymbolSize &size : options.sizes)
     used.sizes.push_back(size.str());
   used.nodes = collectChoices(*module);
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  writeRecipe(used, os);
-  MLIRContext *context = module->getContext();
-  module.get()->setAttr(recipeAttr, StringAttr::get(context, text));
+  setUsedRecipe(used);
   if (!used.nodes.empty())
     chooseDerivedPrefix(outputPath);
   return success();
+}
+
+/// Puts the recipe's schedules on the regions, and all that are wanted into the
+/// recipe on the module.
+LogicalResult Compilation::prepareSchedule() {
+  if (failed(wantSchedules(*module, options.recipe)))
+    return failure();
+  auto schedules = collectSchedules(*module);
+  auto text = module.get()->getAttrOfType<StringAttr>(recipeAttr);
+  if (!text || schedules.empty())
+    return success();
+  llvm::Expected<Recipe> used = parseRecipe(text.getValue(), recipeAttr);
+  if (!used)
+    return module->emitError(llvm::toString(used.takeError()));
+  llvm::append_range(used->nodes, schedules);
+  setUsedRecipe(*used);
+  return success();
+}
+
+void Compilation::setUsedRecipe(const Recipe &used) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeRecipe(used, os);
+  module.get()->setAttr(recipeAttr,
+                        StringAttr::get(module->getContext(), text));
 }
 
 /// Lets passes write weights that they make of the model's.
@@ -446,8 +469,7 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       reached = phase.name == done;
       continue;
     }
-    if (phase.name == "schedule" && !options.schedules.empty() &&
-        failed(wantSchedules(*module, options.schedules)))
+    if (phase.name == "schedule" && failed(prepareSchedule()))
       return CompileStatus::Error;
     if (phase.name == "simplify" && holdsBytes(*module))
       chooseDerivedPrefix(outputPath);

@@ -57,9 +57,9 @@ static cl::opt<std::string>
                cl::desc("Write the module after each phase"), cl::sub(command));
 static cl::opt<std::string>
     recipePath("recipe", cl::value_desc("FILE.json"),
-               cl::desc("What to store in int8 or narrow, node by node, and "
-                        "the target and sizes unless given; each compilation "
-                        "writes OUTPUT.recipe.json"),
+               cl::desc("What to store in int8 or narrow and how to schedule, "
+                        "node by node, and the target and sizes unless given; "
+                        "each compilation writes OUTPUT.recipe.json"),
                cl::sub(command));
 static cl::opt<std::string> precision(
     "precision", cl::value_desc("bf16"),
@@ -91,11 +91,6 @@ static cl::opt<std::string>
                cl::desc("Where the module and the passes go if a pass fails or "
                         "crashes (OUTPUT.reproducer.mlir); empty for nowhere"),
                cl::sub(command));
-static cl::opt<std::string>
-    schedules("schedules", cl::value_desc("FILE.json"),
-              cl::desc("How to schedule single nodes: {\"NODE\": "
-                       "{\"family\": \"contract\", \"tile\": [32, 2]}}"),
-              cl::sub(command));
 static cl::opt<std::string>
     remarks("remarks", cl::value_desc("FILE.yaml"),
             cl::desc("Write what was fused and vectorised, what was not, and "
@@ -385,7 +380,6 @@ int runCompile(int argc, char **argv) {
   options.programRuntime = findProgramRuntime();
   options.kernelCache = kernelCache.getNumOccurrences() ? kernelCache.getValue()
                                                         : defaultKernelCache();
-  options.schedules = schedules;
   options.remarks = remarks;
   options.reproducer = reproducer;
   if (!reproducer.getNumOccurrences() && output != "-")

@@ -49,7 +49,6 @@ struct CompilerOptions {
   /// Gets the module and the passes of a phase in which a pass fails or
   /// crashes, in a form that tenon-opt --run-reproducer runs; unless empty.
   std::string reproducer;
-  std::string schedules; ///< a file for wantSchedules, or empty
   /// Gets what was fused, scheduled or not, and why, as YAML; unless empty.
   std::string remarks;
   mlir::TimingScope *timing = nullptr; ///< gets a timer for each pass

@@ -5,6 +5,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/GlobPattern.h"
 #include <map>
 #include <optional>
 #include <string>
@@ -12,11 +13,20 @@
 
 namespace tenon {
 
+/// How phase schedule takes a region; an empty family or tile leaves the
+/// choice.
+struct ScheduleChoice {
+  std::string family;
+  std::vector<int64_t> tile;
+};
+
 /// What is decided about one node, or about all whose id a pattern matches.
 struct NodeChoice {
   std::optional<std::string> weights;   ///< format: "f32" or "int8"
   std::optional<int64_t> width;         ///< columns that are kept
   std::optional<std::string> precision; ///< of operands: "f32" or "bf16"
+  /// Of the region that computes the node last.
+  std::optional<ScheduleChoice> schedule;
 };
 
 struct Recipe {
@@ -31,15 +41,34 @@ struct Recipe {
 /// expected and what was found.
 llvm::Expected<Recipe> readRecipe(llvm::StringRef path);
 
+/// The same of the text of one; `name` is what errors call it.
+llvm::Expected<Recipe> parseRecipe(llvm::StringRef text, llvm::StringRef name);
+
 /// What readRecipe reads, in a form that depends on nothing but the recipe.
 void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os);
 
-/// Writes the choices on the nodes of a simplified module: the attributes
+/// The name of a node in a recipe: an id, or a pattern.
+class NodePattern {
+public:
+  /// Emits a diagnostic at the module if it is neither.
+  static mlir::FailureOr<NodePattern> create(mlir::ModuleOp module,
+                                             llvm::StringRef text);
+  bool fits(llvm::StringRef id) const { return id == text || glob.match(id); }
+
+private:
+  NodePattern(llvm::StringRef text, llvm::GlobPattern glob)
+      : text(text), glob(std::move(glob)) {}
+
+  llvm::StringRef text;
+  llvm::GlobPattern glob;
+};
+
+/// Writes the choices on the products of a simplified module: the attributes
 /// `tenon.weights`, `tenon.width` and `tenon.precision`, which compress reads.
-/// A choice that fits no node is an error at the module.
+/// A choice that fits no product is an error at the module.
 mlir::LogicalResult applyRecipe(mlir::ModuleOp module, const Recipe &recipe);
 
-/// The choices that are written on the nodes of a module, node by node.
+/// The choices that are written on the products of a module, node by node.
 std::vector<std::pair<std::string, NodeChoice>>
 collectChoices(mlir::ModuleOp module);
 
