@@ -1,6 +1,7 @@
 // Recipes as JSON, and as attributes of nodes.
 #include "tenon/Recipe/Recipe.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -212,12 +213,23 @@ findNodes(ModuleOp module) {
   return nodes;
 }
 
-FailureOr<NodePattern> NodePattern::create(ModuleOp module, StringRef text) {
+FailureOr<SmallVector<size_t>> findMeant(ModuleOp module, StringRef text,
+                                         ArrayRef<StringRef> ids) {
+  SmallVector<size_t> meant;
+  auto collect = [&](llvm::function_ref<bool(StringRef)> fits) {
+    for (auto [number, id] : llvm::enumerate(ids))
+      if (fits(id))
+        meant.push_back(number);
+  };
+  collect([&](StringRef id) { return id == text; });
+  if (!meant.empty())
+    return meant;
   llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(text);
   if (!glob)
     return module.emitError("recipe: '")
            << text << "' is no pattern: " << llvm::toString(glob.takeError());
-  return NodePattern(text, std::move(*glob));
+  collect([&](StringRef id) { return glob->match(id); });
+  return meant;
 }
 
 /// Whether all that is decided is how a region is scheduled, much later.
@@ -228,18 +240,16 @@ static bool isOnlySchedule(const NodeChoice &choice) {
 
 LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
   auto nodes = findNodes(module);
+  auto ids = llvm::to_vector(llvm::make_first_range(nodes));
   Builder builder(module.getContext());
   for (const auto &[text, choice] : recipe.nodes) {
     if (isOnlySchedule(choice))
       continue;
-    FailureOr<NodePattern> pattern = NodePattern::create(module, text);
-    if (failed(pattern))
+    FailureOr<SmallVector<size_t>> meant = findMeant(module, text, ids);
+    if (failed(meant))
       return failure();
-    bool fits = false;
-    for (auto [id, op] : nodes) {
-      if (!pattern->fits(id))
-        continue;
-      fits = true;
+    for (size_t number : *meant) {
+      graph::MatmulOp op = nodes[number].second;
       if (choice.weights)
         op->setAttr(weightsAttr, builder.getStringAttr(*choice.weights));
       if (choice.width)
@@ -247,7 +257,7 @@ LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
       if (choice.precision)
         op->setAttr(precisionAttr, builder.getStringAttr(*choice.precision));
     }
-    if (!fits) {
+    if (meant->empty()) {
       InFlightDiagnostic error = module.emitError("recipe: node '")
                                  << text << "' fits none of the model's "
                                  << nodes.size() << " matrix products";

@@ -1,10 +1,12 @@
 // tenon compile: a model, or what an earlier phase wrote, to an artifact.
 #include "Compilation.h"
 #include "Subcommands.h"
+#include "Tune.h"
 #include "mlir/Support/Timing.h"
 #include "mlir/Tools/Plugins/DialectPlugin.h"
 #include "mlir/Tools/Plugins/PassPlugin.h"
 #include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/CPU/Emit.h"
 #include "tenon/Target/Registry.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
@@ -61,6 +63,12 @@ static cl::opt<std::string>
                         "node by node, and the target and sizes unless given; "
                         "each compilation writes OUTPUT.recipe.json"),
                cl::sub(command));
+static cl::opt<double>
+    tune("tune", cl::value_desc("SECONDS"),
+         cl::desc("Try other tiles for matrix products on this machine, which "
+                  "should do nothing else: measures for so long, and writes "
+                  "what is faster into OUTPUT.recipe.json"),
+         cl::sub(command));
 static cl::opt<std::string> precision(
     "precision", cl::value_desc("bf16"),
     cl::desc(
@@ -355,6 +363,31 @@ static bool checkOutput() {
   return true;
 }
 
+/// Whether --tune can be done. False, when what is wrong has been said.
+static bool checkTune(const tenon::Target &chosen, const std::string &machine) {
+  std::string wrong;
+  if (!(tune > 0))
+    wrong = "expected seconds, more than 0";
+  else if (!stopAfter.empty())
+    wrong =
+        "runs what is compiled, which --stop-after " + stopAfter + " is not";
+  else if (emitKind != "so" && emitKind != "exe")
+    wrong =
+        "runs what is compiled, which --emit " + emitKind + " does not give";
+  else if (StringRef(input).ends_with(".mlir"))
+    wrong = "begins with an ONNX model, not with " + input;
+  else if (chosen.name() != tenon::cpuTarget().name())
+    wrong = "target " + chosen.name().str() + " has no tiles to choose";
+  else if (auto facts = tenon::readTargetFacts(machine); !facts)
+    wrong = llvm::toString(facts.takeError());
+  else if (!tenon::runsHere(*facts))
+    wrong = "this machine cannot run code for " + facts->name;
+  if (wrong.empty())
+    return true;
+  fail("--tune: " + wrong);
+  return false;
+}
+
 int runCompile(int argc, char **argv) {
   llvm::SmallVector<const char *> arguments{"tenon"};
   arguments.append(argv, argv + argc);
@@ -391,6 +424,12 @@ int runCompile(int argc, char **argv) {
 
   if (!checkOutput())
     return 1;
+  if (tune.getNumOccurrences()) {
+    if (!checkTune(*chosen, options.target))
+      return 1;
+    if (int status = tuneSchedules(input, tune, quiet, registry, options))
+      return status;
+  }
   mlir::DefaultTimingManager timer;
   timer.setEnabled(timing);
   mlir::TimingScope wholeTime = timer.getRootScope();

@@ -5,7 +5,6 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
-#include "llvm/Support/GlobPattern.h"
 #include <map>
 #include <optional>
 #include <string>
@@ -47,21 +46,12 @@ llvm::Expected<Recipe> parseRecipe(llvm::StringRef text, llvm::StringRef name);
 /// What readRecipe reads, in a form that depends on nothing but the recipe.
 void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os);
 
-/// The name of a node in a recipe: an id, or a pattern.
-class NodePattern {
-public:
-  /// Emits a diagnostic at the module if it is neither.
-  static mlir::FailureOr<NodePattern> create(mlir::ModuleOp module,
-                                             llvm::StringRef text);
-  bool fits(llvm::StringRef id) const { return id == text || glob.match(id); }
-
-private:
-  NodePattern(llvm::StringRef text, llvm::GlobPattern glob)
-      : text(text), glob(std::move(glob)) {}
-
-  llvm::StringRef text;
-  llvm::GlobPattern glob;
-};
+/// Those of `ids` that `text`, the name of a node in a recipe, means: one that
+/// is equal to it, else all that it fits as a pattern. Emits a diagnostic at
+/// the module if it is no pattern either.
+mlir::FailureOr<llvm::SmallVector<size_t>>
+findMeant(mlir::ModuleOp module, llvm::StringRef text,
+          llvm::ArrayRef<llvm::StringRef> ids);
 
 /// Writes the choices on the products of a simplified module: the attributes
 /// `tenon.weights`, `tenon.width` and `tenon.precision`, which compress reads.
