@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 static constexpr int runsInTurn = 4, leastTurns = 3;
 
 namespace {
-/// An artifact, and what its runs took: of each launch, behind the whole.
+/// An artifact, and what its runs took: the whole, then each launch.
 class Candidate {
 public:
   Candidate(const char *artifact, int launches)
