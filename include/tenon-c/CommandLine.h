@@ -39,6 +39,15 @@ typedef struct tn_machine {
  * seconds; `progress`, unless NULL, is told what comes next. */
 void tn_cli_measure(tn_machine *machine, void (*progress)(const char *what));
 
+/* Runs `count` artifacts of one model in turn, each a few times before the
+ * next, for `seconds` and at least nine times each: on invented inputs of the
+ * hinted sizes, with one thread per core. `launches` is their number, if each
+ * is to be timed too, or 0. Writes medians in nanoseconds, 1 + launches for
+ * each artifact: of the run, then of each launch. Returns 0, or 1 when it has
+ * said what is wrong. */
+int tn_cli_time_in_turn(const char *const *artifacts, int count, int launches,
+                        double seconds, double *times);
+
 #ifdef __cplusplus
 }
 #endif

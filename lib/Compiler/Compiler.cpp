@@ -7,10 +7,12 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Remark/RemarkStreamer.h"
 #include "mlir/Support/Timing.h"
+#include "tenon/Analysis/SymbolicIndex.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Compiler/Schedules.h"
 #include "tenon/Compiler/SymbolSizes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Import/Onnx/Import.h"
 #include "tenon/Pipelines/Pipelines.h"
@@ -167,7 +169,46 @@ bool hasOnlyFixedSizes(ModuleOp module) {
   return areFixed;
 }
 
-PlanReport describePlan(ModuleOp module) {
+/// What is scheduled how, by the ids of nodes.
+using Schedules = llvm::StringMap<LaunchReport>;
+
+Schedules describeSchedules(ModuleOp module, const Target &target) {
+  llvm::StringMap<int64_t> hints;
+  module.walk([&](kernel::SymbolOp symbol) {
+    if (symbol.getHint())
+      hints[symbol.getName()] = *symbol.getHint();
+  });
+  SymbolicIndices indices;
+  auto sizeAtHint = [&](Value size) -> std::optional<int64_t> {
+    std::optional<SymbolicExpr> expr = indices.get(size);
+    bool isHinted = expr.has_value();
+    auto hint = [&](StringRef name) {
+      auto found = hints.find(name);
+      isHinted &= found != hints.end();
+      return found != hints.end() ? found->second : 0;
+    };
+    int64_t value = expr ? expr->evaluate(hint) : 0;
+    return isHinted ? std::optional(value) : std::nullopt;
+  };
+  Schedules schedules;
+  module.walk([&](kernel::RegionOp region) {
+    auto id = region->getAttrOfType<StringAttr>("tenon.id");
+    auto schedule = region.getSchedule();
+    if (!id || !schedule)
+      return;
+    LaunchReport &report = schedules[id.getValue()];
+    report.node = id.str();
+    report.schedule = {schedule->getFamily().str(), schedule->getTile().vec()};
+    for (const KernelFamily &family : target.families())
+      if (family.name == schedule->getFamily() && family.otherTiles)
+        for (const SmallVector<int64_t> &tile :
+             family.otherTiles(region, sizeAtHint))
+          report.otherTiles.push_back({tile.begin(), tile.end()});
+  });
+  return schedules;
+}
+
+PlanReport describePlan(ModuleOp module, const Schedules &schedules) {
   PlanReport report;
   // Equal weights share a place.
   llvm::DenseSet<uint64_t> places;
@@ -182,6 +223,10 @@ PlanReport describePlan(ModuleOp module) {
     } else if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
       ++report.launches;
       kernels.insert(launch.getKernel());
+      LaunchReport &launched = report.launched.emplace_back();
+      if (auto id = launch->getAttrOfType<StringAttr>("tenon.id"))
+        launched = schedules.lookup(id.getValue());
+      launched.kernel = launch.getKernel().str();
     } else if (auto function = dyn_cast<func::FuncOp>(op)) {
       if (auto bytes =
               function->getAttrOfType<IntegerAttr>("tenon.arena_hint_bytes"))
@@ -211,6 +256,8 @@ private:
   LogicalResult runPasses(StringRef phase, PassManager &manager);
   void settleDerived();
   LogicalResult prepareCompress(StringRef outputPath);
+  LogicalResult prepareSchedule();
+  void setUsedRecipe(const Recipe &used);
   void chooseDerivedPrefix(StringRef outputPath);
   LogicalResult writeUsedRecipe(StringRef outputPath);
   /// Dumps the module if asked to. True if this phase was to be the last.
@@ -327,14 +374,35 @@ LogicalResult Compilation::prepareCompress(StringRef outputPath) {
   for (const SymbolSize &size : options.sizes)
     used.sizes.push_back(size.str());
   used.nodes = collectChoices(*module);
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  writeRecipe(used, os);
-  MLIRContext *context = module->getContext();
-  module.get()->setAttr(recipeAttr, StringAttr::get(context, text));
+  setUsedRecipe(used);
   if (!used.nodes.empty())
     chooseDerivedPrefix(outputPath);
   return success();
+}
+
+/// Puts the recipe's schedules on the regions, and all that are wanted into the
+/// recipe on the module.
+LogicalResult Compilation::prepareSchedule() {
+  if (failed(wantSchedules(*module, options.recipe)))
+    return failure();
+  auto schedules = collectSchedules(*module);
+  auto text = module.get()->getAttrOfType<StringAttr>(recipeAttr);
+  if (!text || schedules.empty())
+    return success();
+  llvm::Expected<Recipe> used = parseRecipe(text.getValue(), recipeAttr);
+  if (!used)
+    return module->emitError(llvm::toString(used.takeError()));
+  llvm::append_range(used->nodes, schedules);
+  setUsedRecipe(*used);
+  return success();
+}
+
+void Compilation::setUsedRecipe(const Recipe &used) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeRecipe(used, os);
+  module.get()->setAttr(recipeAttr,
+                        StringAttr::get(module->getContext(), text));
 }
 
 /// Lets passes write weights that they make of the model's.
@@ -421,6 +489,7 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     emitError(UnknownLoc::get(context)) << "cannot write " << options.remarks;
     return CompileStatus::Error;
   }
+  Schedules schedules;
   StringRef done = "import";
   if (inputPath.ends_with(".mlir")) {
     module = readModule(context, inputPath);
@@ -446,9 +515,10 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       reached = phase.name == done;
       continue;
     }
-    if (phase.name == "schedule" && !options.schedules.empty() &&
-        failed(wantSchedules(*module, options.schedules)))
+    if (phase.name == "schedule" && failed(prepareSchedule()))
       return CompileStatus::Error;
+    if (phase.name == "plan")
+      schedules = describeSchedules(*module, *choice->target);
     if (phase.name == "simplify" && holdsBytes(*module))
       chooseDerivedPrefix(outputPath);
     if (phase.name == "compress" && failed(prepareCompress(outputPath)))
@@ -478,7 +548,7 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
   if (failed(addPassesBefore("emit", options, last, llvm::nulls())) ||
       failed(runPasses("emit", last)))
     return CompileStatus::Error;
-  observer.planned(describePlan(*module));
+  observer.planned(describePlan(*module, schedules));
   auto folder = module.get()->getAttrOfType<StringAttr>(folderAttr);
   CompileStatus status = timed("emit", observer, [&] {
     TimingScope timing;

@@ -1,73 +1,63 @@
-// Puts the schedules that the user wants on regions.
+// Puts the schedules of a recipe on regions, and says which stand there.
 #include "tenon/Compiler/Schedules.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Target/Interface/KernelFamily.h"
-#include "llvm/Support/JSON.h"
-#include "llvm/Support/MemoryBuffer.h"
 
 using namespace mlir;
-namespace json = llvm::json;
 
 namespace tenon {
 
-/// One entry of the file; null if it is none.
-static kernel::ScheduleAttr readSchedule(MLIRContext *context,
-                                         const json::Value &value) {
-  const json::Object *object = value.getAsObject();
-  if (!object || object->empty())
-    return nullptr;
-  StringRef family;
-  SmallVector<int64_t> tile;
-  for (const auto &[key, entry] : *object) {
-    if (key == "family" && entry.getAsString()) {
-      family = *entry.getAsString();
-    } else if (key == "tile" && entry.getAsArray()) {
-      for (const json::Value &size : *entry.getAsArray()) {
-        if (!size.getAsInteger())
-          return nullptr;
-        tile.push_back(*size.getAsInteger());
-      }
-    } else {
-      return nullptr;
-    }
-  }
-  // The number of lanes is the machine's.
-  return kernel::ScheduleAttr::get(context, family, tile, /*vector=*/0);
+/// The regions that compute a node, and the nodes' ids.
+static std::pair<SmallVector<StringRef>, SmallVector<kernel::RegionOp>>
+findRegions(ModuleOp module) {
+  SmallVector<StringRef> ids;
+  SmallVector<kernel::RegionOp> regions;
+  module.walk([&](kernel::RegionOp region) {
+    auto id = region->getAttrOfType<StringAttr>("tenon.id");
+    if (!id)
+      return;
+    ids.push_back(id.getValue());
+    regions.push_back(region);
+  });
+  return {ids, regions};
 }
 
-LogicalResult wantSchedules(ModuleOp module, StringRef path) {
-  auto wrong = [&](const Twine &what) {
-    return emitError(UnknownLoc::get(module.getContext()))
-           << "--schedules " << path << ": " << what;
-  };
-  auto buffer = llvm::MemoryBuffer::getFile(path);
-  if (!buffer)
-    return wrong("cannot read it: " + buffer.getError().message());
-  llvm::Expected<json::Value> parsed = json::parse((*buffer)->getBuffer());
-  if (!parsed)
-    return wrong(llvm::toString(parsed.takeError()));
-  const json::Object *object = parsed->getAsObject();
-  if (!object)
-    return wrong("needs an object of nodes");
-  for (const auto &[node, value] : *object) {
-    kernel::ScheduleAttr schedule = readSchedule(module.getContext(), value);
-    if (!schedule)
-      return wrong("node '" + StringRef(node) +
-                   "' needs an object with \"family\", a string, \"tile\", an "
-                   "array of integers, or both");
-    bool found = false;
-    module.walk([&](kernel::RegionOp region) {
-      auto id = region->getAttrOfType<StringAttr>("tenon.id");
-      if (!id || id.getValue() != StringRef(node))
-        return;
-      region->setAttr(wantedScheduleAttr, schedule);
-      found = true;
-    });
-    if (!found)
-      return wrong("no region computes node '" + StringRef(node) +
-                   "'; after phase fuse 'tenon.id' names those that one does");
+LogicalResult wantSchedules(ModuleOp module, const Recipe &recipe) {
+  auto [ids, regions] = findRegions(module);
+  for (const auto &[text, choice] : recipe.nodes) {
+    if (!choice.schedule)
+      continue;
+    FailureOr<SmallVector<size_t>> meant = findMeant(module, text, ids);
+    if (failed(meant))
+      return failure();
+    if (meant->empty())
+      return module.emitError("recipe: no region computes node '")
+             << text
+             << "'; after phase fuse 'tenon.id' names those that one does";
+    // The number of lanes is the machine's.
+    auto schedule = kernel::ScheduleAttr::get(
+        module.getContext(), choice.schedule->family, choice.schedule->tile,
+        /*vector=*/0);
+    for (size_t number : *meant)
+      regions[number]->setAttr(wantedScheduleAttr, schedule);
   }
   return success();
+}
+
+std::vector<std::pair<std::string, NodeChoice>>
+collectSchedules(ModuleOp module) {
+  std::vector<std::pair<std::string, NodeChoice>> choices;
+  auto [ids, regions] = findRegions(module);
+  for (auto [id, region] : llvm::zip(ids, regions)) {
+    auto wanted =
+        region->getAttrOfType<kernel::ScheduleAttr>(wantedScheduleAttr);
+    if (!wanted)
+      continue;
+    NodeChoice choice;
+    choice.schedule = {wanted.getFamily().str(), wanted.getTile().vec()};
+    choices.push_back({id.str(), choice});
+  }
+  return choices;
 }
 
 } // namespace tenon

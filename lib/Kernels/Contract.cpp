@@ -414,6 +414,9 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   return plan;
 }
 
+/// The rows' sums lie on the stack.
+constexpr int64_t mostRows = 512;
+
 /// Takes the tile that is wanted, if one is.
 static LogicalResult takeWantedTile(RegionOp region, ContractPlan &plan) {
   auto wanted = region->getAttrOfType<ScheduleAttr>(wantedScheduleAttr);
@@ -421,13 +424,12 @@ static LogicalResult takeWantedTile(RegionOp region, ContractPlan &plan) {
     return success();
   ArrayRef<int64_t> tile = wanted.getTile();
   int64_t step = TileBuilder::tileRows(plan.lanes);
-  // The rows' sums lie on the stack.
   if (tile.size() != 2 || tile[0] < step || tile[0] % step != 0 ||
-      tile[0] > 512 || tile[1] < 1)
+      tile[0] > mostRows || tile[1] < 1)
     return region.emitOpError("is wanted with tile [")
            << tile
            << "], but kernel family 'contract' needs rows, a multiple of "
-           << step << " up to 512, and panels, at least 1";
+           << step << " up to " << mostRows << ", and panels, at least 1";
   plan.rowBlock = tile[0];
   plan.panelGroup = tile[1];
   return success();
@@ -476,8 +478,58 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
   return success();
 }
 
+/// Half and double the rows and panels, and again; but of those that make as
+/// many parts of rows or columns only one, panels in groups of one size.
+static std::vector<SmallVector<int64_t>>
+otherTiles(RegionOp region,
+           function_ref<std::optional<int64_t>(Value)> sizeAtHint) {
+  ScheduleAttr schedule = *region.getSchedule();
+  int64_t rows = schedule.getTile()[0], panels = schedule.getTile()[1];
+  int64_t step = TileBuilder::tileRows(schedule.getVector());
+  // Of the result, whose leading dimensions may be rows; 0: not known.
+  int64_t allRows = 1, allPanels = 0;
+  auto dynamic = region.getSizes().begin();
+  ArrayRef<int64_t> shape =
+      cast<RankedTensorType>(region.getResult(0).getType()).getShape();
+  for (auto [dim, size] : llvm::enumerate(shape)) {
+    int64_t known =
+        ShapedType::isDynamic(size) ? sizeAtHint(*dynamic++).value_or(0) : size;
+    if (dim + 1 == shape.size())
+      allPanels = llvm::divideCeil(known, panelColumns);
+    else
+      allRows *= known;
+  }
+  auto parts = [](int64_t all, int64_t each) {
+    return all ? int64_t(llvm::divideCeil(all, each)) : each;
+  };
+  std::vector<SmallVector<int64_t>> tiles;
+  auto add = [&](int64_t tileRows, int64_t group) {
+    if (allPanels)
+      group = llvm::divideCeil(allPanels, parts(allPanels, group));
+    auto isAlike = [&](ArrayRef<int64_t> tile) {
+      return parts(allRows, tile[0]) == parts(allRows, tileRows) &&
+             parts(allPanels, tile[1]) == parts(allPanels, group);
+    };
+    if (tileRows >= step && tileRows <= mostRows &&
+        !isAlike(schedule.getTile()) && llvm::none_of(tiles, isAlike))
+      tiles.push_back({tileRows, group});
+  };
+  auto scaled = [](int64_t size, int64_t doublings) {
+    return doublings < 0 ? size >> -doublings : size << doublings;
+  };
+  // By the number of doublings and halvings.
+  constexpr int64_t most = 3;
+  for (int64_t steps = 1; steps <= 2 * most; ++steps)
+    for (int64_t p = -std::min(steps, most); p <= std::min(steps, most); ++p)
+      for (int64_t r : {std::abs(p) - steps, steps - std::abs(p)})
+        if (std::abs(r) <= most)
+          add(scaled(rows, r) / step * step,
+              std::max<int64_t>(scaled(panels, p), 1));
+  return tiles;
+}
+
 KernelFamily tenon::contractFamily() {
   return {"contract",
           [](RegionOp region) { return findContract(region) != nullptr; },
-          scheduleContract};
+          scheduleContract, otherTiles};
 }

@@ -10,7 +10,8 @@ namespace json = llvm::json;
 
 namespace tenon {
 
-/// Of the file. Raised when a key is added, removed or changes its meaning.
+/// Of the file. Raised when a key is removed or changes its meaning; one that
+/// is added is refused by those who do not know it.
 static constexpr int64_t fileVersion = 1;
 static constexpr llvm::StringLiteral weightsAttr = "tenon.weights";
 static constexpr llvm::StringLiteral widthAttr = "tenon.width";
@@ -107,13 +108,40 @@ private:
         if (format != "f32" && format != "bf16")
           return expected("\"f32\" or \"bf16\"");
         choice.precision = format->str();
+      } else if (key == "schedule") {
+        choice.schedule = readSchedule(entry);
+        if (!choice.schedule)
+          return expected("an object with \"family\", a string, \"tile\", an "
+                          "array of integers, or both");
       } else {
         return wrong("node '" + *id + "': unknown key \"" + StringRef(key) +
-                     "\", expected weights, width or precision");
+                     "\", expected weights, width, precision or schedule");
       }
     }
     recipe.nodes.push_back({id->str(), choice});
     return llvm::Error::success();
+  }
+
+  /// Null if it is none.
+  static std::optional<ScheduleChoice> readSchedule(const json::Value &value) {
+    const json::Object *object = value.getAsObject();
+    if (!object || object->empty())
+      return std::nullopt;
+    ScheduleChoice schedule;
+    for (const auto &[key, entry] : *object) {
+      if (key == "family" && entry.getAsString()) {
+        schedule.family = entry.getAsString()->str();
+      } else if (key == "tile" && entry.getAsArray()) {
+        for (const json::Value &size : *entry.getAsArray()) {
+          if (!size.getAsInteger())
+            return std::nullopt;
+          schedule.tile.push_back(*size.getAsInteger());
+        }
+      } else {
+        return std::nullopt;
+      }
+    }
+    return schedule;
   }
 
   StringRef path;
@@ -126,7 +154,24 @@ llvm::Expected<Recipe> readRecipe(StringRef path) {
   if (!buffer)
     return llvm::createStringError("recipe '" + path +
                                    "': " + buffer.getError().message());
-  return Reader(path).read((*buffer)->getBuffer());
+  return parseRecipe((*buffer)->getBuffer(), path);
+}
+
+llvm::Expected<Recipe> parseRecipe(StringRef text, StringRef name) {
+  return Reader(name).read(text);
+}
+
+static void writeSchedule(const ScheduleChoice &schedule,
+                          json::OStream &stream) {
+  stream.attributeObject("schedule", [&] {
+    if (!schedule.family.empty())
+      stream.attribute("family", schedule.family);
+    if (!schedule.tile.empty())
+      stream.attributeArray("tile", [&] {
+        for (int64_t size : schedule.tile)
+          stream.value(size);
+      });
+  });
 }
 
 void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os) {
@@ -148,14 +193,16 @@ void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os) {
             stream.attribute("width", *choice.width);
           if (choice.precision)
             stream.attribute("precision", *choice.precision);
+          if (choice.schedule)
+            writeSchedule(*choice.schedule, stream);
         });
     });
   });
   os << "\n";
 }
 
-/// Choices are about products, of which attention has two; of other nodes
-/// nothing is decided.
+/// Before compress choices are about products, of which attention has two; of
+/// other nodes nothing is decided.
 static SmallVector<std::pair<StringRef, Operation *>>
 findNodes(ModuleOp module) {
   SmallVector<std::pair<StringRef, Operation *>> nodes;
@@ -167,20 +214,45 @@ findNodes(ModuleOp module) {
   return nodes;
 }
 
+FailureOr<SmallVector<size_t>> findMeant(ModuleOp module, StringRef text,
+                                         ArrayRef<StringRef> ids) {
+  SmallVector<size_t> meant;
+  auto collect = [&](llvm::function_ref<bool(StringRef)> fits) {
+    for (auto [number, id] : llvm::enumerate(ids))
+      if (fits(id))
+        meant.push_back(number);
+  };
+  collect([&](StringRef id) { return id == text; });
+  if (!meant.empty())
+    return meant;
+  llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(text);
+  if (!glob)
+    return module.emitError("recipe: '")
+           << text << "' is no pattern: " << llvm::toString(glob.takeError());
+  collect([&](StringRef id) { return glob->match(id); });
+  return meant;
+}
+
+/// Whether all that is decided is how a region is scheduled, much later.
+static bool isOnlySchedule(const NodeChoice &choice) {
+  return choice.schedule && !choice.weights && !choice.width &&
+         !choice.precision;
+}
+
 LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
   auto nodes = findNodes(module);
+  auto ids = llvm::to_vector(llvm::make_first_range(nodes));
   Builder builder(module.getContext());
-  for (const auto &[pattern, choice] : recipe.nodes) {
-    llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(pattern);
-    if (!glob)
-      return module.emitError("recipe: '")
-             << pattern
-             << "' is no pattern: " << llvm::toString(glob.takeError());
+  for (const auto &[text, choice] : recipe.nodes) {
+    if (isOnlySchedule(choice))
+      continue;
+    FailureOr<SmallVector<size_t>> meant = findMeant(module, text, ids);
+    if (failed(meant))
+      return failure();
+    // An attention has no weights.
     bool fits = false;
-    for (auto [id, op] : nodes) {
-      if (id != pattern && !glob->match(id))
-        continue;
-      // An attention has no weights.
+    for (size_t number : *meant) {
+      Operation *op = nodes[number].second;
       bool isMatmul = isa<graph::MatmulOp>(op);
       if (!isMatmul && !choice.precision)
         continue;
@@ -194,7 +266,7 @@ LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
     }
     if (!fits) {
       InFlightDiagnostic error = module.emitError("recipe: node '")
-                                 << pattern << "' fits none of the model's "
+                                 << text << "' fits none of the model's "
                                  << nodes.size() << " matrix products";
       if (!nodes.empty())
         error << ", of which the first is '" << nodes.front().first << "'";

@@ -53,7 +53,6 @@ def test_sizes_of_a_module(tmp_path, model):
     (["--cpu=foo"], "--cpu foo: there is no target 'foo'; there are x86-64-v3"),
     (["--target=nvidia", "--cpu=x86-64-v3"], "--cpu x86-64-v3: is for target cpu, not nvidia"),
     (["--recipe=/none"], "recipe '/none': No such file or directory"),
-    (["--schedules=/none"], "--schedules /none: cannot read it: No such file or directory"),
     (["--remarks=/none/x"], "cannot write /none/x"), (["--dump-phases=/dev/null/x"], "cannot create /dev/null/x: Not a directory"),
     (["--before=foo"], "--before foo: expected PHASE=PIPELINE"), (["--before=foo=cse"], "--before foo=cse: there is no such phase"),
     (["--load-pass-plugin=/none"], "--load-pass-plugin /none: Could not load library '/none'"),

@@ -208,7 +208,7 @@ def test_dumps_hold_the_recipe(minilm, tmp_path):
     ([{"node": "a", "precision": "f16"}], '"precision" needs "f32" or "bf16", found "f16"'),
     ([{"node": "*/dense/MatMul", "weights": "int3"}], '"weights" needs "f32" or "int8", found "int3"'),
     ([{"node": "a", "width": 100}], '"width" needs a positive multiple of 32, found 100'),
-    ([{"node": "a", "colour": 1}], 'unknown key "colour", expected weights, width or precision'),
+    ([{"node": "a", "colour": 1}], 'unknown key "colour", expected weights, width, precision or schedule'),
     ([{"weights": "int8"}], 'needs a string "node"'),
     ([{"node": "[", "weights": "int8"}], "recipe: '[' is no pattern: "),
     ([{"node": "*/nothing", "weights": "int8"}], "node '*/nothing' fits none of the model's"),

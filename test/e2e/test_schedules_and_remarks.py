@@ -1,4 +1,4 @@
-"""`tenon compile --remarks` and `--schedules`: what was decided for a region and why,
+"""`tenon compile --remarks` and the schedules of a recipe: what was decided for a region and why,
 and deciding it oneself."""
 import json
 import re
@@ -98,8 +98,9 @@ def test_remarks_that_cannot_be_written_are_an_error(model):
 
 def compile_scheduled(model, schedules, *options):
     path = model.with_name("s.json")
-    path.write_text(schedules if isinstance(schedules, str) else json.dumps(schedules))
-    return tenon("compile", model, "-o", model.with_name("m.so"), "--schedules", path, "--quiet", *options)
+    nodes = [{"node": node, "schedule": schedule} for node, schedule in schedules.items()]
+    path.write_text(json.dumps({"tenon_recipe": 1, "nodes": nodes}))
+    return tenon("compile", model, "-o", model.with_name("m.so"), "--recipe", path, "--quiet", *options)
 
 
 @pytest.mark.parametrize("tile", [[6, 1], [30, 3], [510, 16]])
@@ -136,10 +137,12 @@ def test_a_schedule_stands_in_the_text_too(model):
     ({"relu": {"tile": [8]}}, "but kernel family 'contract' needs rows"),
     ({"softmax": {"tile": [7]}}, "is wanted with tile [7], but kernel family 'row' gives it [1]"),
     ({"product": {"family": "contract"}}, "no region computes node 'product'"),
-    ({"relu": {"width": 3}}, "node 'relu' needs an object with \"family\", a string, \"tile\""),
-    ({"relu": {"tile": ["a"]}}, "node 'relu' needs an object with"),
-    ({"relu": {}}, "node 'relu' needs an object with"),
-    ([], "needs an object of nodes"), ("{", "s.json: [1:1, byte=1]: Expected object key")])
+    ({"none*": {"family": "contract"}}, "no region computes node 'none*'; after phase fuse"),
+    ({"[": {"family": "contract"}}, "recipe: '[' is no pattern"),
+    ({"relu": {"width": 3}}, "node 'relu': \"schedule\" needs an object with \"family\", a string, \"tile\", an array of "
+                             "integers, or both, found {\"width\":3}"),
+    ({"relu": {"tile": ["a"]}}, "node 'relu': \"schedule\" needs an object with"),
+    ({"relu": {}}, "node 'relu': \"schedule\" needs an object with"), ({"relu": [8, 1]}, "found [8,1]")])
 def test_what_cannot_be_done_is_refused(model, schedules, message):
     result = compile_scheduled(model, schedules)
     assert result.returncode == 1
@@ -147,6 +150,35 @@ def test_what_cannot_be_done_is_refused(model, schedules, message):
     assert not model.with_name("m.so").exists()
 
 
-def test_a_missing_file_of_schedules_is_named(model):
-    result = tenon("compile", model, "-o", model.with_name("m.so"), "--schedules", "none.json", "--quiet")
-    assert result.returncode == 1 and "--schedules none.json: cannot read it" in result.stderr
+@pytest.mark.parametrize("node", ["relu", "r?lu", "*el*"])
+def test_the_recipe_that_is_written_has_the_schedules_by_node(model, node):
+    schedule = {"family": "contract", "tile": [16, 1]}
+    assert compile_scheduled(model, {node: {"tile": [8, 2]}, "relu": schedule}, "--cpu", "x86-64-v4").returncode == 0
+    used = json.loads(model.with_name("m.so.recipe.json").read_text())
+    assert used["nodes"] == [{"node": "relu", "schedule": schedule}]
+    again = compile_model(model, model.with_name("again.so"), "--recipe", model.with_name("m.so.recipe.json"))
+    assert again.read_bytes() == model.with_name("m.so").read_bytes()
+    assert (again.with_name("again.so.recipe.json").read_text() == model.with_name("m.so.recipe.json").read_text())
+
+
+def test_a_node_may_have_a_schedule_beside_what_is_stored(model):
+    """The product is what weights are decided for, and the region's last node what is scheduled."""
+    path = model.with_name("both.json")
+    nodes = [{"node": "product", "weights": "int8"}, {"node": "relu", "schedule": {"tile": [8, 1]}}]
+    path.write_text(json.dumps({"tenon_recipe": 1, "target": "x86-64-v4", "nodes": nodes}))
+    compile_model(model, model.with_name("m.so"), "--recipe", path)
+    assert json.loads(model.with_name("m.so.recipe.json").read_text())["nodes"] == nodes
+
+
+def test_without_schedules_the_recipe_has_none(model):
+    compile_model(model, model.with_name("m.so"))
+    assert json.loads(model.with_name("m.so.recipe.json").read_text())["nodes"] == []
+
+
+def test_a_schedule_goes_on_from_text(model):
+    dump = model.parent / "phases"
+    schedule = {"relu": {"family": "contract", "tile": [16, 1]}}
+    assert compile_scheduled(model, schedule, "--dump-phases", dump).returncode == 0
+    path = model.with_name("s.json")
+    again = compile_model(dump / "4-fuse.mlir", model.with_name("again.so"), "--recipe", path)
+    assert again.with_name("again.so.recipe.json").read_text() == model.with_name("m.so.recipe.json").read_text()

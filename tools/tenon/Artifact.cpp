@@ -1,6 +1,7 @@
 // tenon run, bench, profile, info, plan: what can be done with an artifact. A
 // model is compiled on the way, in a process of its own: what this one then
 // takes is the runtime's.
+#include "Child.h"
 #include "Subcommands.h"
 #include "tenon-c/CommandLine.h"
 #include "llvm/ADT/STLExtras.h"
@@ -13,7 +14,6 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <iterator>
 #include <unistd.h>
@@ -34,41 +34,19 @@ struct Compiled {
 };
 } // namespace
 
-// A signal that would end this process while the compiler runs is for both: it
-// is handed on, and ends this one when what the other began is removed.
-static volatile pid_t compiler = 0;
-static volatile std::sig_atomic_t caught = 0;
-
-static void handOn(int signal) {
-  caught = signal;
-  if (compiler > 0)
-    kill(compiler, signal);
-}
-
-/// As llvm::sys::ExecuteAndWait, but for such signals.
+/// As llvm::sys::ExecuteAndWait, but for signals.
 static int
 runCompiler(StringRef program, llvm::ArrayRef<StringRef> arguments,
             std::string &message,
             std::optional<llvm::sys::ProcessStatistics> &statistics) {
-  constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
-  struct sigaction action = {}, before[std::size(signals)];
-  action.sa_handler = handOn;
-  action.sa_flags = SA_RESTART;
-  for (auto [signal, old] : llvm::zip(signals, before))
-    sigaction(signal, &action, &old);
+  ChildSignals signals;
   llvm::sys::ProcessInfo child = llvm::sys::ExecuteNoWait(
       program, arguments, std::nullopt, {}, 0, &message);
-  compiler = child.Pid;
-  if (caught && compiler > 0) // before it was known
-    kill(compiler, caught);
-  int status = -1;
-  if (child.Pid > 0)
-    status =
-        llvm::sys::Wait(child, std::nullopt, &message, &statistics).ReturnCode;
-  compiler = 0;
-  for (auto [signal, old] : llvm::zip(signals, before))
-    sigaction(signal, &old, nullptr);
-  return status;
+  signals.handTo(child.Pid);
+  return child.Pid > 0
+             ? llvm::sys::Wait(child, std::nullopt, &message, &statistics)
+                   .ReturnCode
+             : -1;
 }
 
 /// Compiles `model` for this machine. Returns the exit status.
@@ -96,7 +74,7 @@ static int compileInChild(StringRef model, StringRef kind, StringRef precision,
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();
   result.peakKilobytes = statistics ? statistics->PeakMemory : 0;
-  if (caught)
+  if (caughtSignal())
     return 1;
   if (status)
     return status < 0 ? fail("cannot compile: " + message) : status;
@@ -154,8 +132,8 @@ int runArtifactCommand(int argc, char **argv) {
                                                     : "so";
   int status =
       compileInChild(*model, kind, format == "bf16" ? "bf16" : "f32", compiled);
-  if (caught)
-    raise(caught);
+  if (caughtSignal())
+    raise(caughtSignal());
   if (status)
     return status;
   if (worker)

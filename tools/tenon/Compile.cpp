@@ -2,10 +2,12 @@
 #include "Compilation.h"
 #include "Precision.h"
 #include "Subcommands.h"
+#include "Tune.h"
 #include "mlir/Support/Timing.h"
 #include "mlir/Tools/Plugins/DialectPlugin.h"
 #include "mlir/Tools/Plugins/PassPlugin.h"
 #include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/CPU/Emit.h"
 #include "tenon/Target/Registry.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
@@ -58,10 +60,16 @@ static cl::opt<std::string>
                cl::desc("Write the module after each phase"), cl::sub(command));
 static cl::opt<std::string>
     recipePath("recipe", cl::value_desc("FILE.json"),
-               cl::desc("What to store in int8 or narrow, node by node, and "
-                        "the target and sizes unless given; each compilation "
-                        "writes OUTPUT.recipe.json"),
+               cl::desc("What to store in int8 or narrow and how to schedule, "
+                        "node by node, and the target and sizes unless given; "
+                        "each compilation writes OUTPUT.recipe.json"),
                cl::sub(command));
+static cl::opt<double>
+    tune("tune", cl::value_desc("SECONDS"),
+         cl::desc("Try other tiles for matrix products on this machine, which "
+                  "should do nothing else: measures for so long, and writes "
+                  "what is faster into OUTPUT.recipe.json"),
+         cl::sub(command));
 static cl::opt<std::string> precision(
     "precision", cl::value_desc("bf16"),
     cl::desc(
@@ -97,11 +105,6 @@ static cl::opt<std::string>
                cl::desc("Where the module and the passes go if a pass fails or "
                         "crashes (OUTPUT.reproducer.mlir); empty for nowhere"),
                cl::sub(command));
-static cl::opt<std::string>
-    schedules("schedules", cl::value_desc("FILE.json"),
-              cl::desc("How to schedule single nodes: {\"NODE\": "
-                       "{\"family\": \"contract\", \"tile\": [32, 2]}}"),
-              cl::sub(command));
 static cl::opt<std::string>
     remarks("remarks", cl::value_desc("FILE.yaml"),
             cl::desc("Write what was fused and vectorised, what was not, and "
@@ -388,6 +391,31 @@ static bool checkOutput() {
   return true;
 }
 
+/// Whether --tune can be done. False, when what is wrong has been said.
+static bool checkTune(const tenon::Target &chosen, const std::string &machine) {
+  std::string wrong;
+  if (!(tune > 0))
+    wrong = "expected seconds, more than 0";
+  else if (!stopAfter.empty())
+    wrong =
+        "runs what is compiled, which --stop-after " + stopAfter + " is not";
+  else if (emitKind != "so" && emitKind != "exe")
+    wrong =
+        "runs what is compiled, which --emit " + emitKind + " does not give";
+  else if (StringRef(input).ends_with(".mlir"))
+    wrong = "begins with an ONNX model, not with " + input;
+  else if (chosen.name() != tenon::cpuTarget().name())
+    wrong = "target " + chosen.name().str() + " has no tiles to choose";
+  else if (auto facts = tenon::readTargetFacts(machine); !facts)
+    wrong = llvm::toString(facts.takeError());
+  else if (!tenon::runsHere(*facts))
+    wrong = "this machine cannot run code for " + facts->name;
+  if (wrong.empty())
+    return true;
+  fail("--tune: " + wrong);
+  return false;
+}
+
 int runCompile(int argc, char **argv) {
   llvm::SmallVector<const char *> arguments{"tenon"};
   arguments.append(argv, argv + argc);
@@ -413,7 +441,6 @@ int runCompile(int argc, char **argv) {
   options.programRuntime = findProgramRuntime();
   options.kernelCache = kernelCache.getNumOccurrences() ? kernelCache.getValue()
                                                         : defaultKernelCache();
-  options.schedules = schedules;
   options.remarks = remarks;
   options.reproducer = reproducer;
   if (!reproducer.getNumOccurrences() && output != "-")
@@ -425,6 +452,12 @@ int runCompile(int argc, char **argv) {
 
   if (!checkOutput() || !checkDataSet(options))
     return 1;
+  if (tune.getNumOccurrences()) {
+    if (!checkTune(*chosen, options.target))
+      return 1;
+    if (int status = tuneSchedules(input, tune, quiet, registry, options))
+      return status;
+  }
   mlir::DefaultTimingManager timer;
   timer.setEnabled(timing);
   mlir::TimingScope wholeTime = timer.getRootScope();

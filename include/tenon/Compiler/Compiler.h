@@ -49,7 +49,6 @@ struct CompilerOptions {
   /// Gets the module and the passes of a phase in which a pass fails or
   /// crashes, in a form that tenon-opt --run-reproducer runs; unless empty.
   std::string reproducer;
-  std::string schedules; ///< a file for wantSchedules, or empty
   /// Gets what was fused, scheduled or not, and why, as YAML; unless empty.
   std::string remarks;
   mlir::TimingScope *timing = nullptr; ///< gets a timer for each pass
@@ -63,13 +62,24 @@ struct PhaseReport {
   int64_t peakBytes; ///< resident memory of the process at its highest so far
 };
 
+/// One launch of the compiled program.
+struct LaunchReport {
+  std::string kernel;
+  std::string node; ///< that its region computes last, or empty
+  /// What phase schedule chose, and the other tiles that could be wanted; empty
+  /// if this compilation began behind that phase.
+  ScheduleChoice schedule;
+  std::vector<std::vector<int64_t>> otherTiles;
+};
+
 /// What the compiled program is made of, at the hinted sizes.
 struct PlanReport {
   int64_t launches = 0;
   int64_t kernels = 0; ///< that the launches share
   int64_t weightBytes = 0;
   int64_t arenaBytes = 0;
-  int64_t arenaLowerBound = 0; ///< the most bytes alive at one time
+  int64_t arenaLowerBound = 0;        ///< the most bytes alive at one time
+  std::vector<LaunchReport> launched; ///< as the runtime numbers launches
 };
 
 /// Hears of a compilation as it goes on.

@@ -1,16 +1,18 @@
-// Schedules that the user wants for single regions (--schedules).
+// Schedules that the user wants for single regions: those of a recipe.
 #ifndef TENON_COMPILER_SCHEDULES_H
 #define TENON_COMPILER_SCHEDULES_H
 
-#include "mlir/IR/BuiltinOps.h"
+#include "tenon/Recipe/Recipe.h"
 
 namespace tenon {
 
-/// Reads a JSON object of `"NODE": {"family": "NAME", "tile": [N, …]}`, where
-/// family, tile or both are given, and puts each entry on the region that
-/// computes the node, as what phase schedule must do. Emits a diagnostic if the
-/// file says something else or names a node that no region computes.
-llvm::LogicalResult wantSchedules(mlir::ModuleOp module, llvm::StringRef path);
+/// Puts the schedules of a recipe on the regions of a fused module, as what
+/// phase schedule must do. One that fits no region is an error at the module.
+llvm::LogicalResult wantSchedules(mlir::ModuleOp module, const Recipe &recipe);
+
+/// The schedules that are wanted so, or were by hand, region by region.
+std::vector<std::pair<std::string, NodeChoice>>
+collectSchedules(mlir::ModuleOp module);
 
 } // namespace tenon
 

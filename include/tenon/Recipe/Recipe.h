@@ -12,11 +12,20 @@
 
 namespace tenon {
 
+/// How phase schedule takes a region; an empty family or tile leaves the
+/// choice.
+struct ScheduleChoice {
+  std::string family;
+  std::vector<int64_t> tile;
+};
+
 /// What is decided about one node, or about all whose id a pattern matches.
 struct NodeChoice {
   std::optional<std::string> weights;   ///< format: "f32" or "int8"
   std::optional<int64_t> width;         ///< columns that are kept
   std::optional<std::string> precision; ///< of operands: "f32" or "bf16"
+  /// Of the region that computes the node last.
+  std::optional<ScheduleChoice> schedule;
 };
 
 struct Recipe {
@@ -31,15 +40,25 @@ struct Recipe {
 /// expected and what was found.
 llvm::Expected<Recipe> readRecipe(llvm::StringRef path);
 
+/// The same of the text of one; `name` is what errors call it.
+llvm::Expected<Recipe> parseRecipe(llvm::StringRef text, llvm::StringRef name);
+
 /// What readRecipe reads, in a form that depends on nothing but the recipe.
 void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os);
 
-/// Writes the choices on the nodes of a simplified module: the attributes
+/// Those of `ids` that `text`, the name of a node in a recipe, means: one that
+/// is equal to it, else all that it fits as a pattern. Emits a diagnostic at
+/// the module if it is no pattern either.
+mlir::FailureOr<llvm::SmallVector<size_t>>
+findMeant(mlir::ModuleOp module, llvm::StringRef text,
+          llvm::ArrayRef<llvm::StringRef> ids);
+
+/// Writes the choices on the products of a simplified module: the attributes
 /// `tenon.weights`, `tenon.width` and `tenon.precision`, which compress reads.
-/// A choice that fits no node is an error at the module.
+/// A choice that fits no product is an error at the module.
 mlir::LogicalResult applyRecipe(mlir::ModuleOp module, const Recipe &recipe);
 
-/// The choices that are written on the nodes of a module, node by node.
+/// The choices that are written on the products of a module, node by node.
 std::vector<std::pair<std::string, NodeChoice>>
 collectChoices(mlir::ModuleOp module);
 

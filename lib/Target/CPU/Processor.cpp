@@ -49,11 +49,15 @@ static uint64_t ownFeatures() {
   return features;
 }
 
+bool runsHere(const TargetFacts &facts) {
+  static const uint64_t own = ownFeatures();
+  return (featuresOf(*describeProcessor(facts.cpu)) & ~own) == 0;
+}
+
 const TargetFacts &nativeFacts() {
   const TargetFacts *best = &knownTargets().front();
-  uint64_t own = ownFeatures();
   for (const TargetFacts &facts : knownTargets())
-    if ((featuresOf(*describeProcessor(facts.cpu)) & ~own) == 0)
+    if (runsHere(facts))
       best = &facts;
   return *best;
 }

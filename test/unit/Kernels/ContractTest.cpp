@@ -1,5 +1,7 @@
 // Contracts of many shapes against a plain loop.
 #include "JitRegion.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
 #include "gtest/gtest.h"
 #include <array>
 #include <cmath>
@@ -309,4 +311,49 @@ func.func @main(%a: tensor<4x4xf32>, %b: tensor<4x4xf64>) {
                 contractFamily(), avx2Facts());
   EXPECT_FALSE(jit.ok());
   EXPECT_NE(jit.error().find("must have one element type"), std::string::npos);
+}
+
+/// Those for a region of 384 columns whose tile is [64, 3] and whose rows are
+/// known to be `rows` at the hints, or not known.
+static std::vector<llvm::SmallVector<int64_t>>
+otherTiles(std::optional<int64_t> rows) {
+  mlir::MLIRContext context;
+  context.loadDialect<kernel::KernelDialect, mlir::func::FuncDialect>();
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(R"(
+func.func @main(%a: tensor<?x8xf32>, %n: index) {
+  %0 = kernel.region "r" inputs(%a : tensor<?x8xf32>) indices() sizes(%n) grid(%n) schedule <"contract", tile = [64, 3], vector = 16> -> tensor<?x384xf32> {
+  ^bb0(%x: memref<?x8xf32>, %y: memref<?x384xf32>, %begin: index, %end: index):
+    kernel.yield
+  }
+  return
+})",
+                                                        &context);
+  std::vector<llvm::SmallVector<int64_t>> tiles;
+  module->walk([&](kernel::RegionOp region) {
+    tiles =
+        contractFamily().otherTiles(region, [&](mlir::Value) { return rows; });
+  });
+  return tiles;
+}
+
+TEST(Contract, HasOtherTilesThatItTakes) {
+  auto tiles = otherTiles(std::nullopt);
+  EXPECT_EQ(tiles.front(), (llvm::SmallVector<int64_t>{64, 1}));
+  for (const auto &tile : tiles) {
+    EXPECT_TRUE(tile[0] >= 8 && tile[0] <= 512 && tile[0] % 8 == 0) << tile[0];
+    EXPECT_TRUE(tile[1] >= 1 && tile[1] <= 12) << tile[1];
+    EXPECT_NE(tile, (llvm::SmallVector<int64_t>{64, 3}));
+    EXPECT_EQ(llvm::count(tiles, tile), 1);
+  }
+  EXPECT_TRUE(llvm::is_contained(tiles, llvm::SmallVector<int64_t>{8, 12}));
+  EXPECT_TRUE(llvm::is_contained(tiles, llvm::SmallVector<int64_t>{512, 1}));
+}
+
+TEST(Contract, HasNoOtherTilesThatDivideAlike) {
+  // Sixteen rows are one block of 64, of 32 and of 16.
+  for (const auto &tile : otherTiles(16))
+    EXPECT_TRUE(tile[0] == 64 || tile[0] == 8) << tile[0];
+  // And one row has nothing to divide.
+  for (const auto &tile : otherTiles(1))
+    EXPECT_EQ(tile[0], 64);
 }

@@ -15,6 +15,9 @@ namespace tenon {
 /// x86 processors: threads and vectors.
 const Target &cpuTarget();
 
+/// Can this machine run code that is made for that of `facts`?
+bool runsHere(const TargetFacts &facts);
+
 /// The known machine that is most like this one: the last whose code it can
 /// run.
 const TargetFacts &nativeFacts();

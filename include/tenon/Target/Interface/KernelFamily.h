@@ -20,6 +20,13 @@ struct KernelFamily {
   llvm::LogicalResult (*schedule)(kernel::RegionOp region,
                                   const TargetFacts &facts,
                                   mlir::RewriterBase &rewriter);
+  /// The other tiles that could be wanted of a region which it scheduled, those
+  /// most like the region's own first; null if there is nothing to choose.
+  /// `sizeAtHint` says what a size is at the hinted ones, where that is known.
+  std::vector<llvm::SmallVector<int64_t>> (*otherTiles)(
+      kernel::RegionOp region,
+      llvm::function_ref<std::optional<int64_t>(mlir::Value)> sizeAtHint) =
+      nullptr;
 };
 
 } // namespace tenon
