@@ -8,7 +8,10 @@
 
 #include <stdint.h>
 
-#define TN_ABI_VERSION 4
+#define TN_ABI_VERSION 5
+
+/* The launches of a section. */
+#define TN_MAX_SECTION 16
 
 /* Part [begin, end) of a launch's grid. `buffers` are the base addresses of the
  * launch's buffers; `sizes` are the dynamic sizes of each buffer in order,
@@ -16,7 +19,15 @@
 typedef void (*tn_kernel)(void *const *buffers, const int64_t *sizes,
                           int64_t begin, int64_t end);
 
-/* What run_grid gets in the place of a kernel whose code is a device's. Its
+/* A launch: all of a kernel's grid, of `size` elements. */
+typedef struct tn_grid {
+  tn_kernel kernel;
+  void *const *buffers;
+  const int64_t *sizes;
+  int64_t size;
+} tn_grid;
+
+/* What a tn_grid has in the place of a kernel whose code is a device's. Its
  * parameters are `buffers` pointers, then `sizes` int64_t: what a tn_kernel
  * finds in its arrays. A launch has `grid` blocks of `threads` threads. */
 typedef struct tn_device_kernel {
@@ -31,10 +42,13 @@ typedef struct tn_frame {
   uint8_t *arena;         /* 64-byte aligned, as large as tenon_sizes said */
   const uint8_t *weights; /* the weights section of the artifact, mapped */
   const int64_t *symbols; /* in the order of the description */
-  /* Runs all of a grid, split over the session's threads, and returns when it
-   * is done. `launch` numbers the launches of the module for the profile. */
-  void (*run_grid)(struct tn_frame *frame, int64_t launch, tn_kernel kernel,
-                   void *const *buffers, const int64_t *sizes, int64_t grid);
+  /* Runs a section: `count` launches, at most TN_MAX_SECTION, of which none
+   * reads or writes what another writes, split over the session's threads.
+   * Returns when all are done. They are those of the module, in the order of
+   * the description, from `first` on.
+   */
+  void (*run_section)(struct tn_frame *frame, int64_t first, int64_t count,
+                      const tn_grid *grids);
   void *session; /* the runtime's own */
   /* Two numbers for each "index" record of the description, all 0. Where an
    * index of that look-up is out of range: the index, and 1 + the size of what
@@ -70,19 +84,30 @@ typedef struct tn_frame {
  *                                     may run at once; EXPR each
  *   work NUMBER PRODUCTS BF16 INT8 STEPS
  *                                     how many of the FLOPS of launch NUMBER
- * are multiply-adds of products, how many of these multiply pairs of bf16 and
- * groups of bytes in instructions for them, and the instructions on single
- * elements beside products; EXPR each kind NUMBER KIND                  what
- * launch NUMBER is: product, attention, norm, elementwise or move layer NUMBER
- * NAME                 the layer of the model that it is in total FLOPS READ
- * WRITTEN          of all launches, where all are known unfused LAUNCHES READ
- * WRITTEN [LAYER] what a layer, or all outside of layers, would cost with a
- * launch for each operation of the graph live EXPR bytes alive at one step: no
- * arena is smaller than the largest of these target NAME KEY=VALUE... facts of
- * the machine that it was compiled for weights BYTES step NUMBER STEP when
- * launch NUMBER runs, for slices slice ID FIRST LAST EXPR [ID...]  bytes of a
- * slice of the arena, alive from step FIRST to LAST, above the slices named; at
- * step FIRST it is written only buffer NUMBER PLACE OF TYPE BYTES [DIM...]
+ *                                     are multiply-adds of products, how many
+ *                                     of these multiply pairs of bf16 and
+ *                                     groups of bytes in instructions for them,
+ *                                     and the instructions on single elements
+ *                                     beside products; EXPR each
+ *   kind NUMBER KIND                  what launch NUMBER is: product,
+ *                                     attention, norm, elementwise or move
+ *   layer NUMBER NAME                 the layer of the model that it is in
+ *   total FLOPS READ WRITTEN          of all launches, where all are known
+ *   unfused LAUNCHES READ WRITTEN [LAYER]
+ *                                     what a layer, or all outside of layers,
+ *                                     would cost with a launch for each
+ *                                     operation of the graph
+ *   live EXPR                         bytes alive at one step: no arena is
+ *                                     smaller than the largest of these
+ *   target NAME KEY=VALUE...          facts of the machine that it was compiled
+ *                                     for
+ *   weights BYTES
+ *   step NUMBER STEP                  when launch NUMBER runs, for slices; all
+ *                                     of a section run at one step
+ *   slice ID FIRST LAST EXPR [ID...]  bytes of a slice of the arena, alive from
+ *                                     step FIRST to LAST, above the slices
+ *                                     named; at step FIRST it is written only
+ *   buffer NUMBER PLACE OF TYPE BYTES [DIM...]
  *                                     memory that launches share; PLACE and OF:
  *                                     input or output and its number, slice and
  *                                     its ID, weight or constant and a name.
@@ -119,8 +144,9 @@ typedef struct tn_frame {
  *
  * Only if the kernels run on an NVIDIA GPU: PTX, ending with a 0 byte. All base
  * addresses in the frame, weights included, are then the device's, the kernel
- * that run_grid gets is a tn_device_kernel, and run_grid may return before the
- * launch is done, as long as launches are done in order.
+ * of a tn_grid is a tn_device_kernel, and run_section may return before
+ * launches are done, as long as they are done in order:
+ *
  * const char tenon_device_code[];
  *
  * Weights lie behind the last byte that the ELF headers know of, at a multiple

@@ -31,19 +31,24 @@ constexpr int64_t shortSum = 384;
 /// about 50 microseconds of one core.
 constexpr int64_t tileWork = 3000000;
 
+/// A grid of fewer tiles leaves threads idle: groups are smaller then.
+constexpr int64_t enoughTiles = 32;
+
 /// What a schedule has chosen.
 struct ContractPlan {
   Multiplication how;
-  int64_t lanes, rowBlock, panelGroup;
-  int64_t blockDepth; ///< elements of the contracted dimension in a block
-  bool collapsed;     ///< leading dimensions count as rows
+  int64_t lanes, rowBlock;
+  int64_t panelGroup;      ///< at most
+  bool fixedGroup = false; ///< and at least
+  int64_t blockDepth;      ///< elements of the contracted dimension in a block
+  bool collapsed;          ///< leading dimensions count as rows
 };
 
 /// The grid: batches × groups of panels × blocks of rows, rows innermost, so
 /// that the panels of a group stay in a core's cache.
 struct Grid {
   SmallVector<Value> leading;
-  Value rows, columns, panels, groups, blocks, total;
+  Value rows, columns, panels, panelGroup, groups, blocks, total;
 };
 
 } // namespace
@@ -59,9 +64,17 @@ static Grid buildGrid(TileBuilder &t, ArrayRef<Value> sizes,
   else
     grid.leading.assign(leading.begin(), leading.end());
   grid.panels = t.ceilDiv(grid.columns, panelColumns);
-  grid.groups = t.ceilDiv(grid.panels, plan.panelGroup);
   grid.blocks = t.ceilDiv(grid.rows, plan.rowBlock);
-  grid.total = t.mul(t.product(grid.leading), t.mul(grid.groups, grid.blocks));
+  Value batches = t.product(grid.leading);
+  grid.panelGroup = t.index(plan.panelGroup);
+  if (!plan.fixedGroup && plan.panelGroup > 1) {
+    Value tiles = t.mul(batches, t.mul(grid.panels, grid.blocks));
+    Value wanted = t.div(tiles, t.index(enoughTiles));
+    grid.panelGroup = t.min(t.max(wanted, t.index(1)), grid.panelGroup);
+  }
+  Value last = t.sub(grid.panelGroup, t.index(1));
+  grid.groups = t.div(t.add(grid.panels, last), grid.panelGroup);
+  grid.total = t.mul(batches, t.mul(grid.groups, grid.blocks));
   return grid;
 }
 
@@ -326,9 +339,8 @@ void ContractBody::build(Value begin, Value end) {
     ArrayRef<Value> batch = ArrayRef(at).drop_back(2);
     Value firstRow = t.mul(at.back(), t.index(plan.rowBlock));
     Value rows = t.min(t.sub(grid.rows, firstRow), t.index(plan.rowBlock));
-    Value firstPanel = t.mul(at[at.size() - 2], t.index(plan.panelGroup));
-    Value endPanel =
-        t.min(t.add(firstPanel, t.index(plan.panelGroup)), grid.panels);
+    Value firstPanel = t.mul(at[at.size() - 2], grid.panelGroup);
+    Value endPanel = t.min(t.add(firstPanel, grid.panelGroup), grid.panels);
     Value batchRow = firstRow; // in the output, all leading dims as rows
     if (!plan.collapsed) {
       Value linear = zero;
@@ -432,6 +444,7 @@ static LogicalResult takeWantedTile(RegionOp region, ContractPlan &plan) {
            << step << " up to " << mostRows << ", and panels, at least 1";
   plan.rowBlock = tile[0];
   plan.panelGroup = tile[1];
+  plan.fixedGroup = true;
   return success();
 }
 

@@ -12,6 +12,8 @@ void tenon::buildPlanPipeline(OpPassManager &pm, const PhaseOptions &) {
   // Dead sizes would otherwise count as uses and lengthen lifetimes.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  // What runs at the same time must lie apart.
+  pm.addPass(plan::createGroupLaunchesPass());
   pm.addPass(plan::createAssignOffsetsPass());
   // Last, when all launches of a kernel are known.
   pm.addPass(plan::createNameKernelsPass());

@@ -43,13 +43,12 @@ void DeviceRun::begin(tn_frame &frame, const std::vector<tn_tensor> &inputs,
   frame.weights = static_cast<const uint8_t *>(address(code.weights()));
 }
 
-void DeviceRun::launch(tn_kernel kernel, void *const *buffers,
-                       const int64_t *sizes, int64_t grid) noexcept {
+void DeviceRun::launch(const tn_grid &grid) noexcept {
   if (failure)
     return;
   try {
-    code.launch(*reinterpret_cast<const tn_device_kernel *>(kernel), buffers,
-                sizes, grid);
+    code.launch(*reinterpret_cast<const tn_device_kernel *>(grid.kernel),
+                grid.buffers, grid.sizes, grid.size);
   } catch (...) {
     failure = std::current_exception();
   }

@@ -21,8 +21,7 @@ public:
              const std::vector<int64_t> &indexErrors);
   /// Starts a launch. A failure is kept for `end`, since it must not pass
   /// through the artifact's code; what follows a failure is not started.
-  void launch(tn_kernel kernel, void *const *buffers, const int64_t *sizes,
-              int64_t grid) noexcept;
+  void launch(const tn_grid &grid) noexcept;
   /// Waits for what was launched. A failure is kept for `end`.
   void wait() noexcept;
   /// Waits, and brings the outputs to where their tensors say, and what

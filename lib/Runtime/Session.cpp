@@ -58,6 +58,7 @@ static uint8_t *reserve(Arena &arena, int64_t bytes, int64_t guard,
 Session::Session(std::shared_ptr<const Module> module,
                  tn_session_options options)
     : module(std::move(module)), options(options),
+      work(this->module->description()),
       pool(this->module->device() ? 1 : threadCount(options.threads)) {
   const Description &text = this->module->description();
   inputs.resize(text.inputs.size());
@@ -255,6 +256,7 @@ void Session::resolve() {
     output.mostBytes = output.tensor.bytes;
     output.tensor.data = nullptr;
   }
+  work.update(symbols);
   isResolved = hasSizes = true;
 }
 
@@ -340,29 +342,33 @@ void Session::checkIndices() const {
   }
 }
 
-void Session::runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
-                      void *const *buffers, const int64_t *sizes,
-                      int64_t grid) {
+/// With a profile launches of a section run one after the other, so that each
+/// has a time of its own.
+void Session::runSection(tn_frame *frame, int64_t first, int64_t count,
+                         const tn_grid *grids) {
   Session &session = *static_cast<Session *>(frame->session);
   if (session.memoryCheck)
-    session.memoryCheck->fillFree(frame->arena, launch);
+    session.memoryCheck->fillFree(frame->arena, first);
   if (!session.options.profile)
-    return session.pool.run(kernel, buffers, sizes, grid);
-  Clock::time_point begin = Clock::now();
-  session.pool.run(kernel, buffers, sizes, grid);
-  session.addTime(launch, begin);
+    return session.pool.run(grids, session.work.of(first, count), count);
+  for (int64_t i = 0; i < count; ++i) {
+    Clock::time_point begin = Clock::now();
+    session.pool.run(grids + i, session.work.of(first + i, 1), 1);
+    session.addTime(first + i, begin);
+  }
 }
 
-void Session::runDeviceGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
-                            void *const *buffers, const int64_t *sizes,
-                            int64_t grid) {
+void Session::runSectionOnDevice(tn_frame *frame, int64_t first, int64_t count,
+                                 const tn_grid *grids) {
   Session &session = *static_cast<Session *>(frame->session);
-  Clock::time_point begin = Clock::now();
-  session.device->launch(kernel, buffers, sizes, grid);
-  if (!session.options.profile)
-    return;
-  session.device->wait();
-  session.addTime(launch, begin);
+  for (int64_t i = 0; i < count; ++i) {
+    Clock::time_point begin = Clock::now();
+    session.device->launch(grids[i]);
+    if (!session.options.profile)
+      continue;
+    session.device->wait();
+    session.addTime(first + i, begin);
+  }
 }
 
 void Session::addTime(int64_t launch, Clock::time_point begin) {
@@ -385,7 +391,7 @@ void Session::runOnDevice(tn_frame &frame) {
   }
   for (const Output &output : outputs)
     wanted.push_back(output.tensor);
-  frame.run_grid = runDeviceGrid;
+  frame.run_section = runSectionOnDevice;
   device->begin(frame, given, wanted, neededArena, indexErrors);
   module->run(&frame);
   device->end(wanted, indexErrors);
@@ -402,7 +408,7 @@ void Session::run() {
   frame.arena = arena.data();
   frame.weights = module->weights();
   frame.symbols = symbols.data();
-  frame.run_grid = runGrid;
+  frame.run_section = runSection;
   frame.session = this;
   std::fill(indexErrors.begin(), indexErrors.end(), 0);
   frame.index_errors = indexErrors.data();

@@ -7,6 +7,7 @@
 #include "MemoryCheck.h"
 #include "Module.h"
 #include "ThreadPool.h"
+#include "WorkEstimate.h"
 #include <chrono>
 #include <optional>
 
@@ -61,11 +62,10 @@ private:
   void allocate();
   void checkGuards() const;
   void checkIndices() const;
-  static void runGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
-                      void *const *buffers, const int64_t *sizes, int64_t grid);
-  static void runDeviceGrid(tn_frame *frame, int64_t launch, tn_kernel kernel,
-                            void *const *buffers, const int64_t *sizes,
-                            int64_t grid);
+  static void runSection(tn_frame *frame, int64_t first, int64_t count,
+                         const tn_grid *grids);
+  static void runSectionOnDevice(tn_frame *frame, int64_t first, int64_t count,
+                                 const tn_grid *grids);
   void addTime(int64_t launch, std::chrono::steady_clock::time_point begin);
   void runOnDevice(tn_frame &frame);
 
@@ -80,6 +80,7 @@ private:
   bool isResolved = false, hasSizes = false;
   Arena arena;
   std::optional<MemoryCheck> memoryCheck;
+  WorkEstimate work;
   ThreadPool pool;
   std::unique_ptr<DeviceRun> device; ///< null where the kernels are the CPU's
   std::vector<LaunchTime> times;

@@ -155,8 +155,7 @@ def test_says_what_a_lower_precision_changes(minilm, tmp_path):
         error.max(), error.mean(), error.max() / np.abs(want).max(), error.mean() / np.abs(want).mean()], rtol=0.01)
     # One line for what was lowered, and one for each reason why not.
     notes = [line for line in done.stderr.splitlines() if "products: " in line]
-    assert len(notes) == 2 and "36 of 42 products: " in notes[0] and " in bf16, " in notes[0]
-    assert "6 of 42 products: both products of an attention stay in f32: '/model/encoder/layer.0/" in notes[1]
+    assert len(notes) == 1 and "42 of 42 products: " in notes[0] and " in bf16, " in notes[0]
     # Nothing is asked for, and nothing is said.
     assert "products: " not in tenon("compile", model, "-o", tmp_path / "f32.so").stderr
 

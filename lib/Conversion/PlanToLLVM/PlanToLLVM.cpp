@@ -297,19 +297,28 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     OpBuilder &b = host.b;
     Location loc = host.loc;
     Value frame = host.function.getArgument(0);
-    int64_t mostBuffers = 1, mostSizes = 1;
-    main.walk([&](plan::LaunchOp launch) {
-      int64_t sizes = launch.getIndices().size();
-      for (Value buffer : launch.getBuffers())
-        sizes += cast<MemRefType>(buffer.getType()).getNumDynamicDims();
-      mostBuffers = std::max<int64_t>(mostBuffers, launch.getBuffers().size());
+    int64_t mostLaunches = 1, mostBuffers = 1, mostSizes = 1;
+    main.walk([&](Operation *op) {
+      SmallVector<plan::LaunchOp> launches = launchesOf(op);
+      int64_t buffers = 0, sizes = 0;
+      for (plan::LaunchOp launch : launches) {
+        buffers += launch.getBuffers().size();
+        sizes += launch.getIndices().size();
+        for (Value buffer : launch.getBuffers())
+          sizes += cast<MemRefType>(buffer.getType()).getNumDynamicDims();
+      }
+      mostLaunches = std::max<int64_t>(mostLaunches, launches.size());
+      mostBuffers = std::max(mostBuffers, buffers);
       mostSizes = std::max(mostSizes, sizes);
     });
-    // A launch has ended when run_grid returns, so all share two arrays.
-    Value buffers = LLVM::AllocaOp::create(b, loc, pointer, pointer,
-                                           host.constant(mostBuffers));
-    Value sizes = LLVM::AllocaOp::create(b, loc, pointer, host.i64,
-                                         host.constant(mostSizes));
+    // Launches have ended when run_section returns, so all sections share three
+    // arrays.
+    auto array = [&](int64_t count) -> Value {
+      return LLVM::AllocaOp::create(b, loc, pointer, host.i64,
+                                    host.constant(count));
+    };
+    Value grids = array(4 * mostLaunches), buffers = array(mostBuffers),
+          sizes = array(mostSizes);
     if (failed(host.evaluateSizes(host.load(pointer, frame, 4), false)) ||
         failed(host.assignOffsets()))
       return failure();
@@ -317,7 +326,7 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     Value outputs = host.load(pointer, frame, 1);
     Value arena = host.load(pointer, frame, 2);
     Value weights = host.load(pointer, frame, 3);
-    Value runGrid = host.load(pointer, frame, 5);
+    Value runSection = host.load(pointer, frame, 5);
     Value indexErrors = host.load(pointer, frame, 7);
     int64_t input = 0, output = 0;
     for (BlockArgument argument : main.getArguments()) {
@@ -326,15 +335,24 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
       host.map.map(argument, isOutput ? host.load(pointer, outputs, output++)
                                       : host.load(pointer, inputs, input++));
     }
-    auto type = LLVM::LLVMFunctionType::get(
-        LLVM::LLVMVoidType::get(&getContext()),
-        {pointer, host.i64, pointer, pointer, pointer, host.i64});
-    RunWriter writer{*this,   host,        main,    frame, arena, weights,
-                     runGrid, indexErrors, buffers, sizes, type};
+    auto type =
+        LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(&getContext()),
+                                    {pointer, host.i64, host.i64, pointer});
+    RunWriter writer{*this,      host,        main,  frame,   arena, weights,
+                     runSection, indexErrors, grids, buffers, sizes, type};
     if (failed(writer.write(main.getBody().front())))
       return failure();
     LLVM::ReturnOp::create(b, loc, host.constant(0));
     return success();
+  }
+
+  /// The launches that an op of a run is: itself, or those of a section.
+  static SmallVector<plan::LaunchOp> launchesOf(Operation *op) {
+    if (auto section = dyn_cast<plan::SectionOp>(op))
+      return llvm::to_vector(section.getBody().getOps<plan::LaunchOp>());
+    if (auto launch = dyn_cast<plan::LaunchOp>(op))
+      return {launch};
+    return {};
   }
 
   /// The ops of a run, block by block.
@@ -342,8 +360,8 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     ConvertPlanToLLVM &pass;
     HostBuilder &host;
     func::FuncOp main;
-    Value frame, arena, weights, runGrid, indexErrors, buffers, sizes;
-    LLVM::LLVMFunctionType runGridType;
+    Value frame, arena, weights, runSection, indexErrors, grids, buffers, sizes;
+    LLVM::LLVMFunctionType runSectionType;
     int64_t launchNumber = 0, constantNumber = 0;
 
     LogicalResult write(Block &block) {
@@ -399,8 +417,8 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
           });
       } else if (auto output = dyn_cast<plan::OutputOp>(op)) {
         writeCounted(output);
-      } else if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
-        return writeLaunch(launch);
+      } else if (isa<plan::LaunchOp, plan::SectionOp>(op)) {
+        return writeSection(launchesOf(&op));
       } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
         return writeIf(branch);
       } else if (auto loop = dyn_cast<scf::WhileOp>(op)) {
@@ -427,25 +445,33 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
                                   zero);
     }
 
-    LogicalResult writeLaunch(plan::LaunchOp launch) {
-      OpBuilder &b = host.b;
-      int64_t number = 0;
-      for (auto [i, buffer] : llvm::enumerate(launch.getBuffers())) {
-        host.store(host.map.lookup(buffer), buffers, i);
-        FailureOr<SmallVector<Value>> dynamic = host.dynamicSizes(buffer);
-        if (failed(dynamic))
-          return failure();
-        for (Value size : *dynamic)
-          host.store(size, sizes, number++);
+    LogicalResult writeSection(ArrayRef<plan::LaunchOp> launches) {
+      int64_t bufferNumber = 0, sizeNumber = 0;
+      for (auto [i, op] : llvm::enumerate(launches)) {
+        plan::LaunchOp launch = op;
+        Value kernel = LLVM::AddressOfOp::create(host.b, host.loc, host.pointer,
+                                                 launch.getKernel());
+        host.store(kernel, grids, 4 * i);
+        host.store(host.slot(buffers, bufferNumber), grids, 4 * i + 1);
+        host.store(host.slot(sizes, sizeNumber), grids, 4 * i + 2);
+        host.store(host.map.lookup(launch.getGrid()), grids, 4 * i + 3);
+        for (Value buffer : launch.getBuffers()) {
+          host.store(host.map.lookup(buffer), buffers, bufferNumber++);
+          FailureOr<SmallVector<Value>> dynamic = host.dynamicSizes(buffer);
+          if (failed(dynamic))
+            return failure();
+          for (Value size : *dynamic)
+            host.store(size, sizes, sizeNumber++);
+        }
+        for (Value index : launch.getIndices())
+          host.store(host.map.lookup(index), sizes, sizeNumber++);
       }
-      for (Value index : launch.getIndices())
-        host.store(host.map.lookup(index), sizes, number++);
-      Value kernel = LLVM::AddressOfOp::create(b, host.loc, host.pointer,
-                                               launch.getKernel());
-      LLVM::CallOp::create(
-          b, host.loc, runGridType,
-          ValueRange{runGrid, frame, host.constant(launchNumber++), kernel,
-                     buffers, sizes, host.map.lookup(launch.getGrid())});
+      int64_t count = launches.size();
+      LLVM::CallOp::create(host.b, host.loc, runSectionType,
+                           ValueRange{runSection, frame,
+                                      host.constant(launchNumber),
+                                      host.constant(count), grids});
+      launchNumber += count;
       return success();
     }
 
@@ -541,7 +567,7 @@ struct ConvertPlanToLLVM : impl::ConvertPlanToLLVMPassBase<ConvertPlanToLLVM> {
     global.setVisibility_(LLVM::Visibility::Hidden);
   }
 
-  /// A kernel whose body is elsewhere becomes what run_grid wants to know of
+  /// A kernel whose body is elsewhere becomes what run_section wants to know of
   /// it.
   void describeDeviceKernel(func::FuncOp kernel) {
     OpBuilder b(kernel);

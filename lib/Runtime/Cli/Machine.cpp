@@ -193,12 +193,13 @@ double tenon::runtime::measureLaunch(int threads) {
     while (secondsSince(begin) < partTime)
       ;
   };
+  tn_grid grid = {part, nullptr, nullptr, threads};
   constexpr int launches = 3000;
   double best = 0;
   for (int pass = 0; pass < 5; ++pass) {
     Clock::time_point begin = Clock::now();
     for (int i = 0; i < launches; ++i)
-      pool.run(part, nullptr, nullptr, threads);
+      pool.run(&grid, nullptr, 1);
     double each = (secondsSince(begin) / launches - partTime) * 1e6;
     best = pass ? std::min(best, each) : each;
   }

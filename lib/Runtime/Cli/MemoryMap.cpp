@@ -41,7 +41,8 @@ public:
   }
 
 private:
-  /// The steps at which something happens, in order; most run a launch.
+  /// The steps at which something happens, in order; most run a launch, those
+  /// of sections several.
   void makeColumns() {
     for (size_t i = 0; i < description.launches.size(); ++i) {
       const Launch &launch = description.launches[i];
@@ -50,7 +51,7 @@ private:
                            std::to_string(i) +
                            " runs, so its memory cannot be drawn; compile the "
                            "model again");
-      launchAt[launch.step] = i;
+      launchesAt[launch.step].push_back(i);
       steps.push_back(launch.step);
     }
     for (const Slice &slice : description.slices) {
@@ -72,19 +73,38 @@ private:
   }
 
   std::string whenText(int64_t step) const {
-    auto launch = launchAt.find(step);
-    return launch == launchAt.end()
-               ? "a copy"
-               : "launch " + std::to_string(launch->second);
+    auto found = launchesAt.find(step);
+    if (found == launchesAt.end())
+      return "a copy";
+    const std::vector<size_t> &launches = found->second;
+    std::string first = std::to_string(launches.front());
+    return launches.size() == 1
+               ? "launch " + first
+               : "launches " + first + " to " + std::to_string(launches.back());
+  }
+
+  /// Whether the launch writes the slice; also where it does not say.
+  bool writes(const Launch &launch, size_t slice) const {
+    if (!launch.writes)
+      return true;
+    return std::any_of(
+        launch.writes->begin(), launch.writes->end(), [&](int64_t number) {
+          const Buffer &buffer = description.buffers[size_t(number)];
+          return buffer.place == Buffer::Slice &&
+                 buffer.name == std::to_string(slice);
+        });
   }
 
   /// The node that is computed into it, last where there are several.
   std::string nameOf(const Slice &slice, size_t number) const {
-    auto launch = launchAt.find(slice.first);
-    if (launch == launchAt.end() ||
-        description.launches[launch->second].nodes.empty())
+    auto launches = launchesAt.find(slice.first);
+    std::string nodes;
+    if (launches != launchesAt.end())
+      for (size_t launch : launches->second)
+        if (writes(description.launches[launch], number))
+          nodes = description.launches[launch].nodes;
+    if (nodes.empty())
       return "slice " + std::to_string(number);
-    const std::string &nodes = description.launches[launch->second].nodes;
     return nodes.substr(nodes.rfind(',') + 1);
   }
 
@@ -163,18 +183,20 @@ private:
   void drawColumns() {
     double behind = 0;
     for (int64_t step : steps) {
-      auto launch = launchAt.find(step);
-      std::string title = "a copy";
-      if (launch != launchAt.end()) {
-        const Launch &what = description.launches[launch->second];
-        title = "launch " + std::to_string(launch->second) + "\n" +
-                what.kernel + "\n" + what.nodes;
-      }
-      svg.begin("column", title);
+      auto launches = launchesAt.find(step);
+      std::string title;
+      if (launches != launchesAt.end())
+        for (size_t launch : launches->second) {
+          const Launch &what = description.launches[launch];
+          title += (title.empty() ? "launch " : "\nlaunch ") +
+                   std::to_string(launch) + "\n" + what.kernel + "\n" +
+                   what.nodes;
+        }
+      svg.begin("column", title.empty() ? "a copy" : title);
       svg.rectangle(x(step), top + height, columnWidth, 26, "run");
-      if (launch != launchAt.end() && x(step) >= behind) {
+      if (launches != launchesAt.end() && x(step) >= behind) {
         svg.text(x(step) + 1, top + height + 18, "fact",
-                 std::to_string(launch->second));
+                 std::to_string(launches->second.front()));
         behind = x(step) + 30;
       }
       svg.end();
@@ -193,7 +215,7 @@ private:
   std::vector<int64_t> offsets;
   int64_t arena, live;
   std::vector<int64_t> steps;
-  std::map<int64_t, size_t> launchAt;
+  std::map<int64_t, std::vector<size_t>> launchesAt;
   double columnWidth = 0;
   Svg svg;
 };

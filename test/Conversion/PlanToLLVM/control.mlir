@@ -12,7 +12,9 @@
 // CHECK:         llvm.cond_br %[[BOTH]], ^[[THEN:bb[0-9]+]], ^[[ELSE:bb[0-9]+]]
 // CHECK:       ^[[THEN]]:
 // CHECK:         llvm.mlir.addressof @kernel_0
-// CHECK-NEXT:    llvm.mlir.constant(0 : i64)
+// CHECK:         llvm.mlir.constant(0 : i64)
+// CHECK-NEXT:    llvm.mlir.constant(1 : i64)
+// CHECK-NEXT:    llvm.call
 // CHECK:         llvm.br ^[[END:bb[0-9]+]]
 // CHECK:       ^[[ELSE]]:
 // CHECK-NEXT:    llvm.br ^[[END]]
@@ -23,7 +25,9 @@
 // CHECK:         llvm.cond_br %[[GO]], ^[[AFTER:bb[0-9]+]], ^[[EXIT:bb[0-9]+]]
 // CHECK:       ^[[AFTER]]:
 // CHECK:         llvm.mlir.addressof @kernel_0
+// CHECK:         llvm.mlir.constant(1 : i64)
 // CHECK-NEXT:    llvm.mlir.constant(1 : i64)
+// CHECK-NEXT:    llvm.call
 // CHECK:         llvm.br ^[[BEFORE]]
 // CHECK:       ^[[EXIT]]:
 // CHECK:         llvm.return

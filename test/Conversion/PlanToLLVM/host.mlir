@@ -27,3 +27,32 @@ func.func @main(%y: memref<?xf32> {tenon.output, tenon.name = "y"}) {
   plan.output %y sizes(%n) : memref<?xf32>
   return
 }
+
+// -----
+
+// A section is one call, which numbers its launches from the first on; each has
+// its own part of the three arrays.
+// CHECK:       llvm.func @tenon_run(
+// CHECK:         %[[GRIDS:.*]] = llvm.alloca
+// CHECK:         llvm.call %{{.*}}(%{{.*}}, %[[FIRST:.*]], %[[ONE:.*]], %[[GRIDS]])
+// CHECK:         llvm.mlir.addressof @k
+// CHECK:         llvm.mlir.addressof @k
+// CHECK-DAG:     %[[NEXT:.*]] = llvm.mlir.constant(1 : i64)
+// CHECK-DAG:     %[[TWO:.*]] = llvm.mlir.constant(2 : i64)
+// CHECK:         llvm.call %{{.*}}(%{{.*}}, %[[NEXT]], %[[TWO]], %[[GRIDS]])
+func.func private @k(%x: memref<?xf32>, %y: memref<?xf32>, %begin: index, %end: index) attributes {tenon.kernel} {
+  return
+}
+func.func @main(%y: memref<?xf32> {tenon.output, tenon.name = "y"}, %z: memref<?xf32> {tenon.output, tenon.name = "z"}) {
+  %n = plan.symbol "n" range 0 to 512
+  %0 = plan.alloc 0 below [] sizes(%n) : memref<?xf32>
+  %1 = plan.alloc 1 below [0] sizes(%n) : memref<?xf32>
+  plan.launch @k grid(%n) buffers(%1, %0 : memref<?xf32>, memref<?xf32>) indices() {tenon.results = 1}
+  plan.section {
+    plan.launch @k grid(%n) buffers(%0, %y : memref<?xf32>, memref<?xf32>) indices() {tenon.results = 1}
+    plan.launch @k grid(%n) buffers(%0, %z : memref<?xf32>, memref<?xf32>) indices() {tenon.results = 1}
+  }
+  plan.output %y sizes(%n) : memref<?xf32>
+  plan.output %z sizes(%n) : memref<?xf32>
+  return
+}

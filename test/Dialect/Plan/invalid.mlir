@@ -168,3 +168,25 @@ func.func @counted_sizes(%n: index, %y: memref<?xf32> {tenon.output}) {
   plan.output %y sizes(%n) counted(%n, %n) : memref<?xf32>
   return
 }
+
+// -----
+
+func.func private @k(memref<4xf32>, memref<4xf32>, index, index) attributes {tenon.kernel}
+func.func @dependent_section(%n: index, %x: memref<4xf32>, %y: memref<4xf32>, %z: memref<4xf32>) {
+  plan.section {
+    plan.launch @k grid(%n) buffers(%x, %y : memref<4xf32>, memref<4xf32>) indices() {tenon.results = 1}
+    // expected-error@+1 {{needs another launch of its section to be done before or after it}}
+    plan.launch @k grid(%n) buffers(%y, %z : memref<4xf32>, memref<4xf32>) indices() {tenon.results = 1}
+  }
+  return
+}
+
+// -----
+
+func.func @copy_in_section(%x: memref<4xf32>, %y: memref<4xf32>) {
+  plan.section {
+    // expected-error@+1 {{stands in a section, which holds launches only}}
+    plan.copy %x, %y : memref<4xf32>, memref<4xf32>
+  }
+  return
+}

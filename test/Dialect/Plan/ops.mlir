@@ -25,6 +25,14 @@ func.func @plan(%y: memref<?xf32> {tenon.output}) {
   %v = plan.view %a sizes(%n, %m) : memref<?xf32> -> memref<?x?x1xf32>
   // CHECK: plan.launch @copy_0 grid(%[[N]]) buffers(%[[A]], %{{.*}} : memref<?xf32>, memref<?xf32>) indices(%[[N]])
   plan.launch @copy_0 grid(%n) buffers(%a, %y : memref<?xf32>, memref<?xf32>) indices(%n)
+  // CHECK: plan.section {
+  // CHECK-NEXT: plan.launch @copy_0
+  // CHECK-NEXT: plan.launch @copy_0
+  // CHECK-NEXT: {{^ +[}]$}}
+  plan.section {
+    plan.launch @copy_0 grid(%n) buffers(%a, %y : memref<?xf32>, memref<?xf32>) indices(%n) {tenon.results = 1}
+    plan.launch @copy_0 grid(%n) buffers(%a, %d : memref<?xf32>, memref<?xf32>) indices(%n) {tenon.results = 1}
+  }
   // CHECK: plan.copy %[[A]], %{{.*}} : memref<?xf32>, memref<?xf32>
   plan.copy %a, %y : memref<?xf32>, memref<?xf32>
   // CHECK: plan.output %{{.*}} sizes(%[[N]]) : memref<?xf32>

@@ -102,8 +102,10 @@ EXPORT int64_t tenon_run(tn_frame *frame) {
   void *first[] = {frame->inputs[0], (void *)(uintptr_t)frame->weights,
                    frame->arena};
   void *second[] = {frame->arena, frame->inputs[1], frame->outputs[0]};
-  frame->run_grid(frame, 0, multiply, first, &batch, batch);
-  frame->run_grid(frame, 1, mask, second, &batch, batch);
+  tn_grid product = {multiply, first, &batch, batch};
+  tn_grid masked = {mask, second, &batch, batch};
+  frame->run_section(frame, 0, 1, &product);
+  frame->run_section(frame, 1, 1, &masked);
   *(int64_t *)frame->outputs[1] = batch;
 #ifdef FAKE_MEETING
   static int64_t arrived;

@@ -5,6 +5,13 @@
 
 using tenon::runtime::ThreadPool;
 
+/// A launch of which nobody knows how long it takes.
+static void run(ThreadPool &pool, tn_kernel kernel, void *const *buffers,
+                int64_t size) {
+  tn_grid grid = {kernel, buffers, nullptr, size};
+  pool.run(&grid, nullptr, 1);
+}
+
 /// Counts how often each element of the grid was run.
 static void count(void *const *buffers, const int64_t *, int64_t begin,
                   int64_t end) {
@@ -21,12 +28,63 @@ TEST(ThreadPool, RunsEveryElementOnceInManyLaunches) {
       int64_t grid = launch % 61;
       std::vector<int32_t> counts(grid + 1);
       void *buffers[] = {counts.data()};
-      pool.run(count, buffers, nullptr, grid);
+      run(pool, count, buffers, grid);
       for (int64_t i = 0; i < grid; ++i)
         ASSERT_EQ(counts[i], 1) << "launch " << launch << " element " << i;
       ASSERT_EQ(counts[grid], 0);
     }
   }
+}
+
+TEST(ThreadPool, RunsAllLaunchesOfASection) {
+  for (int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    for (int section = 0; section < 2000; ++section) {
+      constexpr int launches = 5;
+      std::vector<int32_t> counts[launches];
+      void *buffers[launches][1];
+      tn_grid grids[launches];
+      // Long, short, of unknown length, without elements and of one.
+      const int64_t times[launches] = {100000, 300, -1, 5000, 5000};
+      for (int i = 0; i < launches; ++i) {
+        int64_t size = i < 3 ? section % 61 : i - 3;
+        counts[i].resize(size + 1);
+        buffers[i][0] = counts[i].data();
+        grids[i] = {count, buffers[i], nullptr, size};
+      }
+      pool.run(grids, times, launches);
+      for (int i = 0; i < launches; ++i) {
+        for (int64_t element = 0; element < grids[i].size; ++element)
+          ASSERT_EQ(counts[i][element], 1) << "launch " << i;
+        ASSERT_EQ(counts[i][grids[i].size], 0);
+      }
+    }
+  }
+}
+
+/// Notes that a thread other than the caller ran a part, or a part was run that
+/// is not all of the grid.
+static void watch(void *const *buffers, const int64_t *, int64_t begin,
+                  int64_t end) {
+  auto &wrong = *static_cast<std::atomic<int> *>(buffers[0]);
+  auto caller = *static_cast<std::thread::id *>(buffers[1]);
+  if (std::this_thread::get_id() != caller || begin != 0 || end != 100)
+    ++wrong;
+}
+
+TEST(ThreadPool, LeavesShortSectionsToTheCaller) {
+  ThreadPool pool(2);
+  std::atomic<int> wrong{0};
+  std::thread::id caller = std::this_thread::get_id();
+  void *buffers[] = {&wrong, &caller};
+  tn_grid grid = {watch, buffers, nullptr, 100};
+  tn_grid grids[] = {grid, grid};
+  const int64_t shorts[] = {700, 700}, longs[] = {70000, 700};
+  for (int section = 0; section < 100; ++section)
+    pool.run(grids, shorts, 2);
+  EXPECT_EQ(wrong, 0);
+  pool.run(grids, longs, 2);
+  EXPECT_GT(wrong, 0);
 }
 
 TEST(ThreadPool, WakesThreadsThatSleep) {
@@ -35,7 +93,7 @@ TEST(ThreadPool, WakesThreadsThatSleep) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     int32_t counts[64] = {};
     void *buffers[] = {counts};
-    pool.run(count, buffers, nullptr, 64);
+    run(pool, count, buffers, 64);
     for (int32_t times : counts)
       ASSERT_EQ(times, 1);
   }
@@ -73,7 +131,7 @@ TEST(ThreadPool, UsesThreadsThatWereWokenInLaterLaunches) {
     seen.caller = std::this_thread::get_id();
     void *buffers[] = {&seen};
     for (int launch = 0; launch < 10000 && seen.byWorkers == 0; ++launch)
-      pool.run(look, buffers, nullptr, 8);
+      run(pool, look, buffers, 8);
     EXPECT_GT(seen.byWorkers, 0) << "round " << round;
   }
 }
@@ -95,7 +153,7 @@ TEST(ThreadPool, KeepsWorkersOffTheCallersCore) {
     seen.callersCore = core;
     void *buffers[] = {&seen};
     for (int launch = 0; launch < 10000 && seen.byWorkers < 10; ++launch)
-      pool.run(look, buffers, nullptr, 8);
+      run(pool, look, buffers, 8);
     EXPECT_GE(seen.byWorkers, 10);
     EXPECT_EQ(seen.onCallersCore, 0);
   }
@@ -113,7 +171,7 @@ TEST(ThreadPool, WorksWhereThereIsOneCore) {
     for (int launch = 0; launch < 100; ++launch) {
       int32_t counts[64] = {};
       void *buffers[] = {counts};
-      pool.run(count, buffers, nullptr, 64);
+      run(pool, count, buffers, 64);
       for (int32_t times : counts)
         ASSERT_EQ(times, 1);
     }

@@ -116,6 +116,39 @@ LogicalResult OutputOp::verify() {
   return success();
 }
 
+Value tenon::plan::getRoot(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewOp>())
+    buffer = view.getInput();
+  return buffer;
+}
+
+/// How many of the last buffers it writes; all where it does not say.
+static size_t countWritten(LaunchOp launch) {
+  auto results = launch->getAttrOfType<IntegerAttr>("tenon.results");
+  size_t all = launch.getBuffers().size();
+  return results ? std::min<size_t>(results.getInt(), all) : all;
+}
+
+void tenon::plan::addUses(LaunchOp launch, DenseSet<Value> &read,
+                          DenseSet<Value> &written) {
+  size_t results = countWritten(launch);
+  for (Value buffer : launch.getBuffers().drop_back(results))
+    read.insert(getRoot(buffer));
+  for (Value buffer : launch.getBuffers().take_back(results))
+    written.insert(getRoot(buffer));
+}
+
+bool tenon::plan::isIndependent(LaunchOp launch, const DenseSet<Value> &read,
+                                const DenseSet<Value> &written) {
+  DenseSet<Value> ownRead, ownWritten;
+  addUses(launch, ownRead, ownWritten);
+  return llvm::none_of(ownRead,
+                       [&](Value root) { return written.contains(root); }) &&
+         llvm::none_of(ownWritten, [&](Value root) {
+           return written.contains(root) || read.contains(root);
+         });
+}
+
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto function = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(
       *this, getKernelAttr());
@@ -135,6 +168,21 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError("launches ")
            << getKernelAttr() << " of type " << type << ", but passes ("
            << TypeRange(wanted) << ")";
+  return success();
+}
+
+LogicalResult SectionOp::verifyRegions() {
+  DenseSet<Value> read, written;
+  for (Operation &op : getBody().front()) {
+    auto launch = dyn_cast<LaunchOp>(op);
+    if (!launch)
+      return op.emitOpError("stands in a section, which holds launches only");
+    if (!isIndependent(launch, read, written))
+      return launch.emitOpError(
+          "needs another launch of its section to be done "
+          "before or after it");
+    addUses(launch, read, written);
+  }
   return success();
 }
 

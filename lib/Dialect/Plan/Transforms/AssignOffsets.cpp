@@ -85,7 +85,7 @@ FailureOr<int64_t> bytesAtHint(AllocOp alloc, HintedSizes &sizes) {
 }
 
 /// Numbers ops in the order they are written; an op with bodies goes on until
-/// the last op in them.
+/// the last op in them, but a section is one step.
 class Steps {
 public:
   explicit Steps(Block &block) { number(block); }
@@ -97,9 +97,10 @@ private:
   void number(Block &block) {
     for (Operation &op : block) {
       int64_t begin = next++;
-      for (Region &region : op.getRegions())
-        for (Block &nested : region)
-          number(nested);
+      if (!isa<SectionOp>(op))
+        for (Region &region : op.getRegions())
+          for (Block &nested : region)
+            number(nested);
       spans[&op] = {begin, next - 1};
     }
   }
@@ -108,7 +109,13 @@ private:
   int64_t next = 0;
 };
 
-/// The ops that use the buffer or a view of it.
+/// The section that a launch belongs to, or the op itself.
+Operation *stepOf(Operation *op) {
+  auto section = dyn_cast<SectionOp>(op->getParentOp());
+  return section ? section : op;
+}
+
+/// The ops that use the buffer or a view of it, sections for launches in them.
 SmallVector<Operation *> usersOf(AllocOp alloc) {
   SmallVector<Operation *> users;
   SmallVector<Value> buffers = {alloc.getBuffer()};
@@ -117,7 +124,7 @@ SmallVector<Operation *> usersOf(AllocOp alloc) {
       if (auto view = dyn_cast<ViewOp>(user))
         buffers.push_back(view.getOutput());
       else
-        users.push_back(user);
+        users.push_back(stepOf(user));
   return users;
 }
 
@@ -192,7 +199,8 @@ LogicalResult assignOffsets(func::FuncOp function) {
   }
   function.walk([&](Operation *op) {
     if (isa<LaunchOp, CopyOp, ReadOp>(op))
-      op->setAttr("tenon.step", builder.getI64IntegerAttr(steps.first(op)));
+      op->setAttr("tenon.step",
+                  builder.getI64IntegerAttr(steps.first(stepOf(op))));
   });
   function->setAttr("tenon.arena_hint_bytes",
                     builder.getI64IntegerAttr(packing.height));

@@ -20,6 +20,30 @@ func.func @chain() {
   return
 }
 
+// All launches of a section run at one step: %2, which nothing reads, lies apart
+// from what the other reads and writes.
+// CHECK-LABEL: func.func @section
+// CHECK-SAME:    tenon.arena_hint_bytes = 256 : i64, tenon.arena_lower_bound = 256 : i64
+// CHECK-COUNT-4: plan.alloc {{.*}}tenon.alive = array<i64: {{[0-9]+}}, 6>
+// CHECK:         plan.section
+// CHECK-NEXT:      plan.launch {{.*}}tenon.step = 6
+// CHECK-NEXT:      plan.launch {{.*}}tenon.step = 6
+// CHECK:         plan.copy {{.*}}tenon.step = 7
+func.func @section(%x: memref<?xf32>) {
+  %n = plan.symbol "n" range 1 to 512 hint 16
+  %0 = plan.alloc sizes(%n) : memref<?xf32>
+  %1 = plan.alloc sizes(%n) : memref<?xf32>
+  %2 = plan.alloc sizes(%n) : memref<?xf32>
+  %3 = plan.alloc sizes(%n) : memref<?xf32>
+  plan.launch @copy grid(%n) buffers(%x, %0 : memref<?xf32>, memref<?xf32>) indices() {tenon.results = 1}
+  plan.section {
+    plan.launch @copy grid(%n) buffers(%0, %2 : memref<?xf32>, memref<?xf32>) indices() {tenon.results = 1}
+    plan.launch @copy grid(%n) buffers(%1, %3 : memref<?xf32>, memref<?xf32>) indices() {tenon.results = 1}
+  }
+  plan.copy %x, %x : memref<?xf32>, memref<?xf32>
+  return
+}
+
 // What copies and what the host reads have their steps too.
 // CHECK-LABEL: func.func @copied
 // CHECK:         plan.copy {{.*}}tenon.step = 0

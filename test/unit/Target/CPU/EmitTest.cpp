@@ -55,10 +55,13 @@ func.func @main(%x: memref<?xf32> {tenon.name = "x", tenon.dims = ["n"]}, %y: me
 }
 )";
 
-static void runGrid(tn_frame *, int64_t, tn_kernel kernel, void *const *buffers,
-                    const int64_t *sizes, int64_t grid) {
-  kernel(buffers, sizes, 0, grid / 2);
-  kernel(buffers, sizes, grid / 2, grid);
+static void runSection(tn_frame *, int64_t, int64_t count,
+                       const tn_grid *grids) {
+  for (int64_t i = 0; i < count; ++i) {
+    const tn_grid &grid = grids[i];
+    grid.kernel(grid.buffers, grid.sizes, 0, grid.size / 2);
+    grid.kernel(grid.buffers, grid.sizes, grid.size / 2, grid.size);
+  }
 }
 
 static DialectRegistry allDialects() {
@@ -115,7 +118,7 @@ TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
                     reinterpret_cast<uint8_t *>(base),
                     reinterpret_cast<uint8_t *>(weights.data()),
                     symbols,
-                    runGrid,
+                    runSection,
                     nullptr};
   run(&frame);
   for (int i = 0; i < 4000; ++i) {

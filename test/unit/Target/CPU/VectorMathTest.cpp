@@ -87,9 +87,9 @@ public:
                       nullptr,
                       nullptr,
                       nullptr,
-                      [](tn_frame *, int64_t, tn_kernel kernel,
-                         void *const *buffers, const int64_t *sizes,
-                         int64_t grid) { kernel(buffers, sizes, 0, grid); },
+                      [](tn_frame *, int64_t, int64_t, const tn_grid *grid) {
+                        grid->kernel(grid->buffers, grid->sizes, 0, grid->size);
+                      },
                       nullptr};
     run(&frame);
   }

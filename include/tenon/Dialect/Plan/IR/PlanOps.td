@@ -203,6 +203,27 @@ def Plan_LaunchOp : Plan_Op<"launch", [
   }];
 }
 
+def Plan_SectionOp : Plan_Op<"section", [SingleBlock, NoTerminator, NoRegionArguments]> {
+  let summary = "Launches that run at the same time";
+  let description = [{
+    None reads or writes a buffer that another writes, so that threads take parts
+    of all of them in any order and wait for each other once.
+
+    Example:
+
+    ```mlir
+    func.func private @copy_0(memref<?xf32>, memref<?xf32>, index, index) attributes {tenon.kernel}
+    plan.section {
+      plan.launch @copy_0 grid(%n) buffers(%a, %b : memref<?xf32>, memref<?xf32>) indices() {tenon.results = 1}
+      plan.launch @copy_0 grid(%n) buffers(%a, %c : memref<?xf32>, memref<?xf32>) indices() {tenon.results = 1}
+    }
+    ```
+  }];
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$body attr-dict";
+  let hasRegionVerifier = 1;
+}
+
 def Plan_ReadOp : Plan_Op<"read"> {
   let summary = "Brings the only element of a buffer to the host";
   let description = [{

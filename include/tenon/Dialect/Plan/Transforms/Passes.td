@@ -15,7 +15,8 @@ def AssignOffsetsPass : Pass<"plan-assign-offsets", "::mlir::ModuleOp"> {
     use lives in each iteration anew, so the bodies of a branch share their place;
     one that is also used outside a loop lives as long as the loop runs. What the
     next iteration reads must therefore be used outside the loop too, as the copy
-    that starts a carried value does.
+    that starts a carried value does. All launches of a section run at one step,
+    so what any of them uses lies apart.
 
     `tenon.arena_hint_bytes` is the height of the arena at the hinted sizes and
     `tenon.arena_lower_bound` the most bytes alive at one time, which no packing
@@ -45,6 +46,42 @@ def AssignOffsetsPass : Pass<"plan-assign-offsets", "::mlir::ModuleOp"> {
       %0 = plan.alloc 0 below [] sizes(%n) : memref<?xf32>
       %1 = plan.alloc 1 below [0] sizes(%n) : memref<?xf32>
       plan.launch @copy_0 grid(%n) buffers(%0, %1 : memref<?xf32>, memref<?xf32>) indices()
+      return
+    }
+    ```
+  }];
+}
+
+def GroupLaunchesPass : Pass<"plan-group-launches", "::mlir::ModuleOp"> {
+  let summary = "Let launches that follow each other and are independent run at the same time";
+  let description = [{
+    Launches between which nothing but slices, views, constants and sizes stands
+    become one `plan.section`, as far as none reads or writes what another of them
+    writes, and at most 16. Nothing changes its place. A launch that stays alone
+    stays as it is.
+
+    Before:
+
+    ```mlir
+    func.func private @add_0(memref<4xf32>, memref<4xf32>, index, index) attributes {tenon.kernel}
+    func.func @main(%x: memref<4xf32>, %y: memref<4xf32>, %z: memref<4xf32>) {
+      %one = arith.constant 1 : index
+      plan.launch @add_0 grid(%one) buffers(%x, %y : memref<4xf32>, memref<4xf32>) indices() {tenon.results = 1}
+      plan.launch @add_0 grid(%one) buffers(%x, %z : memref<4xf32>, memref<4xf32>) indices() {tenon.results = 1}
+      return
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func private @add_0(memref<4xf32>, memref<4xf32>, index, index) attributes {tenon.kernel}
+    func.func @main(%x: memref<4xf32>, %y: memref<4xf32>, %z: memref<4xf32>) {
+      %one = arith.constant 1 : index
+      plan.section {
+        plan.launch @add_0 grid(%one) buffers(%x, %y : memref<4xf32>, memref<4xf32>) indices() {tenon.results = 1}
+        plan.launch @add_0 grid(%one) buffers(%x, %z : memref<4xf32>, memref<4xf32>) indices() {tenon.results = 1}
+      }
       return
     }
     ```
