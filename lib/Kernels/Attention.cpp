@@ -1,12 +1,13 @@
 // Schedules kernel.attention: blocks of queries against blocks of keys with an
 // online softmax (arXiv:1805.02867, arXiv:2205.14135), on register tiles.
-// Floats of 16 bits are widened as they are read, but for bf16 where the
-// machine multiplies pairs faster: weights are then rounded to it, too. Scores
-// and sums are of f32.
+// Floats of 16 bits are widened as they are read, but for queries and keys of
+// bf16 where the machine multiplies pairs faster, and there values too if a
+// recipe chose that; scores and sums are of f32.
 #include "AttentionRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Kernels/Family.h"
 #include <limits>
@@ -21,8 +22,12 @@ static constexpr int64_t keyBlock = 64;
 /// Up to this many queries cost less than transposing the keys.
 static constexpr int64_t fewQueries = 3;
 
-/// By how much an exponent may be larger than its row's base.
-static constexpr float farFromBase = 8;
+/// A row's base, which scores are taken as differences from, is that of an
+/// earlier block unless this much is above it: weights are then at most 2^8,
+/// which sums hold as well, and few blocks but the first rescale sums.
+static constexpr double mostAboveBase = 5.5;
+
+static constexpr double log2OfE = 1.4426950408889634;
 
 /// Is the size dimension the last one stored?
 static bool isContiguous(ArrayRef<int64_t> layout) { return layout[3] == 3; }
@@ -34,20 +39,15 @@ struct AttentionBody {
   TileBuilder &t;
   AttentionOp op;
   int64_t lanes, queryBlock;
-  Multiplication scoring;  ///< of queries with keys
-  Multiplication weighing; ///< of weights with values
+  Multiplication scoring;   ///< of queries with keys
+  Multiplication weighting; ///< of weights with values
   AttentionHeads query, key, value, output;
   Value mask; // or null
-  Value scores, packedQueries, keys, values, sums;
-  Value weights; ///< what is multiplied by values: in bf16, or the scores
-  Value bases;   ///< of each row, what its weights are relative to
-  Value totals;  ///< of each row, the sum of its weights, a part in each lane
-  int64_t head, paddedHead; // E, and E rounded up to groups
-  int64_t valueSize;        // that of values
-  int64_t paddedValue;      // that, rounded up to panels
-  /// Scores times this are exponents of 2; none where a mask is added to them,
-  /// whose lowest number times anything would be infinite.
-  std::optional<float> unit;
+  Value scores, packedQueries, keys, values;
+  Value weights; // in pairs, or null: then they take the place of scores
+  Value sums, bases, totals; // of rows; of weights in each lane
+  int64_t head, paddedHead;  // E, and E rounded up to groups
+  int64_t paddedValue;       // that of values, rounded up to panels
 
   void build(Value begin, Value end);
 
@@ -56,19 +56,25 @@ private:
                 Value depth, int64_t columns, TileBuilder::Sum sum,
                 Multiplication how = {});
   void scorePairs(FlatMatrix q, FlatMatrix k, Value rows, Value count);
-  void weighPairs(FlatMatrix v, Value rows, Value count);
-  Value roundWeight(Value weight);
   void scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows, Value count);
-  Value maskLanes(Value batch, Value headIndex, Value row, Value first);
-  Value maskRow(Value batch, Value headIndex, Value row, Value queryRow,
-                Value firstKey, Value visible);
-  Value largestOfRow(Value row);
-  void chooseBase(Value row, Value rowLargest);
-  void weighRow(Value row);
-  void softmax(Value batch, Value headIndex, Value firstRow, Value rows,
-               Value firstKey, Value endKey);
-  Value scoreAt(Value row, int64_t key) {
-    return t.add(t.mul(row, t.index(keyBlock)), t.index(key));
+  struct MaskRow {
+    Value flat, offset, size;
+  };
+  MaskRow findMask(Value batch, Value headIndex, Value row);
+  Value maskLanes(const MaskRow &from, Value first, bool isFull);
+  Value isFullBlock(const MaskRow &from, Value firstKey, Value visible);
+  void maskRow(const MaskRow &from, Value row, Value firstKey, Value visible,
+               bool isFull);
+  void exponentiateRow(Value row);
+  void pairValues(FlatMatrix v, Value count);
+  /// Is the mask added to scores? Else it is of bits.
+  bool hasBias() {
+    return mask && !getElementTypeOrSelf(mask.getType()).isInteger(1);
+  }
+  /// Are scores scaled before what is largest is found? Else in one step with
+  /// what follows, which keeps their order.
+  bool scalesFirst() {
+    return hasBias() || op.getScale() <= llvm::APFloat(0.0f);
   }
   Value scalar(double value) {
     return arith::ConstantOp::create(t.b, t.loc, t.b.getF32FloatAttr(value));
@@ -106,23 +112,6 @@ void AttentionBody::scorePairs(FlatMatrix q, FlatMatrix k, Value rows,
   }
 }
 
-/// Sums of values by weight, from panels in which those of pairs of keys lie
-/// together.
-void AttentionBody::weighPairs(FlatMatrix v, Value rows, Value count) {
-  Value zero = t.index(0), one = t.index(1);
-  FlatMatrix lhs{weights, zero, t.index(keyBlock), one};
-  Value pairs = t.ceilDiv(count, weighing.group);
-  for (int64_t first = 0; first < valueSize; first += panelColumns) {
-    FlatMatrix from{v.buffer, t.add(v.offset, t.index(first)), v.row, one};
-    FlatMatrix panel{values, t.index(first * keyBlock),
-                     t.index(panelColumns * weighing.group), one};
-    int64_t columns = std::min(valueSize - first, panelColumns);
-    t.packGroups(from, panel, count, t.index(columns), weighing.group, lanes);
-    multiply(lhs, panel, {sums, t.index(first), t.index(paddedValue), one},
-             rows, pairs, panelColumns, TileBuilder::Sum::Add, weighing);
-  }
-}
-
 /// Dot products along the size of a head. A score behind `count` holds
 /// anything.
 void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
@@ -154,13 +143,14 @@ void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
   });
 }
 
-/// The mask of `lanes` keys from `first` on; a size of one is read for all.
-Value AttentionBody::maskLanes(Value batch, Value headIndex, Value row,
-                               Value first) {
+/// Where the mask has one row of scores, and whether that is one element for
+/// all keys.
+AttentionBody::MaskRow AttentionBody::findMask(Value batch, Value headIndex,
+                                               Value row) {
   auto type = cast<MemRefType>(mask.getType());
   Value flat = t.flatten(mask);
   if (type.getRank() == 0)
-    return t.broadcast(t.load(flat, Value()), lanes);
+    return {flat, t.index(0), t.index(1)};
   SmallVector<Value> sizes = t.sizes(mask), strides = t.strides(sizes);
   Value coordinates[] = {batch, headIndex, row};
   Value offset = t.index(0);
@@ -171,19 +161,29 @@ Value AttentionBody::maskLanes(Value batch, Value headIndex, Value row,
                                      t.loc, single, t.index(0), coordinate),
                                  strides[dim]));
   }
+  return {flat, offset, sizes.back()};
+}
+
+/// The mask of `lanes` keys from `first` on; a size of one is read for all,
+/// but in a full block, where there is none.
+Value AttentionBody::maskLanes(const MaskRow &from, Value first, bool isFull) {
+  Type element = cast<MemRefType>(mask.getType()).getElementType();
+  if (isFull && !element.isInteger(1))
+    return t.loadVector(from.flat, t.add(from.offset, first), lanes);
   auto perKey = [&] {
-    return t.loadLanes(flat, offset, first, sizes.back(), t.index(1),
+    return t.loadLanes(from.flat, from.offset, first, from.size, t.index(1),
                        /*contiguous=*/true, lanes);
   };
-  auto forAll = [&] { return t.broadcast(t.load(flat, offset), lanes); };
-  int64_t last = type.getShape().back();
-  if (last == 1)
-    return forAll();
-  if (!ShapedType::isDynamic(last))
+  auto forAll = [&] {
+    return t.broadcast(t.load(from.flat, from.offset), lanes);
+  };
+  if (isFull)
     return perKey();
-  Value single = t.equal(sizes.back(), t.index(1));
+  APInt known;
+  if (matchPattern(from.size, m_ConstantInt(&known)))
+    return known.isOne() ? forAll() : perKey();
   auto choice = scf::IfOp::create(
-      t.b, t.loc, single,
+      t.b, t.loc, t.equal(from.size, t.index(1)),
       [&](OpBuilder &, Location) {
         scf::YieldOp::create(t.b, t.loc, forAll());
       },
@@ -193,105 +193,132 @@ Value AttentionBody::maskLanes(Value batch, Value headIndex, Value row,
   return choice.getResult(0);
 }
 
-/// Masks the scores of one row and one block of keys. Returns the largest, lane
-/// by lane.
-Value AttentionBody::maskRow(Value batch, Value headIndex, Value row,
-                             Value queryRow, Value firstKey, Value visible) {
+/// Masks one row of scores and finds its base: the largest score of a block,
+/// which stays that in later blocks whose largest is little above it; else the
+/// row's sums are rescaled. A full block is one of which isFullBlock holds.
+void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
+                            Value visible, bool isFull) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
-  float infinity = std::numeric_limits<float>::infinity();
-  Value lowest = t.splat(b.getF32FloatAttr(-infinity), lanes);
+  using Predicate = arith::CmpFPredicate;
+  Value lowest = scalar(-std::numeric_limits<float>::infinity());
+  Value scale = scalar(op.getScale().convertToDouble());
+  Value rowOffset = t.mul(row, t.index(keyBlock));
   auto maskType = VectorType::get(lanes, b.getI1Type());
   Value rowLargest;
   for (int64_t j = 0; j < keyBlock; j += lanes) {
     Value first = t.add(firstKey, t.index(j));
-    Value at = scoreAt(row, j);
+    Value at = t.add(rowOffset, t.index(j));
     Value score = t.loadVector(scores, at, lanes);
-    if (!unit)
-      score = arith::MulFOp::create(b, loc, score,
-                                    t.splat(op.getScaleAttr(), lanes));
-    Value keep = vector::CreateMaskOp::create(
-        b, loc, maskType, ValueRange(t.max(t.sub(visible, first), t.index(0))));
-    if (mask) {
-      Value bias = maskLanes(batch, headIndex, queryRow, first);
-      if (cast<MemRefType>(mask.getType()).getElementType().isInteger(1))
-        keep = arith::AndIOp::create(b, loc, keep, bias);
-      else
-        score = arith::AddFOp::create(b, loc, score,
-                                      t.convert(bias, b.getF32Type()));
+    Value bias = mask ? maskLanes(from, first, isFull) : Value(), keep;
+    if (hasBias())
+      score = vector::FMAOp::create(b, loc, score, t.broadcast(scale, lanes),
+                                    t.convert(bias, b.getF32Type()));
+    else if (scalesFirst())
+      score = arith::MulFOp::create(b, loc, score, t.broadcast(scale, lanes));
+    if (mask && !hasBias())
+      keep = bias;
+    if (!isFull) {
+      Value seen = vector::CreateMaskOp::create(
+          b, loc, maskType,
+          ValueRange(t.max(t.sub(visible, first), t.index(0))));
+      keep = keep ? Value(arith::AndIOp::create(b, loc, keep, seen)) : seen;
     }
-    score = arith::SelectOp::create(b, loc, keep, score, lowest);
-    t.store(score, scores, at);
+    if (keep)
+      score = arith::SelectOp::create(b, loc, keep, score,
+                                      t.broadcast(lowest, lanes));
+    if (keep || scalesFirst())
+      t.store(score, scores, at);
     rowLargest = rowLargest ? t.larger(rowLargest, score) : score;
   }
-  return rowLargest;
-}
-
-/// The largest scores of a row of which all are visible, lane by lane.
-Value AttentionBody::largestOfRow(Value row) {
-  Value rowLargest;
-  for (int64_t j = 0; j < keyBlock; j += lanes) {
-    Value score = t.loadVector(scores, scoreAt(row, j), lanes);
-    rowLargest = rowLargest ? t.larger(rowLargest, score) : score;
-  }
-  return rowLargest;
-}
-
-/// Chooses what a row's weights are relative to, and rescales what was summed
-/// relative to another.
-void AttentionBody::chooseBase(Value row, Value rowLargest) {
-  using Predicate = arith::CmpFPredicate;
-  OpBuilder &b = t.b;
-  Location loc = t.loc;
   // A NaN is lost here but not where the base is subtracted from it.
-  Value candidate = t.largestLane(rowLargest);
-  if (unit)
-    candidate = arith::MulFOp::create(b, loc, candidate, scalar(*unit));
-  // The base need not be the largest score, only so near that no weight
-  // overflows: sums are rescaled far less often, and branches foreseen.
+  Value largest = t.largestLane(rowLargest);
+  if (!scalesFirst())
+    largest = arith::MulFOp::create(b, loc, largest, scale);
   Value before = t.load(bases, row);
-  Value grows = arith::CmpFOp::create(
-      b, loc, Predicate::OGT, candidate,
-      arith::AddFOp::create(b, loc, before, scalar(farFromBase)));
-  Value now = arith::SelectOp::create(b, loc, grows, candidate, before);
-  t.store(now, bases, row);
-  // Nothing was summed relative to the first base, which is minus infinity.
-  Value isOld =
-      arith::CmpFOp::create(b, loc, Predicate::UNE, before,
-                            scalar(-std::numeric_limits<float>::infinity()));
-  t.when(arith::AndIOp::create(b, loc, grows, isOld), [&] {
-    Value shift =
-        t.broadcast(arith::SubFOp::create(b, loc, before, now), lanes);
-    Value rescale = unit ? Value(math::Exp2Op::create(b, loc, shift))
-                         : Value(math::ExpOp::create(b, loc, shift));
-    auto shrink = [&](Value buffer, Value at) {
-      Value old = t.loadVector(buffer, at, lanes);
-      t.store(arith::MulFOp::create(b, loc, old, rescale), buffer, at);
-    };
-    t.forEach(t.index(0), t.index(paddedValue), lanes, [&](Value column) {
-      shrink(sums, t.add(t.mul(row, t.index(paddedValue)), column));
+  Value isLarger = arith::CmpFOp::create(
+      b, loc, Predicate::OGT, largest,
+      arith::AddFOp::create(b, loc, before, scalar(mostAboveBase)));
+  t.when(isLarger, [&] {
+    t.store(largest, bases, row);
+    // What was summed before is in units of exp(before): nothing at first.
+    Value hasSums =
+        arith::CmpFOp::create(b, loc, Predicate::UNE, before, lowest);
+    t.when(hasSums, [&] {
+      Value shift = arith::MulFOp::create(
+          b, loc, arith::SubFOp::create(b, loc, before, largest),
+          scalar(log2OfE));
+      Value factor = math::Exp2Op::create(b, loc, t.broadcast(shift, lanes));
+      auto rescale = [&](Value buffer, Value at) {
+        Value old = t.loadVector(buffer, at, lanes);
+        t.store(arith::MulFOp::create(b, loc, old, factor), buffer, at);
+      };
+      t.forEach(t.index(0), t.index(paddedValue), lanes, [&](Value column) {
+        rescale(sums, t.add(t.mul(row, t.index(paddedValue)), column));
+      });
+      rescale(totals, t.mul(row, t.index(lanes)));
     });
-    shrink(totals, t.mul(row, t.index(lanes)));
   });
 }
 
-/// To bf16, what lies in the middle upwards. Weights are not negative.
-Value AttentionBody::roundWeight(Value weight) {
-  OpBuilder &b = t.b;
-  Location loc = t.loc;
-  auto typed = [&](Type element) { return VectorType::get(lanes, element); };
-  Value bits = vector::BitCastOp::create(b, loc, typed(b.getI32Type()), weight);
-  bits = arith::AddIOp::create(b, loc, bits,
-                               t.splat(b.getI32IntegerAttr(0x8000), lanes));
-  bits = arith::ShRUIOp::create(b, loc, bits,
-                                t.splat(b.getI32IntegerAttr(16), lanes));
-  bits = arith::TruncIOp::create(b, loc, typed(b.getI16Type()), bits);
-  return vector::BitCastOp::create(b, loc, typed(b.getBF16Type()), bits);
+/// The nearest float of 8 bits, which are those of a bf16 (Veltkamp's split).
+/// Not by truncf: it would have to be widened again to be summed.
+static Value roundToBf16(TileBuilder &t, Value x) {
+  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
+  Value large = arith::MulFOp::create(
+      t.b, t.loc, x, t.splat(t.b.getF32FloatAttr(0x1.0001p16f), lanes));
+  Value rest = arith::SubFOp::create(t.b, t.loc, large, x);
+  return arith::SubFOp::create(t.b, t.loc, large, rest);
 }
 
-/// Turns the scores of a row into weights relative to its base, and adds them
-/// to its total.
-void AttentionBody::weighRow(Value row) {
+/// The upper halves of two vectors of 32 bits, that of `low` below.
+static Value pairUpperHalves(TileBuilder &t, Value low, Value high) {
+  int64_t lanes = cast<VectorType>(low.getType()).getNumElements();
+  auto words = VectorType::get(lanes, t.b.getI32Type());
+  auto constant = [&](int64_t value) {
+    return t.splat(t.b.getI32IntegerAttr(value), lanes);
+  };
+  low = vector::BitCastOp::create(t.b, t.loc, words, low);
+  high = vector::BitCastOp::create(t.b, t.loc, words, high);
+  Value pairs = arith::OrIOp::create(
+      t.b, t.loc, arith::ShRUIOp::create(t.b, t.loc, low, constant(16)),
+      arith::AndIOp::create(t.b, t.loc, high, constant(0xffff0000)));
+  return vector::BitCastOp::create(
+      t.b, t.loc, VectorType::get(2 * lanes, t.b.getBF16Type()), pairs);
+}
+
+/// Values as weights lie in pairs: of the two vectors that follow one another
+/// in a row of weights, keys of one lane are a pair. Those behind `count` hold
+/// the last, and have no weight.
+void AttentionBody::pairValues(FlatMatrix v, Value count) {
+  OpBuilder &b = t.b;
+  auto words = VectorType::get(lanes, b.getI32Type());
+  Value last = t.sub(count, t.index(1));
+  t.forEach(t.index(0), count, 2 * lanes, [&](Value first) {
+    t.forEach(t.index(0), t.index(lanes), 1, [&](Value lane) {
+      Value key = t.add(first, lane);
+      // As the upper half of 32 bits.
+      auto load = [&](Value at, int64_t column) -> Value {
+        Value from = t.add(v.offset, t.mul(t.min(at, last), v.row));
+        Value row = t.loadVector(v.buffer, t.add(from, t.index(column)), lanes);
+        row = vector::BitCastOp::create(
+            b, t.loc, VectorType::get(lanes, b.getI16Type()), row);
+        return arith::ShLIOp::create(
+            b, t.loc, arith::ExtUIOp::create(b, t.loc, words, row),
+            t.splat(b.getI32IntegerAttr(16), lanes));
+      };
+      Value pair = t.add(t.div(first, t.index(2)), lane);
+      Value target = t.mul(pair, t.index(2 * paddedValue));
+      for (int64_t column = 0; column < paddedValue; column += lanes)
+        t.store(pairUpperHalves(t, load(key, column),
+                                load(t.add(key, t.index(lanes)), column)),
+                values, t.add(target, t.index(2 * column)));
+    });
+  });
+}
+
+/// Replaces one row of scores by weights, 2^(log2(e) · (score - base)).
+void AttentionBody::exponentiateRow(Value row) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
   Value base = t.load(bases, row);
@@ -299,58 +326,52 @@ void AttentionBody::weighRow(Value row) {
   Value none =
       arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, base,
                             scalar(-std::numeric_limits<float>::infinity()));
-  base =
-      t.broadcast(arith::SelectOp::create(b, loc, none, scalar(0),
-                                          arith::NegFOp::create(b, loc, base)),
-                  lanes);
-  Value totalRow = t.mul(row, t.index(lanes));
-  Value total = t.loadVector(totals, totalRow, lanes);
+  base = arith::SelectOp::create(b, loc, none, scalar(0), base);
+  Value shift = arith::MulFOp::create(b, loc, base, scalar(-log2OfE));
+  double scale = op.getScale().convertToDouble();
+  Value totalOffset = t.mul(row, t.index(lanes));
+  Value total = t.loadVector(totals, totalOffset, lanes);
+  Value before; // of a pair
   for (int64_t j = 0; j < keyBlock; j += lanes) {
-    Value at = scoreAt(row, j);
-    Value score = t.loadVector(scores, at, lanes), weight;
-    if (unit)
-      weight = math::Exp2Op::create(
+    Value at = t.add(t.mul(row, t.index(keyBlock)), t.index(j));
+    Value power = t.loadVector(scores, at, lanes);
+    // The lowest float, which masks hold, is a number yet if 0 is what is left.
+    if (scalesFirst())
+      power = arith::MulFOp::create(
           b, loc,
-          vector::FMAOp::create(
-              b, loc, score, t.splat(b.getF32FloatAttr(*unit), lanes), base));
+          arith::SubFOp::create(b, loc, power, t.broadcast(base, lanes)),
+          t.broadcast(scalar(log2OfE), lanes));
     else
-      weight = math::ExpOp::create(b, loc,
-                                   arith::AddFOp::create(b, loc, score, base));
-    t.store(weighing.dot ? roundWeight(weight) : weight, weights, at);
+      power = vector::FMAOp::create(b, loc, power,
+                                    t.broadcast(scalar(scale * log2OfE), lanes),
+                                    t.broadcast(shift, lanes));
+    Value weight = math::Exp2Op::create(b, loc, power);
+    if (!weights) {
+      t.store(weight, scores, at);
+    } else {
+      weight = roundToBf16(t, weight);
+      if (before)
+        t.store(pairUpperHalves(t, before, weight), weights,
+                t.sub(at, t.index(lanes)));
+      before = before ? Value() : weight;
+    }
     total = arith::AddFOp::create(b, loc, total, weight);
   }
-  t.store(total, totals, totalRow);
+  t.store(total, totals, totalOffset);
 }
 
-/// Turns the scores of a block of keys into weights. Two loops, since what is
-/// largest in a row is known late: weights of many rows are computed at once.
-void AttentionBody::softmax(Value batch, Value headIndex, Value firstRow,
-                            Value rows, Value firstKey, Value endKey) {
-  Value past = t.add(t.sub(key.sizes[2], query.sizes[2]), t.index(1));
-  t.forEach(t.index(0), rows, 1, [&](Value row) {
-    Value queryRow = t.add(firstRow, row);
-    Value visible = endKey;
-    if (op.getCausal())
-      visible = t.min(endKey, t.add(queryRow, past));
-    auto masked = [&] {
-      return maskRow(batch, headIndex, row, queryRow, firstKey, visible);
-    };
-    if (mask || !unit)
-      return chooseBase(row, masked());
-    Value isWhole =
-        arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sle,
-                              t.add(firstKey, t.index(keyBlock)), visible);
-    auto largest = scf::IfOp::create(
-        t.b, t.loc, isWhole,
-        [&](OpBuilder &, Location) {
-          scf::YieldOp::create(t.b, t.loc, largestOfRow(row));
-        },
-        [&](OpBuilder &, Location) {
-          scf::YieldOp::create(t.b, t.loc, masked());
-        });
-    chooseBase(row, largest.getResult(0));
-  });
-  t.forEach(t.index(0), rows, 1, [&](Value row) { weighRow(row); });
+/// Has the block from `firstKey` on no key that the row does not see but by
+/// its mask, and has the mask an element for each?
+Value AttentionBody::isFullBlock(const MaskRow &from, Value firstKey,
+                                 Value visible) {
+  Value isFull =
+      arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sge,
+                            t.sub(visible, firstKey), t.index(keyBlock));
+  if (!mask)
+    return isFull;
+  Value hasEach = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ne,
+                                        from.size, t.index(1));
+  return arith::AndIOp::create(t.b, t.loc, isFull, hasEach);
 }
 
 void AttentionBody::build(Value begin, Value end) {
@@ -363,6 +384,8 @@ void AttentionBody::build(Value begin, Value end) {
   Value lowest = scalar(-std::numeric_limits<float>::infinity());
   Value none = scalar(0);
   Value scoreStride = t.index(keyBlock), sumStride = t.index(paddedValue);
+  int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
+                          .getDimSize(op.getValueLayout()[3]);
   Type stored = getElementTypeOrSelf(op.getOutput().getType());
   // Row i sees the keys below i + past.
   Value past = t.add(t.sub(keyCount, queries), one);
@@ -421,10 +444,31 @@ void AttentionBody::build(Value begin, Value end) {
       } else {
         fromPacked();
       }
-      softmax(batch, headIndex, firstRow, rows, firstKey, endKey);
+      t.forEach(zero, rows, 1, [&](Value row) {
+        Value queryRow = t.add(firstRow, row);
+        Value visible = endKey;
+        if (op.getCausal())
+          visible = t.min(endKey, t.add(queryRow, past));
+        MaskRow maskHere;
+        if (mask)
+          maskHere = findMask(batch, headIndex, queryRow);
+        auto maskScores = [&](bool isFull) {
+          maskRow(maskHere, row, firstKey, visible, isFull);
+        };
+        t.choose(
+            isFullBlock(maskHere, firstKey, visible), [&] { maskScores(true); },
+            [&] { maskScores(false); });
+      });
+      // In a loop of its own, which waits for no largest score.
+      t.forEach(zero, rows, 1, [&](Value row) { exponentiateRow(row); });
       FlatMatrix v = value.at(t, batch, kvHead, firstKey);
-      if (weighing.dot) {
-        weighPairs(v, rows, count);
+      if (weights) {
+        pairValues(v, count);
+        FlatMatrix pairs{values, zero, t.index(2 * paddedValue), one};
+        Value depth = t.mul(t.ceilDiv(count, 2 * lanes), t.index(lanes));
+        multiply({weights, zero, scoreStride, one}, pairs,
+                 {sums, zero, sumStride, one}, rows, depth, paddedValue,
+                 TileBuilder::Sum::Add, weighting);
       } else if (!values) {
         multiply(scoreMatrix, v, {sums, zero, sumStride, one}, rows, count,
                  paddedValue, TileBuilder::Sum::Add);
@@ -469,8 +513,7 @@ void AttentionBody::build(Value begin, Value end) {
   });
 }
 
-/// Pairs of bf16 where that is faster, and where those of keys lie next to each
-/// other.
+/// Pairs of bf16 where that is faster, and where they lie next to each other.
 static Multiplication chooseScoring(AttentionOp op, const TargetFacts &facts) {
   auto isBf16 = [](Value value) {
     return getElementTypeOrSelf(value.getType()).isBF16();
@@ -481,22 +524,16 @@ static Multiplication chooseScoring(AttentionOp op, const TargetFacts &facts) {
   return {};
 }
 
-/// The same where weights may be rounded.
-static Multiplication chooseWeighing(AttentionOp op, Multiplication scoring) {
-  bool isBf16 = getElementTypeOrSelf(op.getValue().getType()).isBF16();
-  return op.getRoundWeights() && isBf16 && isContiguous(op.getValueLayout())
-             ? scoring
-             : Multiplication();
-}
-
-/// See AttentionBody::unit. Its sign must not change which score is largest.
-static std::optional<float> chooseUnit(AttentionOp op) {
-  double scale = op.getScale().convertToDouble();
-  bool isAdded = op.getMask() &&
-                 !getElementTypeOrSelf(op.getMask().getType()).isInteger(1);
-  if (isAdded || scale <= 0)
-    return std::nullopt;
-  return scale * 1.4426950408889634; // log2(e)
+/// Pairs where a recipe chose bf16, scores are made of pairs, and values lie in
+/// whole panels.
+static Multiplication chooseWeighting(AttentionOp op,
+                                      const Multiplication &scoring) {
+  auto type = cast<RankedTensorType>(op.getValue().getType());
+  int64_t size = type.getDimSize(op.getValueLayout()[3]);
+  if (op.getRoundWeights() && scoring.dot && type.getElementType().isBF16() &&
+      isContiguous(op.getValueLayout()) && size % panelColumns == 0)
+    return scoring;
+  return {};
 }
 
 static LogicalResult scheduleAttention(RegionOp region,
@@ -546,44 +583,41 @@ static LogicalResult scheduleAttention(RegionOp region,
                           .getDimSize(op.getValueLayout()[3]);
   int64_t padded = llvm::alignTo(valueSize, panelColumns);
   Multiplication scoring = chooseScoring(op, facts);
-  Multiplication weighing = chooseWeighing(op, scoring);
+  Multiplication weighting = chooseWeighting(op, scoring);
   int64_t paddedHead = llvm::alignTo(head, scoring.group);
   Type queryType = getElementTypeOrSelf(op.getQuery().getType());
   Type scoredType = scoring.dot ? queryType : rewriter.getF32Type();
-  Type weighedType =
-      weighing.dot ? Type(rewriter.getBF16Type()) : rewriter.getF32Type();
   // Rows of queries are read for each block of keys.
   bool packs = scoring.dot
                    ? paddedHead != head || !isContiguous(op.getQueryLayout())
                    : !queryType.isF32();
-  bool direct =
-      !weighing.dot && padded == valueSize && isContiguous(op.getValueLayout());
-  Value scores = scratch(queryBlock * keyBlock);
+  Type weightType =
+      weighting.dot ? Type(rewriter.getBF16Type()) : rewriter.getF32Type();
+  bool direct = !weighting.dot && padded == valueSize &&
+                isContiguous(op.getValueLayout());
   AttentionBody body{
       t,
       op,
       lanes,
       queryBlock,
       scoring,
-      weighing,
+      weighting,
       readHeads(t, buffer(op.getQuery()), op.getQueryLayout()),
       readHeads(t, buffer(op.getKey()), op.getKeyLayout()),
       readHeads(t, buffer(op.getValue()), op.getValueLayout()),
       readHeads(t, output, outputLayout),
       op.getMask() ? buffer(op.getMask()) : Value(),
-      scores,
+      scratch(queryBlock * keyBlock),
       packs ? scratchOf(scoredType, queryBlock * paddedHead) : Value(),
       scratchOf(scoredType, paddedHead * keyBlock),
-      direct ? Value() : scratchOf(weighedType, keyBlock * padded),
+      direct ? Value() : scratchOf(weightType, keyBlock * padded),
+      weighting.dot ? scratchOf(weightType, queryBlock * keyBlock) : Value(),
       scratch(queryBlock * padded),
-      weighing.dot ? scratchOf(weighedType, queryBlock * keyBlock) : scores,
       scratch(queryBlock),
       scratch(queryBlock * lanes),
       head,
       paddedHead,
-      valueSize,
-      padded,
-      chooseUnit(op)};
+      padded};
   body.build(scheduled.begin, scheduled.end);
   YieldOp::create(rewriter, loc, ValueRange());
   rewriter.replaceOp(region, scheduled.op);

@@ -58,3 +58,33 @@ def test_what_is_repeated(tmp_path, name, shape):
     model = save(tmp_path / "m.onnx", nodes, list(declared.items()), constants)
     found, = package.Session(compile_model(model, tmp_path / "m.so"), threads=2).run(feed)
     np.testing.assert_allclose(found, reference(model, feed)[0], rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("cpu", ["native", "x86-64-v3"])
+@pytest.mark.parametrize("growth", [0.02, 0.5], ids=["slowly", "fast"])
+@pytest.mark.parametrize("mask, scale", [(None, 0.25), (None, -0.25), ("left", 0.25), ("all", 0.25)])
+def test_rows_whose_largest_score_grows(tmp_path, cpu, growth, mask, scale):
+    """Sums keep an earlier block's base, or are rescaled; a row of which the lowest float hides all is a mean."""
+    random, keys = np.random.default_rng(1), 300
+    feed = {name: random.standard_normal((2, 2, rows, 32), np.float32)
+            for name, rows in (("q", 70), ("k", keys), ("v", keys))}
+    # Along the direction that all queries share.
+    feed["q"] += np.sign(scale) * 2
+    feed["k"] += np.float32(growth * 0.02) * np.arange(keys, dtype=np.float32)[:, None]
+    bias = np.zeros((2, 1, 70, keys), np.float32)
+    if mask == "left":
+        bias[1, :, :, :130] = np.finfo(np.float32).min
+    elif mask == "all":
+        bias[1, :, 3] = np.finfo(np.float32).min
+    inputs = [(name, [2, 2, "rows" if name == "q" else "keys", 32]) for name in "qkv"]
+    if mask:
+        feed["m"] = bias
+        inputs.append(("m", [2, 1, "rows", "keys"]))
+    model = save(tmp_path / "m.onnx", [helper.make_node("Attention", [name for name, _ in inputs], ["y"], name="node",
+                                                      scale=scale)], inputs)
+    found, = package.Session(compile_model(model, tmp_path / "m.so", "--cpu", cpu), threads=2).run(feed)
+    q, k, v = (feed[name].astype(np.float64) for name in "qkv")
+    scores = (q @ k.swapaxes(2, 3)).astype(np.float32).astype(np.float64) * np.float32(scale)
+    scores = (scores.astype(np.float32) + bias).astype(np.float64)
+    power = np.exp(scores - scores.max(-1, keepdims=True))
+    np.testing.assert_allclose(found, power / power.sum(-1, keepdims=True) @ v, rtol=0, atol=2e-5)

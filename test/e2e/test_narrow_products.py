@@ -286,9 +286,12 @@ def test_what_is_refused(tmp_path):
 
 
 @CPUS
-@pytest.mark.parametrize("head, transposed", [(64, False), (64, True), (34, False), (33, True)])
-def test_attention_of_bf16(tmp_path, cpu, head, transposed):
-    """Scores by pairs along the head; heads in front of the sequence, or behind it as models have them."""
+@pytest.mark.parametrize("head, transposed, chosen", [(64, False, False), (64, True, False), (34, False, False),
+                                                      (33, True, False), (64, True, True), (34, True, True)])
+def test_attention_of_bf16(tmp_path, cpu, head, transposed, chosen):
+    """Scores by pairs along the head; heads in front of the sequence, or behind it as models have them.
+
+    Weights are rounded where that was chosen, and add up to one as they are rounded."""
     rng, graph, keys = np.random.default_rng(8), Graph(tmp_path), 77
     order = (0, 2, 1, 3) if transposed else (0, 1, 2, 3)
     parts = []
@@ -300,7 +303,8 @@ def test_attention_of_bf16(tmp_path, cpu, head, transposed):
         parts.append(value)
     kinds = ", ".join(kind for _, kind in parts)
     names = ", ".join(name for name, _ in parts)
-    graph.output(graph.op(f'graph.attention {names} scale 1.250000e-01 {{tenon.id = "n"}} : ({kinds})',
+    rounded = "round_weights " if chosen else ""
+    graph.output(graph.op(f'graph.attention {rounded}{names} scale 1.250000e-01 {{tenon.id = "n"}} : ({kinds})',
                           (2, 4, "m", head), BF16))
     feeds = [{"q": normal(rng, (2, 4, m, head)), "k": normal(rng, (2, 2, keys, head)), "v": normal(rng, (2, 2, keys, head))}
              for m in (1, 3, 7, 65)]
@@ -308,5 +312,8 @@ def test_attention_of_bf16(tmp_path, cpu, head, transposed):
     for feed, (found,) in zip(feeds, graph.run(cpu, stored)):
         q, k, v = (feed[name].astype(np.float64).repeat(4 // feed[name].shape[1], 1) for name in "qkv")
         power = np.exp(q @ k.swapaxes(2, 3) / 8)
-        wanted = power / power.sum(-1, keepdims=True) @ v
-        assert (np.abs(found.astype(np.float64) - wanted) <= np.abs(wanted) * (2.0 ** -8 + 5e-6) + 5e-6).all()
+        share = power / power.sum(-1, keepdims=True)
+        wanted = share @ v
+        rounding = 2.0 ** -8 * (share @ np.abs(v)) if chosen else 0
+        assert (np.abs(found.astype(np.float64) - wanted)
+                <= np.abs(wanted) * (2.0 ** -8 + 5e-6) + 5e-6 + rounding).all()

@@ -185,7 +185,7 @@ public:
   Value sin(Value x) { return sine(x, 0); }
   Value cos(Value x) { return sine(x, 1); }
 
-protected:
+private:
   /// sin(x + quarters · π/2). The multiple of π/2 nearest to x is taken off in
   /// three parts (Cody and Waite), each product exact in its multiply-add.
   Value sine(Value x, int32_t quarters) {
@@ -263,6 +263,19 @@ public:
            vector.getElementType().isF32();
   }
 
+  /// 2^(x - n) · 2^n with n the largest integer that is not above x, which the
+  /// instructions find: infinities and what is too small need no bounds.
+  Value exp2(Value x) {
+    // Round down, to no binary places.
+    Value mode = arith::ConstantOp::create(b, b.getI32IntegerAttr(1));
+    Value r = call("llvm.x86.avx512.mask.reduce.ps.512",
+                   {x, mode, x, allLanes(), currentRounding()});
+    Value p =
+        polynomial(r, {2.16129149e-4f, 1.24678458e-3f, 9.67545155e-3f,
+                       5.54852821e-2f, 2.40229309e-1f, 6.93147063e-1f, 1.0f});
+    return scaleByPower(p, x);
+  }
+
   /// Within 2^-23: erf as a polynomial whose coefficients are looked up.
   Value onePlusErf(Value x) {
     // Rounded to a quarter this is at most 15 / 4, and erf there is 1.
@@ -284,26 +297,21 @@ public:
     return add(copySign(result, x), constant(1.0f));
   }
 
-  /// The rest of an infinity is 0, so nothing needs to be clamped.
-  Value exp2(Value x) {
-    Value nearest = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
-    Value r = masked("llvm.x86.avx512.mask.reduce.ps.512", {x, nearest, x});
-    return timesPower(expNearZero(mul(r, constant(0.693147181f))), sub(x, r));
-  }
-
 private:
   Value scale(Value y, Value magic) override {
-    return timesPower(y, sub(magic, constant(12582912.0f)));
+    return scaleByPower(y, sub(magic, constant(12582912.0f)));
   }
-  /// y · 2^n
-  Value timesPower(Value y, Value n) {
-    return masked("llvm.x86.avx512.mask.scalef.ps.512", {y, n, y});
+  /// y · 2^n where n is rounded down.
+  Value scaleByPower(Value y, Value n) {
+    return call("llvm.x86.avx512.mask.scalef.ps.512",
+                {y, n, y, allLanes(), currentRounding()});
   }
-  /// With all lanes, and as the machine rounds.
-  Value masked(StringRef intrinsic, SmallVector<Value> operands) {
-    operands.push_back(arith::ConstantOp::create(b, b.getI16IntegerAttr(-1)));
-    operands.push_back(arith::ConstantOp::create(b, b.getI32IntegerAttr(4)));
-    return call(intrinsic, operands);
+  Value allLanes() {
+    return arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
+  }
+  /// As the machine rounds.
+  Value currentRounding() {
+    return arith::ConstantOp::create(b, b.getI32IntegerAttr(4));
   }
   Value call(StringRef intrinsic, ValueRange operands) {
     return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(intrinsic),
