@@ -54,7 +54,6 @@ func.func @activations(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>) -> tensor<?x?xf
 // SAYS:         remark: 1 of 5 products: has f16 already
 // SAYS:         remark: 1 of 5 products: has f64 already
 // SAYS:         remark: 1 of 5 products: has i8 already
-// SAYS-NOT:     remark
 
 // WEIGHTS-LABEL: func.func @others
 // WEIGHTS-NOT:     graph.cast
@@ -83,6 +82,8 @@ func.func @others(%x: tensor<?x8xf32>, %y: tensor<8x?xf32>, %h: tensor<?x8xf16>,
 // CHECK-NOT:     graph.cast
 // CHECK:         return
 
+// SAYS:         remark: 3 of 3 products: operands in bf16
+
 // WEIGHTS-LABEL: func.func @attention
 // WEIGHTS:         graph.attention %{{.*}} -> tensor<?x4x5x16xf32>
 func.func @attention(%x: tensor<?x5x64xf32>, %k: tensor<?x4x5x16xf32>, %b: index) -> tensor<?x5x64xf32> {
@@ -103,6 +104,10 @@ func.func @attention(%x: tensor<?x5x64xf32>, %k: tensor<?x4x5x16xf32>, %b: index
 // CHECK-LABEL: func.func @attention_read_twice
 // CHECK:         graph.attention %{{.*}} -> tensor<?x4x5x16xf32>
 // CHECK:         graph.attention round_weights %{{.*}} -> tensor<?x4x5x16xf32>
+
+// SAYS:         remark: 2 of 3 products: operands in bf16
+// SAYS:         remark: 1 of 3 products: stays in f32 as the recipe says
+// SAYS-NOT:     remark
 func.func @attention_read_twice(%q: tensor<?x4x5x16xf32>, %w: tensor<16x8xf32>) -> (tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x8xf32>) {
   %0 = graph.attention %q, %q, %q scale 2.500000e-01 : (tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>) -> tensor<?x4x5x16xf32>
   %1 = graph.attention %q, %q, %q scale 2.500000e-01 {tenon.precision = "bf16"} : (tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>, tensor<?x4x5x16xf32>) -> tensor<?x4x5x16xf32>
