@@ -263,17 +263,17 @@ public:
            vector.getElementType().isF32();
   }
 
-  /// 2^(x - n) · 2^n with n the largest integer that is not above x, which the
-  /// instructions find: infinities and what is too small need no bounds.
+  /// 2^(x - n) · 2^n with n the integer nearest to x. What is left of an
+  /// infinity is 0, so infinities and what is too small need no bounds.
   Value exp2(Value x) {
-    // Round down, to no binary places.
-    Value mode = arith::ConstantOp::create(b, b.getI32IntegerAttr(1));
+    // To nearest, to no binary places.
+    Value mode = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
     Value r = call("llvm.x86.avx512.mask.reduce.ps.512",
                    {x, mode, x, allLanes(), currentRounding()});
     Value p =
-        polynomial(r, {2.16129149e-4f, 1.24678458e-3f, 9.67545155e-3f,
-                       5.54852821e-2f, 2.40229309e-1f, 6.93147063e-1f, 1.0f});
-    return scaleByPower(p, x);
+        polynomial(r, {1.5353362e-4f, 1.33988739e-3f, 9.61843692e-3f,
+                       5.55033237e-2f, 2.40226477e-1f, 6.93147182e-1f, 1.0f});
+    return scaleByPower(p, sub(x, r));
   }
 
   /// Within 2^-23: erf as a polynomial whose coefficients are looked up.
