@@ -89,7 +89,7 @@ struct Shown {
 Shown getShown(Value mask) {
   Shown shown{{}, false};
   if (!getElementTypeOrSelf(mask.getType()).isInteger(1)) {
-    // Beside what is shown, at any score, exp of a number below this is 0.
+    // Beside a score of less than this size, exp of such a number is 0.
     constexpr double hidden = -1e30;
     auto where = mask.getDefiningOp<WhereOp>();
     std::optional<double> low =
