@@ -69,6 +69,10 @@ typedef struct tn_frame {
  *   input NAME TYPE [DIM...]          DIM: a symbol's name or an integer
  *   element SYMBOL INPUT POSITION     the symbol is no size, but what lies in
  *                                     that input (i32 or i64) at a position
+ *   state INPUT                       that input's memory is changed by a run
+ *   decoder IDS SLOTS STARTS ROWS CONTEXT LOGITS
+ *                                     numbers of the inputs of a decoder and of
+ *                                     its output (docs/decoders.md)
  *   output NAME TYPE [RANK [DIM...]]  DIM may be ? and is there to be read by
  *                                     people; RANK 0 when it is not there
  *   extent OUTPUT DIM EXPR            a size of an output, where DIM was ?

@@ -438,7 +438,9 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         const SymbolicSizes *value = of(attention.getValue());
         if (!query || !key || !value)
           return std::nullopt;
-        assumeEqual(op, (*query)[0], (*key)[0]);
+        // A cache has a slot for each row of the batch only without slots.
+        if (!attention.getSlots())
+          assumeEqual(op, (*query)[0], (*key)[0]);
         assumeEqual(op, (*key)[0], (*value)[0]);
         assumeEqual(op, (*key)[1], (*value)[1]);
         assumeEqual(op, (*key)[2], (*value)[2]);
@@ -459,6 +461,21 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         SymbolicSizes result = *query;
         result.back() = value->back();
         return result;
+      })
+      .Case([&](AppendOp append) -> std::optional<SymbolicSizes> {
+        const SymbolicSizes *input = of(append.getInput());
+        const SymbolicSizes *cache = of(append.getCache());
+        if (!input || !cache)
+          return std::nullopt;
+        assumeEqual(op, (*input)[1], (*cache)[1]);
+        assumeEqual(op, (*input)[3], (*cache)[3]);
+        for (Value places :
+             {Value(append.getStarts()), Value(append.getSlots())})
+          if (const SymbolicSizes *count = places ? of(places) : nullptr)
+            assumeEqual(op, count->front(), (*input)[0]);
+        if (!append.getSlots())
+          assumeEqual(op, (*input)[0], (*cache)[0]);
+        return *cache;
       })
       .Case([&](arith::SelectOp select) -> std::optional<SymbolicSizes> {
         const SymbolicSizes *lhs = of(select.getTrueValue());

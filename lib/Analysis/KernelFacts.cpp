@@ -138,6 +138,14 @@ private:
             .Case([&](ContractOp contract) { return visit(contract, flops); })
             .Case(
                 [&](AttentionOp attention) { return visit(attention, flops); })
+            .Case([&](AppendOp append) {
+              facts.writtenBytes =
+                  facts.writtenBytes +
+                  product(sizes.at(append.getInput())) *
+                      SymbolicExpr(elementBytes(append.getCache().getType()));
+              unread.insert(append.getCache());
+              return MaybeSizes(sizes.at(append.getCache()));
+            })
             .Case([&](SoftmaxOp softmax) {
               const Sizes &input = sizes.at(softmax.getInput());
               flops = flops + SymbolicExpr(5) * product(input);
@@ -257,6 +265,21 @@ private:
     Sizes query = canonical(op.getQuery(), op.getQueryLayout());
     Sizes key = canonical(op.getKey(), op.getKeyLayout());
     Sizes value = canonical(op.getValue(), op.getValueLayout());
+    if (op.getLength()) {
+      std::optional<SymbolicExpr> length = indices.get(op.getLength());
+      if (!length)
+        return std::nullopt;
+      // Of a cache each row of the batch reads its own part.
+      for (auto [cache, heads] :
+           {std::pair(op.getKey(), &key), std::pair(op.getValue(), &value)}) {
+        (*heads)[0] = query[0];
+        (*heads)[2] = *length;
+        facts.readBytes =
+            facts.readBytes +
+            product(*heads) * SymbolicExpr(elementBytes(cache.getType()));
+        unread.insert(cache);
+      }
+    }
     SymbolicExpr scores = query[0] * query[1] * query[2] * key[2];
     flops = flops + SymbolicExpr(2) * scores * (query[3] + value[3]) +
             SymbolicExpr(5) * scores;
@@ -331,6 +354,8 @@ private:
 
   /// An input that is only looked up counts the elements that are.
   SymbolicExpr bytesRead(BlockArgument argument) {
+    if (unread.contains(argument))
+      return 0;
     if (!argument.use_empty() &&
         llvm::all_of(argument.getUsers(), llvm::IsaPred<CheckIndexOp>))
       return 0; // written, and that only once a run has failed
@@ -351,6 +376,7 @@ private:
   llvm::DenseMap<Value, Sizes> sizes;
   llvm::DenseMap<Value, SmallVector<SymbolicExpr>> lookUps;
   llvm::DenseSet<Value> elementwise;
+  llvm::DenseSet<Value> unread; ///< not as a whole: counted where it is used
 };
 
 } // namespace
@@ -413,10 +439,14 @@ std::optional<KernelFacts> KernelFactsAnalysis::get(RegionOp region) {
   if (!facts)
     return std::nullopt;
   facts->readBytes = facts->readBytes - twice;
-  for (Value output : region.getResults()) {
+  for (OpResult output : region->getResults()) {
     std::optional<Sizes> sizes = sizesOf(output);
     if (!sizes)
       return std::nullopt;
+    // Of what is updated the body says how much.
+    if (region.getUpdates() &&
+        (*region.getUpdates())[output.getResultNumber()] >= 0)
+      continue;
     facts->writtenBytes =
         facts->writtenBytes +
         product(*sizes) * SymbolicExpr(elementBytes(output.getType()));

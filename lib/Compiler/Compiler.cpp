@@ -12,6 +12,7 @@
 #include "tenon/Compiler/Schedules.h"
 #include "tenon/Compiler/SymbolSizes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
+#include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "tenon/Dialect/Plan/IR/PlanOps.h"
 #include "tenon/Import/Onnx/Import.h"
@@ -37,6 +38,8 @@ constexpr llvm::StringLiteral phaseAttr = "tenon.phase";
 constexpr llvm::StringLiteral folderAttr = "tenon.folder";
 /// The recipe that was used, as text.
 constexpr llvm::StringLiteral recipeAttr = "tenon.recipe";
+/// Asks for a decoder.
+constexpr llvm::StringLiteral decoderAttr = "tenon.decoder";
 /// What the names of files of weights that compress makes start with.
 constexpr llvm::StringLiteral derivedAttr = "tenon.derived_prefix";
 
@@ -280,6 +283,14 @@ CompileStatus Compilation::import(MLIRContext *context, StringRef path) {
   llvm::sys::fs::make_absolute(folder);
   llvm::sys::path::remove_filename(folder);
   module.get()->setAttr(folderAttr, StringAttr::get(context, folder));
+  if (options.decoder) {
+    module.get()->setAttr(decoderAttr, UnitAttr::get(context));
+    // Before sizes are set, of which a decoder has its own.
+    PassManager manager(context);
+    manager.addNestedPass<func::FuncOp>(graph::createAssumeDecoderPass());
+    if (failed(runPasses("import", manager)))
+      return CompileStatus::Error;
+  }
   return failed(setSymbolSizes(*module, options.sizes))
              ? CompileStatus::Error
              : CompileStatus::Success;
@@ -371,6 +382,7 @@ LogicalResult Compilation::prepareCompress(StringRef outputPath) {
     return failure();
   Recipe used;
   used.target = options.target;
+  used.decoder = module.get()->hasAttr(decoderAttr);
   for (const SymbolSize &size : options.sizes)
     used.sizes.push_back(size.str());
   used.nodes = collectChoices(*module);

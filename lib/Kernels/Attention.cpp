@@ -42,7 +42,9 @@ struct AttentionBody {
   Multiplication scoring;   ///< of queries with keys
   Multiplication weighting; ///< of weights with values
   AttentionHeads query, key, value, output;
-  Value mask; // or null
+  Value mask;          // or null
+  Value starts, slots; // of rows of the batch in caches, or null
+  Value grouped;       ///< see groupsQueries; null for false
   Value scores, packedQueries, keys, values;
   Value weights; // in pairs, or null: then they take the place of scores
   Value sums, bases, totals; // of rows; of weights in each lane
@@ -60,10 +62,14 @@ private:
   struct MaskRow {
     Value flat, offset, size;
   };
+  /// The keys that a row sees but for its mask: [begin, end); begin null is 0.
+  struct Visible {
+    Value begin, end;
+  };
   MaskRow findMask(Value batch, Value headIndex, Value row);
   Value maskLanes(const MaskRow &from, Value first, bool isFull);
-  Value isFullBlock(const MaskRow &from, Value firstKey, Value visible);
-  void maskRow(const MaskRow &from, Value row, Value firstKey, Value visible,
+  Value isFullBlock(const MaskRow &from, Value firstKey, Visible visible);
+  void maskRow(const MaskRow &from, Value row, Value firstKey, Visible visible,
                bool isFull);
   void exponentiateRow(Value row);
   void pairValues(FlatMatrix v, Value count);
@@ -74,7 +80,12 @@ private:
   /// Are scores scaled before what is largest is found? Else in one step with
   /// what follows, which keeps their order.
   bool scalesFirst() {
-    return hasBias() || op.getScale() <= llvm::APFloat(0.0f);
+    return hasBias() || op.getSoftcap() || op.getScale() <= llvm::APFloat(0.0f);
+  }
+  Value toIndex(Value places, Value row) {
+    return arith::IndexCastOp::create(
+        t.b, t.loc, t.b.getIndexType(),
+        memref::LoadOp::create(t.b, t.loc, places, row));
   }
   Value scalar(double value) {
     return arith::ConstantOp::create(t.b, t.loc, t.b.getF32FloatAttr(value));
@@ -197,7 +208,7 @@ Value AttentionBody::maskLanes(const MaskRow &from, Value first, bool isFull) {
 /// which stays that in later blocks whose largest is little above it; else the
 /// row's sums are rescaled. A full block is one of which isFullBlock holds.
 void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
-                            Value visible, bool isFull) {
+                            Visible visible, bool isFull) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
   using Predicate = arith::CmpFPredicate;
@@ -211,7 +222,17 @@ void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
     Value at = t.add(rowOffset, t.index(j));
     Value score = t.loadVector(scores, at, lanes);
     Value bias = mask ? maskLanes(from, first, isFull) : Value(), keep;
-    if (hasBias())
+    if (op.getSoftcap()) {
+      Value cap =
+          t.broadcast(scalar(op.getSoftcap()->convertToDouble()), lanes);
+      score = arith::MulFOp::create(b, loc, score, t.broadcast(scale, lanes));
+      score = math::TanhOp::create(b, loc,
+                                   arith::DivFOp::create(b, loc, score, cap));
+      score = arith::MulFOp::create(b, loc, score, cap);
+      if (hasBias())
+        score = arith::AddFOp::create(b, loc, score,
+                                      t.convert(bias, b.getF32Type()));
+    } else if (hasBias())
       score = vector::FMAOp::create(b, loc, score, t.broadcast(scale, lanes),
                                     t.convert(bias, b.getF32Type()));
     else if (scalesFirst())
@@ -219,9 +240,15 @@ void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
     if (mask && !hasBias())
       keep = bias;
     if (!isFull) {
-      Value seen = vector::CreateMaskOp::create(
-          b, loc, maskType,
-          ValueRange(t.max(t.sub(visible, first), t.index(0))));
+      auto below = [&](Value end) -> Value {
+        return vector::CreateMaskOp::create(
+            b, loc, maskType, ValueRange(t.max(t.sub(end, first), t.index(0))));
+      };
+      Value seen = below(visible.end);
+      if (visible.begin)
+        // Keys below the begin are among those below the end.
+        seen = arith::XOrIOp::create(b, loc, seen,
+                                     below(t.min(visible.begin, visible.end)));
       keep = keep ? Value(arith::AndIOp::create(b, loc, keep, seen)) : seen;
     }
     if (keep)
@@ -363,10 +390,15 @@ void AttentionBody::exponentiateRow(Value row) {
 /// Has the block from `firstKey` on no key that the row does not see but by
 /// its mask, and has the mask an element for each?
 Value AttentionBody::isFullBlock(const MaskRow &from, Value firstKey,
-                                 Value visible) {
+                                 Visible visible) {
   Value isFull =
       arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sge,
-                            t.sub(visible, firstKey), t.index(keyBlock));
+                            t.sub(visible.end, firstKey), t.index(keyBlock));
+  if (visible.begin)
+    isFull = arith::AndIOp::create(
+        t.b, t.loc, isFull,
+        arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sge, firstKey,
+                              visible.begin));
   if (!mask)
     return isFull;
   Value hasEach = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ne,
@@ -378,26 +410,53 @@ void AttentionBody::build(Value begin, Value end) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
   Value zero = t.index(0), one = t.index(1);
-  Value queries = query.sizes[2], keyCount = key.sizes[2];
-  Value group = t.div(query.sizes[1], key.sizes[1]);
-  Value blocks = t.ceilDiv(queries, queryBlock);
+  Value queries = query.sizes[2], heads = query.sizes[1];
+  Value group = t.div(heads, key.sizes[1]);
+  auto choose = [&](Value ifGrouped, Value otherwise) -> Value {
+    return grouped
+               ? arith::SelectOp::create(b, loc, grouped, ifGrouped, otherwise)
+                     .getResult()
+               : otherwise;
+  };
+  // Rows of a tile are queries of a head, or heads of a single query.
+  Value rowCount = choose(group, queries);
+  Value blocks = t.ceilDiv(rowCount, queryBlock);
   Value lowest = scalar(-std::numeric_limits<float>::infinity());
   Value none = scalar(0);
   Value scoreStride = t.index(keyBlock), sumStride = t.index(paddedValue);
   int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
                           .getDimSize(op.getValueLayout()[3]);
   Type stored = getElementTypeOrSelf(op.getOutput().getType());
-  // Row i sees the keys below i + past.
-  Value past = t.add(t.sub(keyCount, queries), one);
 
   t.forEach(begin, end, 1, [&](Value tile) {
-    SmallVector<Value> at =
-        t.delinearize(tile, {query.sizes[0], query.sizes[1], blocks});
-    Value batch = at[0], headIndex = at[1];
+    SmallVector<Value> at = t.delinearize(
+        tile, {query.sizes[0], choose(key.sizes[1], heads), blocks});
+    Value batch = at[0], kvBatch = at[0];
     Value firstRow = t.mul(at[2], t.index(queryBlock));
-    Value rows = t.min(t.sub(queries, firstRow), t.index(queryBlock));
+    Value rows = t.min(t.sub(rowCount, firstRow), t.index(queryBlock));
+    Value headIndex = choose(t.mul(at[1], group), at[1]);
     Value kvHead = t.div(headIndex, group);
-    FlatMatrix q = query.at(t, batch, headIndex, firstRow);
+    auto rowsOf = [&](const AttentionHeads &heads) {
+      FlatMatrix matrix = heads.at(t, batch, headIndex, zero);
+      matrix.row = choose(heads.strides[1], heads.strides[2]);
+      matrix.offset = t.add(matrix.offset, t.mul(firstRow, matrix.row));
+      return matrix;
+    };
+    auto queryOf = [&](Value row) {
+      return choose(zero, t.add(firstRow, row));
+    };
+    Value keyCount = key.sizes[2];
+    if (starts) {
+      // Wrong places are noted where something is appended to them.
+      Value start = toIndex(starts, batch);
+      keyCount = t.max(zero, t.min(t.add(start, queries), keyCount));
+      if (slots)
+        kvBatch = toIndex(slots, batch);
+      kvBatch = t.max(zero, t.min(kvBatch, t.sub(key.sizes[0], one)));
+    }
+    // Query i sees the keys below i + past.
+    Value past = t.add(t.sub(keyCount, queries), one);
+    FlatMatrix q = rowsOf(query);
     if (packedQueries) {
       FlatMatrix from = q;
       q = {packedQueries, zero, t.index(paddedHead), one};
@@ -407,14 +466,19 @@ void AttentionBody::build(Value begin, Value end) {
     t.forEach(zero, rows, 1, [&](Value row) { t.store(lowest, bases, row); });
     t.fillZero(totals, zero, t.mul(rows, t.index(lanes)), lanes);
     t.fillZero(sums, zero, t.mul(rows, sumStride), lanes);
-    Value endKey = keyCount;
+    Value endKey = keyCount, beginKey = zero;
     if (op.getCausal())
       endKey =
-          t.max(zero, t.min(keyCount,
-                            t.add(t.add(firstRow, t.sub(rows, one)), past)));
-    t.forEach(zero, endKey, keyBlock, [&](Value firstKey) {
+          t.max(zero, t.min(keyCount, t.add(queryOf(t.sub(rows, one)), past)));
+    auto windowOf = [&](Value row) {
+      return t.max(zero, t.sub(t.add(queryOf(row), past),
+                               t.index(int64_t(*op.getWindow()))));
+    };
+    if (op.getWindow())
+      beginKey = windowOf(zero);
+    t.forEach(beginKey, endKey, keyBlock, [&](Value firstKey) {
       Value count = t.min(t.sub(endKey, firstKey), t.index(keyBlock));
-      FlatMatrix k = key.at(t, batch, kvHead, firstKey);
+      FlatMatrix k = key.at(t, kvBatch, kvHead, firstKey);
       FlatMatrix scoreMatrix{scores, zero, scoreStride, one};
       // Keys lie transposed in scratch, so that lanes run along keys.
       auto fromPacked = [&] {
@@ -445,10 +509,12 @@ void AttentionBody::build(Value begin, Value end) {
         fromPacked();
       }
       t.forEach(zero, rows, 1, [&](Value row) {
-        Value queryRow = t.add(firstRow, row);
-        Value visible = endKey;
+        Value queryRow = queryOf(row);
+        Visible visible{nullptr, endKey};
         if (op.getCausal())
-          visible = t.min(endKey, t.add(queryRow, past));
+          visible.end = t.min(endKey, t.add(queryRow, past));
+        if (op.getWindow())
+          visible.begin = windowOf(row);
         MaskRow maskHere;
         if (mask)
           maskHere = findMask(batch, headIndex, queryRow);
@@ -461,7 +527,7 @@ void AttentionBody::build(Value begin, Value end) {
       });
       // In a loop of its own, which waits for no largest score.
       t.forEach(zero, rows, 1, [&](Value row) { exponentiateRow(row); });
-      FlatMatrix v = value.at(t, batch, kvHead, firstKey);
+      FlatMatrix v = value.at(t, kvBatch, kvHead, firstKey);
       if (weights) {
         pairValues(v, count);
         FlatMatrix pairs{values, zero, t.index(2 * paddedValue), one};
@@ -480,7 +546,7 @@ void AttentionBody::build(Value begin, Value end) {
                  count, paddedValue, TileBuilder::Sum::Add);
       }
     });
-    FlatMatrix out = output.at(t, batch, headIndex, firstRow);
+    FlatMatrix out = rowsOf(output);
     t.forEach(zero, rows, 1, [&](Value row) {
       Value total = vector::ReductionOp::create(
           b, loc, vector::CombiningKind::ADD,
@@ -536,6 +602,17 @@ static Multiplication chooseWeighting(AttentionOp op,
   return {};
 }
 
+/// Whether a tile may hold all heads that read the same keys, where there is a
+/// single query: then each key is read once.
+static bool groupsQueries(AttentionOp op) {
+  int64_t heads = cast<RankedTensorType>(op.getQuery().getType())
+                      .getDimSize(op.getQueryLayout()[1]);
+  int64_t kvHeads = cast<RankedTensorType>(op.getKey().getType())
+                        .getDimSize(op.getKeyLayout()[1]);
+  return !op.getMask() && !ShapedType::isDynamic(heads) &&
+         !ShapedType::isDynamic(kvHeads) && heads > kvHeads;
+}
+
 static LogicalResult scheduleAttention(RegionOp region,
                                        const TargetFacts &facts,
                                        RewriterBase &rewriter) {
@@ -556,9 +633,23 @@ static LogicalResult scheduleAttention(RegionOp region,
     resultSizes.push_back(ShapedType::isDynamic(size) ? Value(*dynamic++)
                                                       : outside.index(size));
   ArrayRef<int64_t> outputLayout = op.getOutputLayout();
-  Value gridSize = outside.mul(
-      outside.mul(resultSizes[outputLayout[0]], resultSizes[outputLayout[1]]),
-      outside.ceilDiv(resultSizes[outputLayout[2]], queryBlock));
+  Value heads = resultSizes[outputLayout[1]],
+        queries = resultSizes[outputLayout[2]];
+  auto isSingle = [](TileBuilder &builder, Value queries) {
+    return builder.equal(queries, builder.index(1));
+  };
+  if (groupsQueries(op)) {
+    int64_t kvHeads = cast<RankedTensorType>(op.getKey().getType())
+                          .getDimSize(op.getKeyLayout()[1]);
+    Value single = isSingle(outside, queries);
+    Value group = outside.div(heads, outside.index(kvHeads));
+    queries =
+        rewriter.createOrFold<arith::SelectOp>(loc, single, group, queries);
+    heads = rewriter.createOrFold<arith::SelectOp>(
+        loc, single, outside.index(kvHeads), heads);
+  }
+  Value gridSize = outside.mul(outside.mul(resultSizes[outputLayout[0]], heads),
+                               outside.ceilDiv(queries, queryBlock));
   auto schedule = ScheduleAttr::get(region.getContext(), "attention",
                                     {queryBlock, keyBlock}, lanes);
   ScheduledRegion scheduled =
@@ -595,6 +686,8 @@ static LogicalResult scheduleAttention(RegionOp region,
       weighting.dot ? Type(rewriter.getBF16Type()) : rewriter.getF32Type();
   bool direct = !weighting.dot && padded == valueSize &&
                 isContiguous(op.getValueLayout());
+  AttentionHeads query =
+      readHeads(t, buffer(op.getQuery()), op.getQueryLayout());
   AttentionBody body{
       t,
       op,
@@ -602,11 +695,14 @@ static LogicalResult scheduleAttention(RegionOp region,
       queryBlock,
       scoring,
       weighting,
-      readHeads(t, buffer(op.getQuery()), op.getQueryLayout()),
+      query,
       readHeads(t, buffer(op.getKey()), op.getKeyLayout()),
       readHeads(t, buffer(op.getValue()), op.getValueLayout()),
       readHeads(t, output, outputLayout),
       op.getMask() ? buffer(op.getMask()) : Value(),
+      op.getStarts() ? buffer(op.getStarts()) : Value(),
+      op.getSlots() ? buffer(op.getSlots()) : Value(),
+      groupsQueries(op) ? isSingle(t, query.sizes[2]) : Value(),
       scratch(queryBlock * keyBlock),
       packs ? scratchOf(scoredType, queryBlock * paddedHead) : Value(),
       scratchOf(scoredType, paddedHead * keyBlock),

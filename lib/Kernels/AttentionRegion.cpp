@@ -41,6 +41,13 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
                             "most 4, from its region's inputs, but found ")
              << type;
   }
+  for (Value value : {Value(op.getStarts()), Value(op.getSlots())})
+    if (value && (!isa<BlockArgument>(value) ||
+                  cast<RankedTensorType>(value.getType()).getRank() != 1))
+      return op.emitOpError(
+                 "needs starts and slots of rank 1 from its region's "
+                 "inputs, but found ")
+             << value.getType();
   auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {
     int64_t size =
         cast<RankedTensorType>(value.getType()).getDimSize(layout[3]);

@@ -6,8 +6,8 @@ namespace tenon {
 llvm::ArrayRef<KernelFamily> cpuFamilies() {
   // The fallback comes last.
   static const KernelFamily families[] = {contractFamily(), attentionFamily(),
-                                          rowFamily(), linesFamily(),
-                                          loopsFamily()};
+                                          appendFamily(),   rowFamily(),
+                                          linesFamily(),    loopsFamily()};
   return families;
 }
 

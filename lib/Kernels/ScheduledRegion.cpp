@@ -22,10 +22,10 @@ Value ScheduledRegion::argument(BlockArgument first) const {
 ScheduledRegion createScheduledRegion(RewriterBase &rewriter, RegionOp region,
                                       Value grid, ScheduleAttr schedule) {
   Location loc = region.getLoc();
-  auto op =
-      RegionOp::create(rewriter, loc, region.getResultTypes(), region.getName(),
-                       region.getInputs(), region.getIndices(),
-                       region.getSizes(), grid, schedule);
+  auto op = RegionOp::create(rewriter, loc, region.getResultTypes(),
+                             region.getName(), region.getInputs(),
+                             region.getIndices(), region.getSizes(), grid,
+                             schedule, region.getUpdatesAttr());
   op->setDiscardableAttrs(region->getDiscardableAttrDictionary());
   Block *block = rewriter.createBlock(&op.getBody());
   auto addMemRef = [&](Type type) {

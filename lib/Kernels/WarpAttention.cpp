@@ -185,6 +185,9 @@ static LogicalResult scheduleWarpAttention(RegionOp region, const TargetFacts &,
   AttentionOp op = findAttention(region);
   if (failed(checkAttention(region, op)))
     return failure();
+  if (op.getStarts() || op.getWindow() || op.getSoftcap())
+    return op.emitOpError("of a cache, with a window or with a soft cap has no "
+                          "kernel for GPUs");
   Location loc = region.getLoc();
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPoint(region);

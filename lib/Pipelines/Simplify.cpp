@@ -38,6 +38,7 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(graph::createRecognizeAttentionPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeGroupedHeadsPass());
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeCausalMaskPass());
+  pm.addNestedPass<func::FuncOp>(graph::createFormDecoderPass());
   pm.addPass(graph::createRaiseDequantizePass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -65,6 +65,12 @@ private:
       }
       return llvm::Error::success();
     }
+    if (key == "decoder") {
+      if (!value.getAsBoolean())
+        return wrong("\"decoder\" needs true or false");
+      recipe.decoder = *value.getAsBoolean();
+      return llvm::Error::success();
+    }
     if (key == "nodes") {
       if (!value.getAsArray())
         return wrong("\"nodes\" needs an array of objects");
@@ -74,7 +80,7 @@ private:
       return llvm::Error::success();
     }
     return wrong("unknown key \"" + key +
-                 "\", expected target, sizes or nodes");
+                 "\", expected target, sizes, decoder or nodes");
   }
 
   llvm::Error readNode(Recipe &recipe, const json::Value &value) {
@@ -183,6 +189,8 @@ void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os) {
       for (const std::string &size : recipe.sizes)
         stream.value(size);
     });
+    if (recipe.decoder)
+      stream.attribute("decoder", true);
     stream.attributeArray("nodes", [&] {
       for (const auto &[id, choice] : recipe.nodes)
         stream.object([&] {

@@ -72,12 +72,12 @@ private:
       result.symbols.push_back(
           {decode(word(1)), integer(2), integer(3), integer(4), -1, 0});
     } else if (kind == "input") {
-      Value value{decode(word(1)), type(2), {}};
+      Value value{decode(word(1)), type(2), {}, false};
       for (size_t i = 3; i < words.size(); ++i)
         value.dims.push_back(dim(words[i]));
       result.inputs.push_back(checked(std::move(value)));
     } else if (kind == "output") {
-      Value value{decode(word(1)), type(2), {}};
+      Value value{decode(word(1)), type(2), {}, false};
       // The sizes come from the module's code; what follows the rank is there
       // to be read by people.
       int64_t rank = words.size() > 3 ? integer(3) : 0;
@@ -87,6 +87,10 @@ private:
         value.dims.push_back(4 + size_t(i) < words.size() ? dim(words[4 + i])
                                                           : Dim());
       result.outputs.push_back(checked(std::move(value)));
+    } else if (kind == "state") {
+      result.inputs[statedInput(1)].isState = true;
+    } else if (kind == "decoder") {
+      parseDecoder();
     } else if (kind == "element") {
       parseElement();
     } else if (kind == "extent") {
@@ -146,6 +150,31 @@ private:
       result.assumes.push_back(
           start == std::string::npos ? "" : decode(line.substr(start)));
     }
+  }
+
+  int64_t statedInput(size_t i) {
+    int64_t input = integer(i);
+    if (input < 0 || size_t(input) >= result.inputs.size())
+      refuse("names input " + words[i] + ", which no record states before");
+    return input;
+  }
+
+  void parseDecoder() {
+    DecoderValues values{statedInput(1), statedInput(2), statedInput(3),
+                         statedInput(4), statedInput(5), integer(6)};
+    auto isList = [&](int64_t input, size_t rank) {
+      const Value &value = result.inputs[input];
+      return value.dims.size() == rank &&
+             (value.type == TN_I64 || (rank == 2 && value.type == TN_I32));
+    };
+    if (!isList(values.ids, 2) || !isList(values.slots, 1) ||
+        !isList(values.starts, 1) || !isList(values.rows, 1) ||
+        !isList(values.context, 1))
+      refuse("names inputs that are not as a decoder's are");
+    if (values.logits < 0 || size_t(values.logits) >= result.outputs.size() ||
+        result.outputs[values.logits].dims.size() != 3)
+      refuse("names output " + words[6] + ", which are no logits");
+    result.decoder = values;
   }
 
   void parseElement() {

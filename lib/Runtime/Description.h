@@ -33,6 +33,12 @@ struct Value {
   std::string name;
   tn_type type;
   std::vector<Dim> dims;
+  bool isState = false; ///< an input that a run changes
+};
+
+/// Numbers of the inputs and the output of a decoder; see docs/decoders.md.
+struct DecoderValues {
+  int64_t ids, slots, starts, rows, context, logits;
 };
 
 /// What a launch costs; see ModuleAbi.h.
@@ -101,6 +107,7 @@ struct Description {
   std::vector<Buffer> buffers;
   std::vector<Transfer> transfers;
   std::optional<Target> target;
+  std::optional<DecoderValues> decoder; ///< none where it is no decoder
   std::vector<UnfusedLayer> unfused; ///< empty where the artifact does not say
   std::optional<Costs> total;        ///< of all launches; its grid is 0
   std::vector<Expression> live; ///< the arena is no smaller than the largest

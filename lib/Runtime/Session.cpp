@@ -211,9 +211,8 @@ void Session::bindSymbols() {
 void Session::checkSizes() const {
   constexpr int64_t large = 1 << 15;
   const Description &text = module->description();
-  if (!text.readsValues() &&
-      std::all_of(symbols.begin(), symbols.end(),
-                  [](int64_t size) { return size < large; }))
+  if (std::all_of(symbols.begin(), symbols.end(),
+                  [](int64_t size) { return size >= 0 && size < large; }))
     return;
   bool isSame = text.arenaBytes(symbols) == neededArena;
   const int64_t *size = outputSizes.data();

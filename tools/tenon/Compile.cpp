@@ -64,6 +64,12 @@ static cl::opt<std::string>
                         "node by node, and the target and sizes unless given; "
                         "each compilation writes OUTPUT.recipe.json"),
                cl::sub(command));
+static cl::opt<bool> decoder(
+    "decoder",
+    cl::desc("A language model with past_key_values: keep its caches in the "
+             "artifact's sessions and change them in place, for tenon "
+             "generate; sizes: slots, capacity, rows"),
+    cl::sub(command));
 static cl::opt<double>
     tune("tune", cl::value_desc("SECONDS"),
          cl::desc("Try other tiles for matrix products on this machine, which "
@@ -270,6 +276,7 @@ static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
     }
     options.recipe = *recipe;
   }
+  options.decoder = decoder || options.recipe.decoder;
   if (precision != "" && precision != "f32" && precision != "bf16") {
     fail("--precision " + precision + ": expected f32 or bf16");
     return nullptr;

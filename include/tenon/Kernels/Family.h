@@ -9,6 +9,7 @@ namespace tenon {
 /// Each is one file in lib/Kernels. The first that matches wins.
 KernelFamily contractFamily();  ///< kernel.contract: lib/Kernels/Contract.cpp
 KernelFamily attentionFamily(); ///< kernel.attention: lib/Kernels/Attention.cpp
+KernelFamily appendFamily();    ///< kernel.append: lib/Kernels/Append.cpp
 KernelFamily rowFamily(); ///< kernel.softmax, kernel.norm: lib/Kernels/Row.cpp
 KernelFamily linesFamily(); ///< kernel.lines: lib/Kernels/Lines.cpp
 KernelFamily loopsFamily(); ///< one linalg.generic: lib/Kernels/Loops.cpp

@@ -31,6 +31,7 @@ struct NodeChoice {
 struct Recipe {
   std::string target;             ///< of the facts that were used, or empty
   std::vector<std::string> sizes; ///< as --dim takes them
+  bool decoder = false;           ///< the form of docs/decoders.md
   /// By the ids of nodes; * and ? stand for any text and any character. A later
   /// entry overrides what an earlier one says of a node.
   std::vector<std::pair<std::string, NodeChoice>> nodes;

@@ -46,20 +46,50 @@ static Value convertMatmul(GraphToKernel &state, graph::MatmulOp op) {
 
 static Value convertAttention(GraphToKernel &state, graph::AttentionOp op) {
   auto type = cast<RankedTensorType>(op.getType());
+  SmallVector<Value> inputs, indices;
+  for (Value operand : op->getOperands())
+    if (isa<RankedTensorType>(operand.getType()))
+      inputs.push_back(state.get(operand));
+  if (op.getLength())
+    indices.push_back(state.index(OpFoldResult(op.getLength())));
+  return state.createRegion(
+      op, "attention", type, state.sizesOf(op.getOutput()), inputs, indices,
+      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
+        const auto *next = scalars.tensors.begin();
+        auto take = [&](Value operand) { return operand ? *next++ : Value(); };
+        Value query = take(op.getQuery()), key = take(op.getKey()),
+              value = take(op.getValue()), mask = take(op.getMask()),
+              starts = take(op.getStarts()), slots = take(op.getSlots());
+        auto plain = b.getDenseI64ArrayAttr({0, 1, 2, 3});
+        return kernel::AttentionOp::create(
+            b, op.getLoc(), type, query, key, value, mask, starts, slots,
+            op.getLength() ? scalars.indices.front() : Value(),
+            op.getScaleAttr(), op.getCausalAttr(), op.getZeroIfMaskedAttr(),
+            op.getRoundWeightsAttr(), op.getWindowAttr(), op.getSoftcapAttr(),
+            plain, plain, plain, plain);
+      });
+}
+
+/// A region that updates its cache.
+static Value convertAppend(GraphToKernel &state, graph::AppendOp op) {
   SmallVector<Value> inputs;
   for (Value operand : op->getOperands())
     inputs.push_back(state.get(operand));
-  return state.createRegion(
-      op, "attention", type, state.sizesOf(op.getOutput()), inputs, {},
+  inputs.push_back(state.createIndexError(op.getLoc()));
+  const SymbolicSizes &sizes = state.sizesOf(op.getInput());
+  auto type = cast<RankedTensorType>(op.getType());
+  Value result = state.createRegion(
+      op, "append", type, state.sizesOf(op.getOutput()), inputs,
+      {state.index(sizes[0]), state.index(sizes[2])},
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         ArrayRef<Value> in = scalars.tensors;
-        auto plain = b.getDenseI64ArrayAttr({0, 1, 2, 3});
-        return kernel::AttentionOp::create(
-            b, op.getLoc(), type, in[0], in[1], in[2],
-            in.size() > 3 ? in[3] : Value(), op.getScaleAttr(),
-            op.getCausalAttr(), op.getZeroIfMaskedAttr(),
-            op.getRoundWeightsAttr(), plain, plain, plain, plain);
+        return kernel::AppendOp::create(
+            b, op.getLoc(), type, in[0], scalars.indices[0], scalars.indices[1],
+            in[1], in[2], op.getSlots() ? in[3] : Value(), in.back(),
+            b.getDenseI64ArrayAttr({0, 1, 2, 3}));
       });
+  result.getDefiningOp<kernel::RegionOp>().setUpdates(ArrayRef<int64_t>{1});
+  return result;
 }
 
 FailureOr<bool> GraphToKernel::convertContraction(Operation *op) {
@@ -68,6 +98,8 @@ FailureOr<bool> GraphToKernel::convertContraction(Operation *op) {
     result = convertMatmul(*this, matmul);
   else if (auto attention = dyn_cast<graph::AttentionOp>(op))
     result = convertAttention(*this, attention);
+  else if (auto append = dyn_cast<graph::AppendOp>(op))
+    result = convertAppend(*this, append);
   else
     return false;
   replace(op->getResult(0), result);

@@ -47,7 +47,7 @@ Value GraphToKernel::createRegion(Operation *op, StringRef name,
       dynamic.push_back(index(size));
   auto region = kernel::RegionOp::create(
       builder, loc, TypeRange{type}, name, uniqueInputs.getArrayRef(),
-      uniqueIndices.getArrayRef(), dynamic, Value(), kernel::ScheduleAttr());
+      uniqueIndices.getArrayRef(), dynamic, Value(), kernel::ScheduleAttr(), DenseI64ArrayAttr());
   if (Attribute id = op->getAttr("tenon.id"))
     region->setAttr("tenon.id", id);
   OpBuilder::InsertionGuard guard(builder);

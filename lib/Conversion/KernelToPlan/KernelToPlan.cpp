@@ -32,6 +32,41 @@ Value rootOf(Value value) {
   return value;
 }
 
+/// The input that a result of a region updates, or null.
+Value updatedBy(OpResult result) {
+  auto region = cast<kernel::RegionOp>(result.getOwner());
+  std::optional<ArrayRef<int64_t>> updates = region.getUpdates();
+  int64_t number = updates ? (*updates)[result.getResultNumber()] : -1;
+  return number < 0 ? Value() : Value(region.getInputs()[number]);
+}
+
+/// Whether what updates `value` may write to its memory: to that of an argument
+/// marked as state, or of what a region computes for this alone.
+bool isUpdatedInPlace(Value value) {
+  if (!value.hasOneUse())
+    return false;
+  auto argument = dyn_cast<BlockArgument>(value);
+  if (!argument)
+    return isa<kernel::RegionOp>(value.getDefiningOp());
+  auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  return function &&
+         function.getArgAttr(argument.getArgNumber(), "tenon.state");
+}
+
+/// The region's result whose memory `value` has, through views and updates.
+Value memoryOf(Value value) {
+  while (true) {
+    value = rootOf(value);
+    auto result = dyn_cast<OpResult>(value);
+    if (!result || !isa<kernel::RegionOp>(result.getOwner()))
+      return value;
+    Value updated = updatedBy(result);
+    if (!updated || !isUpdatedInPlace(updated))
+      return value;
+    value = updated;
+  }
+}
+
 /// The sizes operands of a region that belong to one of its results.
 ValueRange sizesOfResult(kernel::RegionOp region, OpResult result) {
   unsigned begin = 0;
@@ -241,7 +276,7 @@ private:
       NamedAttrList attrs(function.getResultAttrs(index));
       attrs.set("tenon.output", builder.getUnitAttr());
       argAttrs.push_back(attrs.getDictionary(function.getContext()));
-      Value root = rootOf(value);
+      Value root = memoryOf(value);
       if (root.getDefiningOp<kernel::RegionOp>() &&
           destinations.try_emplace(root, outputs.back()).second) {
         claimed.insert(index);
@@ -347,10 +382,18 @@ private:
       Type type = bufferType(result.getType());
       SmallVector<Value> sizes = mapped(sizesOfResult(region, result));
       Value buffer = destinations.lookup(result);
+      Value updated = updatedBy(result);
+      if (updated && isUpdatedInPlace(updated)) {
+        mapping.map(result, mapping.lookup(updated));
+        buffers.push_back(mapping.lookup(updated));
+        continue;
+      }
       if (!buffer)
         buffer = createAlloc(loc, type, sizes);
       else if (reshaped.contains(result) || mostOf(loc, sizes) != sizes)
         buffer = plan::ViewOp::create(builder, loc, type, buffer, sizes);
+      if (updated)
+        plan::CopyOp::create(builder, loc, mapping.lookup(updated), buffer);
       mapping.map(result, buffer);
       buffers.push_back(buffer);
     }

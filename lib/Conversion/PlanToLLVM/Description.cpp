@@ -48,6 +48,7 @@ public:
          << (symbol.getHint() ? int64_t(*symbol.getHint()) : -1) << "\n";
     for (BlockArgument argument : main.getArguments())
       describeArgument(argument);
+    describeDecoder();
     main.walk([&](plan::AssumeEqualOp assume) { describeAssumption(assume); });
     main.walk([&](plan::IndexErrorOp error) { describeIndexError(error); });
     int64_t number = 0;
@@ -94,6 +95,10 @@ private:
         os << (symbol ? encode(symbol.getValue()) : "?");
     }
     os << "\n";
+    if (main.getArgAttr(number, "tenon.state"))
+      os << "state " << number << "\n";
+    if (auto role = main.getArgAttrOfType<StringAttr>(number, "tenon.role"))
+      roles[role.getValue()] = number;
     auto elements = main.getArgAttrOfType<ArrayAttr>(number, "tenon.elements");
     if (!elements)
       return;
@@ -163,6 +168,16 @@ private:
     if (!nodes.empty())
       os << " (node '" << llvm::join(nodes, "', '") << "')";
     os << "\n";
+  }
+
+  /// Where a decoder's inputs are; its logits are its only output.
+  void describeDecoder() {
+    if (roles.empty())
+      return;
+    os << "decoder";
+    for (StringRef role : {"ids", "slots", "starts", "rows", "context"})
+      os << " " << roles.lookup(role);
+    os << " 0\n";
   }
 
   void describeIndexError(plan::IndexErrorOp error) {
@@ -442,6 +457,7 @@ private:
   std::vector<AliveSlice> slices;
   unsigned outputs = 0; ///< described so far
   DenseMap<Value, int64_t> buffers;
+  llvm::StringMap<unsigned> roles; ///< of a decoder's inputs
   std::string text;
   llvm::raw_string_ostream os;
 };

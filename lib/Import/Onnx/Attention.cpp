@@ -278,8 +278,10 @@ Value Attention::fuse() {
   // which would spread through the values of the next layer.
   return graph::AttentionOp::create(
       ctx.builder, ctx.loc, type, query, key, value, mask,
+      /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
       builder.getF32FloatAttr(scale),
-      isCausal ? builder.getUnitAttr() : UnitAttr(), builder.getUnitAttr());
+      isCausal ? builder.getUnitAttr() : UnitAttr(), builder.getUnitAttr(),
+      /*round_weights=*/nullptr, /*window=*/nullptr, /*softcap=*/nullptr);
 }
 
 LogicalResult Attention::import() {

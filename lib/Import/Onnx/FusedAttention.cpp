@@ -163,8 +163,10 @@ LogicalResult FusedAttention::attend(Value mask, Value bias) {
   Builder &builder = ctx.builder;
   Value result = graph::AttentionOp::create(
       ctx.builder, ctx.loc, resultType, query, key, value, bias,
+      /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
       builder.getF32FloatAttr(scale),
-      isCausal ? builder.getUnitAttr() : UnitAttr(), UnitAttr());
+      isCausal ? builder.getUnitAttr() : UnitAttr(), UnitAttr(),
+      /*round_weights=*/nullptr, /*window=*/nullptr, /*softcap=*/nullptr);
   return ctx.setResult(ctx.joinHeads(result));
 }
 

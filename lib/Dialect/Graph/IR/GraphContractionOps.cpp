@@ -59,11 +59,49 @@ LogicalResult AttentionOp::verify() {
   if (getMask() && cast<RankedTensorType>(getMask().getType()).getRank() > 4)
     return emitOpError("needs a mask of rank at most 4, but found ")
            << getMask().getType();
+  if (bool(getStarts()) != bool(getLength()) || (getSlots() && !getStarts()))
+    return emitOpError("reads caches, for which it needs starts and a length, "
+                       "or none, for which it has no starts, slots or length");
+  if (getStarts() && (!getCausal() || getMask()))
+    return emitOpError("reads caches, so that it must be causal and without a "
+                       "mask");
+  for (Value places : {getStarts(), getSlots()})
+    if (places && cast<RankedTensorType>(places.getType()).getRank() != 1)
+      return emitOpError("needs one start and one slot for each row of the "
+                         "batch, but found ")
+             << places.getType();
+  if (getWindow() && (*getWindow() < 1 || !getCausal()))
+    return emitOpError("has a window of ")
+           << *getWindow() << (getCausal() ? "" : " without causal")
+           << ", but needs causal and at least 1";
   int64_t heads = cast<RankedTensorType>(getQuery().getType()).getDimSize(1);
   int64_t kvHeads = cast<RankedTensorType>(getKey().getType()).getDimSize(1);
   if (!ShapedType::isDynamic(heads) && !ShapedType::isDynamic(kvHeads) &&
       (kvHeads == 0 || heads % kvHeads != 0))
     return emitOpError("has ") << heads << " query heads, which is no multiple "
                                << "of its " << kvHeads << " key heads";
+  return success();
+}
+
+LogicalResult AppendOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  auto cache = cast<RankedTensorType>(getCache().getType());
+  if (input.getRank() != 4 || cache.getRank() != 4)
+    return emitOpError("needs tensors of rank 4 (batch, heads, sequence, size "
+                       "and slots, heads, capacity, size), but found ")
+           << input << " and " << cache;
+  for (int64_t dim : {1, 3})
+    if (failed(verifyCompatibleShape({input.getDimSize(dim)},
+                                     {cache.getDimSize(dim)})))
+      return emitOpError("appends ") << input << " to " << cache
+                                     << ", which differ in dimension " << dim;
+  for (Value places : {Value(getStarts()), Value(getSlots())})
+    if (places && cast<RankedTensorType>(places.getType()).getRank() != 1)
+      return emitOpError("needs one start and one slot for each row of the "
+                         "batch, but found ")
+             << places.getType();
+  if (getOutput().getType() != cache)
+    return emitOpError("has result type ")
+           << getOutput().getType() << ", but its cache has " << cache;
   return success();
 }

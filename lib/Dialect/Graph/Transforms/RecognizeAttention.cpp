@@ -166,8 +166,10 @@ struct RecognizeAttention : OpRewritePattern<MatmulOp> {
         rewriter, op.getLoc(), op.getType(), found->query,
         getKey(found->key, found->isKeyTransposed, rewriter), op.getRhs(),
         found->mask ? getBooleanMask(found->mask) : Value(),
+        /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
         rewriter.getF32FloatAttr(found->scale), /*causal=*/nullptr,
-        found->zeroIfMasked ? rewriter.getUnitAttr() : nullptr);
+        found->zeroIfMasked ? rewriter.getUnitAttr() : nullptr,
+        /*round_weights=*/nullptr, /*window=*/nullptr, /*softcap=*/nullptr);
     if (Attribute id = op->getAttr("tenon.id"))
       attention->setAttr("tenon.id", id);
     reportRecognized(attention, "attention");

@@ -75,8 +75,8 @@ bool isTrue(Value value) {
     return *scalar != 0;
   if (isa_and_nonnull<AndOp>(op))
     return isTrue(op->getOperand(0)) && isTrue(op->getOperand(1));
-  return isa_and_nonnull<BroadcastOp, CastOp, GatherOp, ReshapeOp, SliceOp,
-                         TransposeOp>(op) &&
+  return isa_and_nonnull<BroadcastOp, CastOp, GatherElementsOp, GatherNDOp,
+                         GatherOp, ReshapeOp, SliceOp, TransposeOp>(op) &&
          isTrue(op->getOperand(0));
 }
 

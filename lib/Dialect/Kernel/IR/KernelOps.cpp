@@ -80,6 +80,19 @@ LogicalResult ViewOp::verify() {
 }
 
 LogicalResult RegionOp::verify() {
+  if (std::optional<ArrayRef<int64_t>> updates = getUpdates()) {
+    if (updates->size() != getNumResults())
+      return emitOpError("has ")
+             << getNumResults() << " results, but says of " << updates->size()
+             << " which input they update";
+    for (auto [number, result] : llvm::zip(*updates, getResults()))
+      if (number != -1 &&
+          (number < 0 || number >= int64_t(getInputs().size()) ||
+           getInputs()[number].getType() != result.getType()))
+        return emitOpError("has a result of type ")
+               << result.getType() << " that updates input " << number
+               << ", which is none of that type";
+  }
   int64_t dynamic = countDynamicSizes(getResultTypes());
   if (static_cast<int64_t>(getSizes().size()) != dynamic)
     return emitOpError("has ")
@@ -142,6 +155,23 @@ LogicalResult AttentionOp::verify() {
       return emitOpError("has ")
              << value.getType() << " in layout [" << llvm::interleaved(layout)
              << "], but needs a permutation of 4 dimensions";
+  return success();
+}
+
+LogicalResult AppendOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  if (input.getRank() != 4 || getLayout().size() != 4 ||
+      !isPermutationVector(getLayout()))
+    return emitOpError("has ")
+           << input << " in layout [" << llvm::interleaved(getLayout())
+           << "], but needs a permutation of 4 dimensions";
+  if (cast<RankedTensorType>(getCache().getType()).getRank() != 4)
+    return emitOpError("needs a cache of rank 4, but found ")
+           << getCache().getType();
+  if (getOutput().getType() != getCache().getType())
+    return emitOpError("has result type ")
+           << getOutput().getType() << ", but its cache has "
+           << getCache().getType();
   return success();
 }
 

@@ -138,7 +138,7 @@ static RegionOp merge(RewriterBase &rewriter, RegionOp producer,
       RegionOp::create(rewriter, loc, consumer.getResultTypes(),
                        (producer.getName() + "_" + consumer.getName()).str(),
                        inputs.getArrayRef(), indices.getArrayRef(),
-                       consumer.getSizes(), Value(), ScheduleAttr());
+                       consumer.getSizes(), Value(), ScheduleAttr(), DenseI64ArrayAttr());
   merged->setDiscardableAttrs(consumer->getDiscardableAttrDictionary());
   Block *block = rewriter.createBlock(&merged.getBody());
   IRMapping outer;
@@ -460,6 +460,7 @@ static void skipTranspose(RegionOp region, unsigned input, RegionOp transpose) {
 }
 
 /// attention(transpose(q), …)  ->  attention(q, …) with query_layout permuted
+/// append(transpose(x), …)     ->  append(x, …) with layout permuted
 /// contract(transpose(a), b)   ->  contract transpose_lhs(a, b)
 static bool foldOperandTranspose(RegionOp producer, RegionOp consumer,
                                  unsigned input) {
@@ -485,6 +486,13 @@ static bool foldOperandTranspose(RegionOp producer, RegionOp consumer,
       attention.setValueLayout(permute(attention.getValueLayout()));
     else
       return false;
+  } else if (auto append = dyn_cast<AppendOp>(use.getOwner())) {
+    if (use.getOperandNumber() != 0)
+      return false;
+    SmallVector<int64_t> layout;
+    for (int64_t dim : append.getLayout())
+      layout.push_back((*permutation)[dim]);
+    append.setLayout(layout);
   } else if (auto contract = dyn_cast<ContractOp>(use.getOwner())) {
     SmallVector<int64_t> swap;
     for (size_t dim = 0; dim < permutation->size(); ++dim)
@@ -524,7 +532,7 @@ static bool foldResultTranspose(RewriterBase &rewriter, RegionOp producer,
   auto moved = RegionOp::create(
       rewriter, rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()}),
       TypeRange{type}, producer.getName(), producer.getInputs(),
-      producer.getIndices(), consumer.getSizes(), Value(), ScheduleAttr());
+      producer.getIndices(), consumer.getSizes(), Value(), ScheduleAttr(), DenseI64ArrayAttr());
   moved->setDiscardableAttrs(consumer->getDiscardableAttrDictionary());
   attention.setOutputLayout(layout);
   attention.getOutput().setType(cast<RankedTensorType>(type));

@@ -32,7 +32,7 @@ def Graph_MatmulOp : Graph_Op<"matmul", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Graph_AttentionOp : Graph_Op<"attention", [Pure]> {
+def Graph_AttentionOp : Graph_Op<"attention", [Pure, AttrSizedOperandSegments]> {
   let summary = "softmax(scale · query · keyᵀ + bias) · value (arXiv:1706.03762)";
   let description = [{
     `query` is `batch×heads×S×D`, `key` `batch×kv_heads×T×D`, `value`
@@ -42,22 +42,34 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure]> {
     `causal` query row i sees keys up to `i + T - S`. A row that sees no key
     gives NaN, as the decomposed form does, unless `zero_if_masked`; where there
     are no keys at all every row is 0, as an empty sum is. With `round_weights`
-    what values are multiplied by may be rounded to bf16.
+    what values are multiplied by may be rounded to bf16. With `window` w a row
+    sees no key but the last w of those that `causal` shows it. With `softcap` c
+    a scaled score x becomes `c · tanh(x / c)` before it is masked.
+
+    With `at`, keys and values are caches: their first dimension counts slots,
+    their third has a fixed capacity. Row b of the queries reads slot `slots[b]`,
+    or b where only starts are given, and query i of it sees the keys up to
+    `starts[b] + i`: then `causal` is set. `length`, at most the capacity, is
+    the largest number of keys that a query sees.
 
     Example:
 
     ```mlir
     %0 = graph.attention %q, %k, %v mask %m scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x1x?x?xi1>) -> tensor<?x12x?x64xf32>
     %1 = graph.attention causal %q, %k, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
+    %2 = graph.attention causal %q, %keys, %values at %starts in %slots length %n scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x9x?x64xf32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
-                       Optional<AnyRankedTensor>:$mask, F32Attr:$scale,
-                       UnitAttr:$causal, UnitAttr:$zero_if_masked, UnitAttr:$round_weights);
+                       Optional<AnyRankedTensor>:$mask, Optional<TensorOf<[I64]>>:$starts,
+                       Optional<TensorOf<[I64]>>:$slots, Optional<Index>:$length, F32Attr:$scale,
+                       UnitAttr:$causal, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
+                       OptionalAttr<Graph_I64Attr>:$window, OptionalAttr<F32Attr>:$softcap);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
     (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
-    `scale` $scale attr-dict `:` functional-type(operands, $output)
+    (`at` $starts^)? (`in` $slots^)? (`length` $length^)?
+    `scale` $scale (`window` $window^)? (`softcap` $softcap^)? attr-dict `:` functional-type(operands, $output)
   }];
   let extraClassDeclaration = [{
     /// Kernels keep a head on the stack, or in registers.
@@ -65,6 +77,31 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure]> {
     /// Whether there are kernels for queries or values of this type: of f32,
     /// f16 or bf16, a head of a known size.
     static bool takes(::mlir::RankedTensorType heads);
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_AppendOp : Graph_Op<"append", [Pure]> {
+  let summary = "A cache of keys or values with what is new in it";
+  let description = [{
+    `input` is `batch×heads×S×D`, `cache` `slots×heads×capacity×D`. Element
+    `(b, h, i, d)` of the input goes to `(slots[b], h, starts[b] + i, d)` of the
+    cache; without `slots` to slot b. The slots of one op differ. A place outside
+    the cache is an error of the run. Where the cache is an argument of the
+    function marked `tenon.state` that nothing else reads, the argument's memory
+    is changed in place and the result is it.
+
+    Example:
+
+    ```mlir
+    %0 = graph.append %new into %cache at %starts in %slots : (tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>) -> tensor<?x3x?x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$cache, TensorOf<[I64]>:$starts,
+                       Optional<TensorOf<[I64]>>:$slots);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $input `into` $cache `at` $starts (`in` $slots^)? attr-dict `:` functional-type(operands, $output)
   }];
   let hasVerifier = 1;
 }

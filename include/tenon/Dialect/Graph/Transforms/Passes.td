@@ -3,6 +3,68 @@
 
 include "mlir/Pass/PassBase.td"
 
+def AssumeDecoderPass : Pass<"graph-assume-decoder", "::mlir::func::FuncOp"> {
+  let summary = "Give a decoder the inputs of its form";
+  let description = [{
+    Where the module has `tenon.decoder`, @main gets inputs that say where each
+    row of the batch stands (docs/decoders.md): `slots`, `starts`, `rows` and
+    `context`, marked with `tenon.role`. An input `attention_mask` becomes all
+    ones, since a slot holds no padding, and `position_ids` what follows from
+    `starts`; what was only the length of the mask becomes that of the past and
+    what is new.
+
+    Before:
+
+    ```mlir
+    module attributes {tenon.decoder} {
+      func.func @main(%ids: tensor<?x?xi64> {tenon.name = "input_ids", tenon.dims = ["batch", "sequence"]},
+                      %positions: tensor<?x?xi64> {tenon.name = "position_ids", tenon.dims = ["batch", "sequence"]},
+                      %k: tensor<?x3x?x64xf32> {tenon.name = "past.key", tenon.dims = ["batch", 3, "past", 64]}) -> tensor<?x?xi64> {
+        %b = graph.symbol "batch" range 0 to 8
+        %s = graph.symbol "sequence" range 0 to 512
+        %p = graph.symbol "past" range 0 to 512
+        return %positions : tensor<?x?xi64>
+      }
+    }
+    ```
+
+    After:
+
+    ```mlir
+    %0 = graph.iota %c0 step 1 size %s : tensor<?xi64>
+    %1 = graph.reshape %starts to [%b, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+    %2 = graph.add %1, %0 : tensor<?x1xi64>, tensor<?xi64> -> tensor<?x?xi64>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def FormDecoderPass : Pass<"graph-form-decoder", "::mlir::func::FuncOp"> {
+  let summary = "Change caches in place, and compute logits of chosen rows";
+  let description = [{
+    Where the module has `tenon.decoder`: a past that what is new is appended to
+    becomes a cache of fixed capacity, marked `tenon.state`, and the attention
+    that reads it finds the keys of each row by `starts` and `slots`. What was
+    the result `present` goes. The rows of the logits are chosen as early as each
+    is computed by itself. It is an error where the model does otherwise than
+    docs/decoders.md says.
+
+    Before:
+
+    ```mlir
+    %keys = graph.concat %past, %new axis 2 : (tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>) -> tensor<?x3x?x64xf32>
+    %0 = graph.attention causal %q, %keys, %values scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>) -> tensor<?x9x?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %keys = graph.append %new into %cache at %starts in %slots : (tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>) -> tensor<?x3x?x64xf32>
+    %0 = graph.attention causal %q, %keys, %values at %starts in %slots length %n scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x9x?x64xf32>
+    ```
+  }];
+}
+
 def FoldConstantsPass : Pass<"graph-fold-constants"> {
   let summary = "Compute what depends on small constants only";
   let description = [{

@@ -203,6 +203,10 @@ def Kernel_RegionOp : Kernel_Op<"region", [
     end)` of a grid of `grid` independent tiles, writes results through memory,
     and yields nothing.
 
+    `updates` has a number for each result: that of the input of which it is a
+    changed form, or -1. Such a result takes the input's memory, or a copy where
+    something else still reads the input; the body writes what changes.
+
     Example:
 
     ```mlir
@@ -224,12 +228,13 @@ def Kernel_RegionOp : Kernel_Op<"region", [
   }];
   let arguments = (ins StrAttr:$name, Variadic<AnyRankedTensor>:$inputs,
                        Variadic<Index>:$indices, Variadic<Index>:$sizes,
-                       Optional<Index>:$grid, OptionalAttr<Kernel_ScheduleAttr>:$schedule);
+                       Optional<Index>:$grid, OptionalAttr<Kernel_ScheduleAttr>:$schedule,
+                       OptionalAttr<DenseI64ArrayAttr>:$updates);
   let results = (outs Variadic<AnyRankedTensor>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $name `inputs` `(` ($inputs^ `:` type($inputs))? `)` `indices` `(` $indices `)` `sizes` `(` $sizes `)`
-    (`grid` `(` $grid^ `)`)? (`schedule` $schedule^)? attr-dict-with-keyword (`->` type($outputs)^)? $body
+    (`grid` `(` $grid^ `)`)? (`schedule` $schedule^)? (`updates` $updates^)? attr-dict-with-keyword (`->` type($outputs)^)? $body
   }];
   let hasCanonicalizeMethod = 1;
   let hasRegionVerifier = 1;
@@ -298,7 +303,7 @@ def Kernel_DotOp : Kernel_Op<"dot", [
   let hasVerifier = 1;
 }
 
-def Kernel_AttentionOp : Kernel_Op<"attention", [Pure]> {
+def Kernel_AttentionOp : Kernel_Op<"attention", [Pure, AttrSizedOperandSegments]> {
   let summary = "Anchor: fused attention; semantics of graph.attention";
   let description = [{
     `query_layout` and the others say where batch, heads, sequence and size lie
@@ -316,14 +321,43 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [Pure]> {
     ```
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
-                       Optional<AnyRankedTensor>:$mask, F32Attr:$scale,
+                       Optional<AnyRankedTensor>:$mask, Optional<TensorOf<[I64]>>:$starts,
+                       Optional<TensorOf<[I64]>>:$slots, Optional<Index>:$length, F32Attr:$scale,
                        UnitAttr:$causal, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
+                       OptionalAttr<Kernel_I64Attr>:$window, OptionalAttr<F32Attr>:$softcap,
                        DenseI64ArrayAttr:$query_layout, DenseI64ArrayAttr:$key_layout,
                        DenseI64ArrayAttr:$value_layout, DenseI64ArrayAttr:$output_layout);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
     (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
-    `scale` $scale attr-dict `:` functional-type(operands, $output)
+    (`at` $starts^)? (`in` $slots^)? (`length` $length^)?
+    `scale` $scale (`window` $window^)? (`softcap` $softcap^)? attr-dict `:` functional-type(operands, $output)
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_AppendOp : Kernel_Op<"append", [Pure]> {
+  let summary = "Anchor: a cache with what is new in it; semantics of graph.append";
+  let description = [{
+    `layout` says where batch, heads, sequence and size lie in the input, as in
+    `kernel.attention`; `batch` and `sequence` are the sizes of these. `error` is
+    that of a `kernel.check_index`: a place outside the cache is written to it,
+    and what should go there goes nowhere.
+
+    Example:
+
+    ```mlir
+    %0 = kernel.append %new[%b, %s] into %cache at %starts in %slots else %error {layout = array<i64: 0, 2, 1, 3>}
+         : (tensor<?x?x3x64xf32>, index, index, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>, tensor<2xi64>) -> tensor<?x3x?x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Index:$batch, Index:$sequence, AnyRankedTensor:$cache,
+                       TensorOf<[I64]>:$starts, Optional<TensorOf<[I64]>>:$slots,
+                       TensorOf<[I64]>:$error, DenseI64ArrayAttr:$layout);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $input `[` $batch `,` $sequence `]` `into` $cache `at` $starts (`in` $slots^)? `else` $error attr-dict
+    `:` functional-type(operands, $output)
   }];
   let hasVerifier = 1;
 }
