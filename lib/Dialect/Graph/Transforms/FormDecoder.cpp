@@ -17,20 +17,29 @@ namespace tenon::graph {
 
 namespace {
 
-/// Moves the choice of rows to where they are first computed by themselves.
+/// Moves the choice of rows up to where each row is computed by itself, through
+/// what nobody needs of other rows.
 class RowChooser {
 public:
-  RowChooser(func::FuncOp function, Value rows)
-      : shapes(function), rows(rows) {}
+  RowChooser(func::FuncOp function, Value rows) : shapes(function), rows(rows) {
+    Block &block = function.front();
+    narrowed.insert(block.getTerminator());
+    for (Operation &op : llvm::reverse(block.without_terminator()))
+      if (op.getNumResults() == 1 && !op.use_empty() &&
+          llvm::all_of(
+              op.getUsers(),
+              [&](Operation *user) { return narrowed.contains(user); }) &&
+          !operandsWithRows(&op).empty())
+        narrowed.insert(&op);
+  }
 
-  /// The rows of `value`, whose dimension 1 has the size `sequence`.
+  /// The rows of `value`, which has them in dimension 1.
   Value choose(Value value) {
-    Value &chosen = done[value];
-    if (!chosen) {
-      Value made = make(value);
-      return done[value] = made;
-    }
-    return chosen;
+    if (Value chosen = done.lookup(value))
+      return chosen;
+    Value made = make(value);
+    done[value] = made;
+    return made;
   }
   /// Of what a model gives: batch×sequence×anything.
   bool hasRows(Value value, const SymbolicExpr &sequence) const {
@@ -39,50 +48,55 @@ public:
   }
 
 private:
+  /// Numbers of the operands that have the rows of the result, where each row
+  /// of it is computed from the same row of these; else none.
+  SmallVector<unsigned> operandsWithRows(Operation *op) const {
+    const SymbolicSizes *sizes = shapes.getSizes(op->getResult(0));
+    if (!sizes || sizes->size() != 3)
+      return {};
+    auto has = [&](Value value) { return hasRows(value, (*sizes)[1]); };
+    if (auto product = dyn_cast<MatmulOp>(op)) {
+      bool isByRow =
+          !product.getTransposeLhs() && has(product.getLhs()) &&
+          cast<RankedTensorType>(product.getRhs().getType()).getRank() == 2;
+      return isByRow ? SmallVector<unsigned>{0} : SmallVector<unsigned>();
+    }
+    if (auto norm = dyn_cast<NormOp>(op))
+      return norm.getAxis() == 2 && has(norm.getInput())
+                 ? SmallVector<unsigned>{0}
+                 : SmallVector<unsigned>();
+    if (!isa<AddOp, SubOp, MulOp, DivOp, CastOp, GeluOp, SigmoidOp, TanhOp,
+             ReluOp, ErfOp, ExpOp>(op))
+      return {};
+    SmallVector<unsigned> numbers;
+    for (auto [number, operand] : llvm::enumerate(op->getOperands())) {
+      const SymbolicSizes *own = shapes.getSizes(operand);
+      bool isForAllRows =
+          own && (own->size() < 2 || own->end()[-2] == SymbolicExpr(1));
+      if (isForAllRows)
+        continue;
+      if (!has(operand))
+        return {};
+      numbers.push_back(number);
+    }
+    return numbers;
+  }
+
   Value make(Value value) {
     Operation *op = value.getDefiningOp();
-    const SymbolicSizes *sizes = shapes.getSizes(value);
-    if (!op || !sizes)
-      return gather(value);
-    const SymbolicExpr &sequence = (*sizes)[1];
-    SmallVector<unsigned> operands; // those that have the rows
-    bool isByRow = false;
-    if (auto product = dyn_cast<MatmulOp>(op)) {
-      isByRow =
-          !product.getTransposeLhs() &&
-          cast<RankedTensorType>(product.getRhs().getType()).getRank() == 2;
-      operands.push_back(0);
-    } else if (auto norm = dyn_cast<NormOp>(op)) {
-      isByRow = norm.getAxis() == 2;
-      operands.push_back(0);
-    } else if (isa<AddOp, SubOp, MulOp, DivOp, CastOp, GeluOp, SigmoidOp,
-                   TanhOp, ReluOp, ErfOp, ExpOp>(op)) {
-      isByRow = true;
-      for (auto [number, operand] : llvm::enumerate(op->getOperands())) {
-        const SymbolicSizes *own = shapes.getSizes(operand);
-        isByRow &= own != nullptr;
-        if (own && own->size() == 3 && (*own)[1] != SymbolicExpr(1))
-          operands.push_back(number);
-      }
+    OpBuilder builder(value.getContext());
+    if (!op || !narrowed.contains(op)) {
+      builder.setInsertionPointAfterValue(value);
+      return GatherOp::create(builder, value.getLoc(), withRows(value), value,
+                              rows, /*axis=*/1);
     }
-    for (unsigned number : operands)
-      isByRow &= hasRows(op->getOperand(number), sequence);
-    if (!isByRow || operands.empty())
-      return gather(value);
     IRMapping map;
-    for (unsigned number : operands)
+    for (unsigned number : operandsWithRows(op))
       map.map(op->getOperand(number), choose(op->getOperand(number)));
-    OpBuilder builder(op);
+    builder.setInsertionPoint(op);
     Operation *clone = builder.clone(*op, map);
     clone->getResult(0).setType(withRows(value));
     return clone->getResult(0);
-  }
-
-  Value gather(Value value) {
-    OpBuilder builder(value.getContext());
-    builder.setInsertionPointAfterValue(value);
-    return GatherOp::create(builder, value.getLoc(), withRows(value), value,
-                            rows, /*axis=*/1);
   }
 
   static RankedTensorType withRows(Value value) {
@@ -94,6 +108,7 @@ private:
 
   SymbolicShapes shapes;
   Value rows;
+  DenseSet<Operation *> narrowed; ///< of which no other rows are needed
   llvm::DenseMap<Value, Value> done;
 };
 
