@@ -120,6 +120,16 @@ TN_API int32_t tn_module_output_rank(const tn_module *module, int32_t output);
 TN_API tn_dim tn_module_output_dim(const tn_module *module, int32_t output,
                                    int32_t dim);
 
+/* Numbers of the inputs and the output of a decoder, which `tenon compile
+ * --decoder` makes (docs/decoders.md says what they hold). Its other inputs are
+ * caches, whose memory each run changes. */
+typedef struct tn_decoder_values {
+  int32_t ids, slots, starts, rows, context, logits;
+} tn_decoder_values;
+/* TN_ERROR_ARGUMENT where the module is no decoder. */
+TN_API tn_status tn_module_decoder_values(const tn_module *module,
+                                          tn_decoder_values *values);
+
 /* A symbol is a size that inputs fix at run time, or an element of an input of
  * integers that sizes are computed from, which is named INPUT[POSITION]. */
 typedef struct tn_symbol {

@@ -115,6 +115,8 @@ private:
                      Value depth);
   void multiplyRows(FlatMatrix left, FlatMatrix right, Value rows, Value groups,
                     TileBuilder::Sum sum, Value ahead);
+  void multiplyHalves(FlatMatrix left, FlatMatrix right, Value rows,
+                      Value groups, TileBuilder::Sum sum, Value ahead);
   void finishRow(Value accRow, Value row, Value column);
 };
 
@@ -245,6 +247,30 @@ void ContractBody::finishRow(Value accRow, Value row, Value column) {
 void ContractBody::multiplyRows(FlatMatrix left, FlatMatrix right, Value rows,
                                 Value groups, TileBuilder::Sum sum,
                                 Value ahead) {
+  // Where a panel is wider than a register tile, one or two rows would read
+  // every other cache line, and then the others.
+  if (op.getPacked() && panelColumns > 2 * lanes)
+    return t.choose(
+        t.equal(rows, one),
+        [&] {
+          t.multiplyFew(left, right, acc, 1, groups, panelColumns, lanes, sum,
+                        plan.how);
+        },
+        [&] {
+          t.choose(
+              t.equal(rows, t.index(2)),
+              [&] {
+                t.multiplyFew(left, right, acc, 2, groups, panelColumns, lanes,
+                              sum, plan.how);
+              },
+              [&] { multiplyHalves(left, right, rows, groups, sum, ahead); });
+        });
+  multiplyHalves(left, right, rows, groups, sum, ahead);
+}
+
+void ContractBody::multiplyHalves(FlatMatrix left, FlatMatrix right, Value rows,
+                                  Value groups, TileBuilder::Sum sum,
+                                  Value ahead) {
   for (int64_t half = 0; half < panelColumns; half += 2 * lanes) {
     FlatMatrix rightHalf = right, accHalf = acc;
     Value elements = t.index(half * plan.how.group);

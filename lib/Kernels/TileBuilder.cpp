@@ -458,8 +458,9 @@ static Value multiplyAdd(TileBuilder &t, Value lhs, Value rhs, Value sum) {
 
 void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                                Value first, int64_t rows, Value depth,
-                               int64_t lanes, Sum sum, Multiplication how,
-                               Value ahead, Value aheadStep) {
+                               int64_t lanes, int64_t vectors, Sum sum,
+                               Multiplication how, Value ahead,
+                               Value aheadStep) {
   SmallVector<Value> lhsRows, accRows, sums;
   for (int64_t m = 0; m < rows; ++m) {
     Value row = add(first, index(m));
@@ -469,7 +470,7 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
   // From zero, and added to what is there at the end: the rounding errors of a
   // sum in blocks grow with the length of a block, not with that of all.
   Type element = cast<MemRefType>(acc.buffer.getType()).getElementType();
-  sums.assign(2 * rows, zeros(element, lanes));
+  sums.assign(vectors * rows, zeros(element, lanes));
   auto loop =
       scf::ForOp::create(b, loc, index(0), depth, index(1), ValueRange(sums));
   {
@@ -478,8 +479,8 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     Value k = loop.getInductionVar();
     Value position = add(rhs.offset, mul(k, rhs.row));
     Value step = mul(k, mul(lhs.column, index(how.group)));
-    Value loaded[2];
-    for (int64_t v = 0; v < 2; ++v) {
+    SmallVector<Value> loaded(vectors);
+    for (int64_t v = 0; v < vectors; ++v) {
       Value at = add(position, index(v * lanes * how.group));
       loaded[v] = how.group > 1 ? loadGroups(rhs.buffer, at, lanes, how.group)
                                 : loadVector(rhs.buffer, at, lanes);
@@ -494,8 +495,8 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
             /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
     SmallVector<Value> next(loop.getRegionIterArgs());
     for (int64_t i = 0; i < (how.dot ? 1 : how.group); ++i) {
-      Value rhsVectors[2];
-      for (int64_t v = 0; v < 2; ++v)
+      SmallVector<Value> rhsVectors(vectors);
+      for (int64_t v = 0; v < vectors; ++v)
         rhsVectors[v] = how.dot         ? loaded[v]
                         : how.group > 1 ? widenGroup(loaded[v], i)
                                         : convert(loaded[v], element);
@@ -505,8 +506,8 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
         Value a = how.dot ? loadGroup(lhs.buffer, at, how.group)
                           : load(lhs.buffer, at);
         a = broadcast(a, lanes);
-        for (int64_t v = 0; v < 2; ++v) {
-          Value &total = next[2 * m + v];
+        for (int64_t v = 0; v < vectors; ++v) {
+          Value &total = next[vectors * m + v];
           total = how.dot ? Value(kernel::DotOp::create(b, loc, total.getType(),
                                                         *how.dot, total, a,
                                                         rhsVectors[v]))
@@ -517,9 +518,9 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     scf::YieldOp::create(b, loc, next);
   }
   for (int64_t m = 0; m < rows; ++m)
-    for (int64_t v = 0; v < 2; ++v) {
+    for (int64_t v = 0; v < vectors; ++v) {
       Value at = add(accRows[m], index(v * lanes));
-      Value result = loop.getResult(2 * m + v);
+      Value result = loop.getResult(vectors * m + v);
       if (sum == Sum::Add) {
         Value before = loadVector(acc.buffer, at, lanes);
         bool isFloat = isa<FloatType>(element);
@@ -543,15 +544,15 @@ void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     Value from;
     if (ahead)
       from = add(ahead, mul(div(first, index(full)), mul(step, depth)));
-    multiplyTile(lhs, rhs, acc, first, full, depth, lanes, sum, how, from,
-                 step);
+    multiplyTile(lhs, rhs, acc, first, full, depth, lanes, /*vectors=*/2, sum,
+                 how, from, step);
   });
   for (int64_t part : {4, 2, 1}) {
     Value present = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
                                           rest, index(part));
     auto multiplyPart = [&](Value from) {
-      multiplyTile(lhs, rhs, acc, end, part, depth, lanes, sum, how, from,
-                   whole);
+      multiplyTile(lhs, rhs, acc, end, part, depth, lanes, /*vectors=*/2, sum,
+                   how, from, whole);
     };
     when(present, [&] {
       // With no full tile, and more than these rows can hide.
@@ -566,4 +567,11 @@ void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     end = add(end, taken);
     rest = sub(rest, taken);
   }
+}
+
+void TileBuilder::multiplyFew(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
+                              int64_t rows, Value depth, int64_t columns,
+                              int64_t lanes, Sum sum, Multiplication how) {
+  multiplyTile(lhs, rhs, acc, index(0), rows, depth, lanes, columns / lanes,
+               sum, how);
 }

@@ -122,6 +122,13 @@ struct TileBuilder {
                 mlir::Value rows, mlir::Value depth, int64_t lanes, Sum sum,
                 Multiplication how = {}, mlir::Value ahead = {});
 
+  /// The same for a known number of rows, so few that their sums of all
+  /// `columns`, a multiple of lanes, are in registers at once: then rhs is read
+  /// once from front to back.
+  void multiplyFew(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc, int64_t rows,
+                   mlir::Value depth, int64_t columns, int64_t lanes, Sum sum,
+                   Multiplication how);
+
   /// Rows of the register tile: 8 with 16 lanes, 6 with 8.
   static int64_t tileRows(int64_t lanes) { return lanes >= 16 ? 8 : 6; }
 
@@ -139,7 +146,7 @@ private:
   /// along the contracted dimension, are brought into the cache.
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                     mlir::Value first, int64_t rows, mlir::Value depth,
-                    int64_t lanes, Sum sum, Multiplication how,
+                    int64_t lanes, int64_t vectors, Sum sum, Multiplication how,
                     mlir::Value ahead = {}, mlir::Value aheadStep = {});
   /// The group at `offset` as an i32.
   mlir::Value loadGroup(mlir::Value flat, mlir::Value offset, int64_t group);

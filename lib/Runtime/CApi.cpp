@@ -123,6 +123,20 @@ tn_dim tn_module_output_dim(const tn_module *module, int32_t output,
   return dimOf(textOf(module), at(textOf(module).outputs, output), dim);
 }
 
+tn_status tn_module_decoder_values(const tn_module *module,
+                                   tn_decoder_values *values) {
+  return guarded([&] {
+    require(module, "the module");
+    require(values, "the result");
+    const std::optional<DecoderValues> &found = textOf(module).decoder;
+    if (!found)
+      fail(TN_ERROR_ARGUMENT, "the module is no decoder");
+    *values = {int32_t(found->ids),     int32_t(found->slots),
+               int32_t(found->starts),  int32_t(found->rows),
+               int32_t(found->context), int32_t(found->logits)};
+  });
+}
+
 int32_t tn_module_symbol_count(const tn_module *module) {
   return int32_t(textOf(module).symbols.size());
 }

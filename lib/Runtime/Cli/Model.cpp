@@ -144,6 +144,16 @@ void Model::inventInputs(const std::map<std::string, int64_t> &sizes) {
     }
     chosen[name] = size;
   }
+  tn_decoder_values decoder;
+  bool isDecoder = tn_module_decoder_values(module, &decoder) == TN_OK;
+  std::string sequence =
+      isDecoder ? tn_module_input_dim(module, decoder.ids, 1).symbol : "";
+  if (isDecoder && !sizes.count("context"))
+    chosen["context"] = std::max(chosen["context"], chosen[sequence]);
+  if (isDecoder && !sizes.count("slots"))
+    chosen["slots"] = std::max(chosen["slots"], chosen["batch"]);
+  if (isDecoder && !sizes.count("capacity"))
+    chosen["capacity"] = std::max(chosen["capacity"], chosen["context"]);
   std::mt19937 random(1);
   for (int i = 0; i < tn_module_input_count(module); ++i) {
     Tensor tensor;
@@ -165,6 +175,15 @@ void Model::inventInputs(const std::map<std::string, int64_t> &sizes) {
     int64_t last =
         tensor.dims.empty() ? 1 : std::max<int64_t>(1, tensor.dims.back());
     auto number = [&](int64_t at) -> double {
+      // The last `sequence` of `context` tokens, and logits of the last rows.
+      if (isDecoder && i == decoder.slots)
+        return double(at);
+      if (isDecoder && i == decoder.context)
+        return double(chosen["context"]);
+      if (isDecoder && i == decoder.starts)
+        return double(chosen["context"] - chosen[sequence]);
+      if (isDecoder && i == decoder.rows)
+        return double(chosen[sequence] - last + at);
       if (contains(tensor.name, "mask"))
         return 1;
       if (contains(tensor.name, "token_type") ||
