@@ -46,18 +46,38 @@ static kernel::LayoutKind getPanels(graph::MatmulOp op) {
   return kernel::LayoutKind::Panel32;
 }
 
-/// The panels of a weight that every reader multiplies by, all in one way; none
-/// where it must keep its rows.
+/// The first product that multiplies by a weight, or null.
+static graph::MatmulOp findProduct(Value weight) {
+  for (Operation *user : weight.getUsers())
+    if (auto matmul = dyn_cast<graph::MatmulOp>(user))
+      return matmul;
+  return nullptr;
+}
+
+/// Whether the op looks up rows of the weight: they are found in panels of its
+/// transpose, too.
+static bool looksUpRows(OpOperand &use) {
+  auto gather = dyn_cast<graph::GatherOp>(use.getOwner());
+  return gather && use.getOperandNumber() == 0 && gather.getAxis() == 0;
+}
+
+/// The panels of a weight that every reader multiplies by, all in one way, or
+/// looks rows up in, as in embeddings that are the last product's weights, too;
+/// none where it must keep its rows.
 static std::optional<kernel::LayoutKind>
 findPanels(TypedValue<RankedTensorType> weight) {
   Type element = weight.getType().getElementType();
   bool hasKernel = computeType(element).isF32() || element.isInteger(8);
   if (weight.getType().getRank() != 2 || !hasKernel || weight.use_empty())
     return std::nullopt;
-  auto first = dyn_cast<graph::MatmulOp>(*weight.user_begin());
+  graph::MatmulOp first = findProduct(weight);
+  if (!first)
+    return std::nullopt;
   for (OpOperand &use : weight.getUses()) {
+    if (looksUpRows(use) && first.getTransposeRhs())
+      continue;
     auto matmul = dyn_cast<graph::MatmulOp>(use.getOwner());
-    if (!first || !matmul || use.getOperandNumber() != 1 ||
+    if (!matmul || use.getOperandNumber() != 1 ||
         first.getTransposeRhs() != matmul.getTransposeRhs() ||
         getPanels(first) != getPanels(matmul))
       return std::nullopt;
@@ -73,7 +93,7 @@ static Value convertWeight(OpBuilder &b, graph::WeightOp op,
   auto layout = panels.value_or(kernel::LayoutKind::Rows);
   bool transposed = false;
   if (panels) {
-    transposed = cast<graph::MatmulOp>(*value.user_begin()).getTransposeRhs();
+    transposed = findProduct(value).getTransposeRhs();
     int64_t rows = type.getDimSize(transposed ? 1 : 0);
     int64_t columns = type.getDimSize(transposed ? 0 : 1);
     int64_t group = kernel::groupOf(layout);
@@ -99,12 +119,35 @@ static Value convertRoundedWeight(OpBuilder &b, graph::CastOp op) {
                                              : nullptr;
 }
 
+/// Where element (row, column) of a transposed weight lies in its panels.
+static SmallVector<Value> placeInPanels(OpBuilder &b, Location loc, Value row,
+                                        Value column, kernel::WeightOp weight) {
+  auto index = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  };
+  auto quotient = [&](Value lhs, int64_t rhs) -> Value {
+    return arith::DivUIOp::create(b, loc, lhs, index(rhs));
+  };
+  auto remainder = [&](Value lhs, int64_t rhs) -> Value {
+    return arith::RemUIOp::create(b, loc, lhs, index(rhs));
+  };
+  constexpr int64_t width = 32;
+  int64_t group = kernel::groupOf(weight.getLayout());
+  SmallVector<Value> at{quotient(row, width), quotient(column, group),
+                        remainder(row, width)};
+  if (group > 1)
+    at.push_back(remainder(column, group));
+  return at;
+}
+
 static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value input = state.get(op.getInput()), indices = state.get(op.getIndices());
-  int64_t rank = cast<RankedTensorType>(input.getType()).getRank();
+  // Not that of a weight in panels.
+  int64_t tableRank = cast<RankedTensorType>(op.getInput().getType()).getRank();
   int64_t count = cast<RankedTensorType>(indices.getType()).getRank();
   int64_t axis = op.getAxis();
+  auto weight = input.getDefiningOp<kernel::WeightOp>();
   SmallVector<AffineExpr> exprs;
   for (int64_t dim = 0; dim < count; ++dim)
     exprs.push_back(state.builder.getAffineDimExpr(axis + dim));
@@ -117,13 +160,15 @@ static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at;
-        for (int64_t dim = 0; dim < rank; ++dim)
+        for (int64_t dim = 0; dim < tableRank; ++dim)
           at.push_back(dim == axis
                            ? checkIndex(b, loc, scalars.elements[0],
                                         scalars.indices[0], scalars.tensors[1])
                            : linalg::IndexOp::create(
                                  b, loc, dim < axis ? dim : dim + count - 1)
                                  .getResult());
+        if (weight && weight.getLayout() != kernel::LayoutKind::Rows)
+          at = placeInPanels(b, loc, at[0], at[1], weight);
         return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
       });
 }
