@@ -45,6 +45,9 @@ struct AttentionBody {
   Value mask;          // or null
   Value starts, slots; // of rows of the batch in caches, or null
   Value grouped;       ///< see groupsQueries; null for false
+  Value single; ///< whether there is one query, whose heads that read the same
+                ///< keys are `singleRows` rows of a tile; null where not known
+  int64_t singleRows;
   Value scores, packedQueries, keys, values;
   Value weights; // in pairs, or null: then they take the place of scores
   Value sums, bases, totals; // of rows; of weights in each lane
@@ -59,6 +62,16 @@ private:
                 Multiplication how = {});
   void scorePairs(FlatMatrix q, FlatMatrix k, Value rows, Value count);
   void scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows, Value count);
+  void scoreSingle(FlatMatrix q, FlatMatrix k, Value count);
+  void scoreSingleRows(FlatMatrix q, FlatMatrix k, int64_t first, int64_t rows,
+                       Value count);
+  void weighSingle(FlatMatrix v, Value count);
+  /// Are the rows of a head multiplied as they lie?
+  bool readsRows() {
+    return head % (lanes * scoring.group) == 0 &&
+           (packedQueries || isContiguous(op.getQueryLayout())) &&
+           isContiguous(op.getKeyLayout());
+  }
   struct MaskRow {
     Value flat, offset, size;
   };
@@ -152,6 +165,84 @@ void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
       t.store(score, scores, t.add(t.mul(row, t.index(keyBlock)), column));
     });
   });
+}
+
+/// The same for a single query of `singleRows` heads: four keys at a time, so
+/// that each is loaded once for several rows, and four sums of lanes are added
+/// up together.
+void AttentionBody::scoreSingle(FlatMatrix q, FlatMatrix k, Value count) {
+  int64_t most = lanes >= 16 ? 6 : 3;
+  for (int64_t first = 0; first < singleRows; first += most)
+    scoreSingleRows(q, k, first, std::min(most, singleRows - first), count);
+}
+
+void AttentionBody::scoreSingleRows(FlatMatrix q, FlatMatrix k, int64_t first,
+                                    int64_t rows, Value count) {
+  constexpr int64_t keysAtOnce = 4;
+  Value last = t.sub(count, t.index(1));
+  t.forEach(t.index(0), count, keysAtOnce, [&](Value column) {
+    Value keyOffsets[keysAtOnce];
+    for (auto [j, offset] : llvm::enumerate(keyOffsets))
+      offset =
+          t.add(k.offset,
+                t.mul(t.min(t.add(column, t.index(int64_t(j))), last), k.row));
+    SmallVector<Value> sums(rows * keysAtOnce,
+                            t.zeros(t.b.getF32Type(), lanes));
+    auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), t.index(head),
+                                   t.index(lanes * scoring.group), sums);
+    {
+      OpBuilder::InsertionGuard guard(t.b);
+      t.b.setInsertionPointToStart(loop.getBody());
+      Value d = loop.getInductionVar();
+      auto load = [&](FlatMatrix from, Value offset) -> Value {
+        Value at = t.add(offset, d);
+        if (scoring.dot)
+          return t.loadGroups(from.buffer, at, lanes, scoring.group);
+        return t.convert(t.loadVector(from.buffer, at, lanes),
+                         t.b.getF32Type());
+      };
+      Value loaded[keysAtOnce];
+      for (auto [j, offset] : llvm::enumerate(keyOffsets))
+        loaded[j] = load(k, offset);
+      SmallVector<Value> next(loop.getRegionIterArgs());
+      for (int64_t r = 0; r < rows; ++r) {
+        Value x = load(q, t.add(q.offset, t.mul(t.index(first + r), q.row)));
+        for (int64_t j = 0; j < keysAtOnce; ++j) {
+          Value &sum = next[r * keysAtOnce + j];
+          sum =
+              scoring.dot
+                  ? Value(DotOp::create(t.b, t.loc, sum.getType(), *scoring.dot,
+                                        sum, x, loaded[j]))
+                  : Value(vector::FMAOp::create(t.b, t.loc, x, loaded[j], sum));
+        }
+      }
+      scf::YieldOp::create(t.b, t.loc, next);
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      ResultRange row = loop.getResults().slice(r * keysAtOnce, keysAtOnce);
+      t.store(t.addLanesOfFour(SmallVector<Value>(row)), scores,
+              t.add(t.index((first + r) * keyBlock), column));
+    }
+  });
+}
+
+/// Adds weights · values for a single query: rows of values are read once for
+/// several heads.
+void AttentionBody::weighSingle(FlatMatrix v, Value count) {
+  Value zero = t.index(0), one = t.index(1);
+  int64_t vectors = paddedValue % (4 * lanes) == 0 ? 4 : 2;
+  int64_t most = lanes >= 16 ? 6 : vectors == 4 ? 3 : 6;
+  for (int64_t first = 0; first < singleRows; first += most)
+    t.forEach(zero, t.index(paddedValue), vectors * lanes, [&](Value column) {
+      FlatMatrix part = v;
+      part.offset = t.add(v.offset, column);
+      t.multiplyFew({scores, t.index(first * keyBlock), t.index(keyBlock), one},
+                    part,
+                    {sums, t.add(t.index(first * paddedValue), column),
+                     t.index(paddedValue), one},
+                    std::min(most, singleRows - first), count, vectors * lanes,
+                    lanes, TileBuilder::Sum::Add, {});
+    });
 }
 
 /// Where the mask has one row of scores, and whether that is one element for
@@ -490,24 +581,17 @@ void AttentionBody::build(Value begin, Value end) {
         multiply(q, packedKeys, scoreMatrix, rows, t.index(head), keyBlock,
                  TileBuilder::Sum::Replace);
       };
-      if (head % (lanes * scoring.group) == 0 &&
-          (packedQueries || isContiguous(op.getQueryLayout())) &&
-          isContiguous(op.getKeyLayout())) {
+      auto score = [&] {
+        if (!readsRows())
+          return fromPacked();
         Value few = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle,
                                           rows, t.index(fewQueries));
-        scf::IfOp::create(
-            b, loc, few,
-            [&](OpBuilder &, Location) {
-              scoreFewQueries(q, k, rows, count);
-              scf::YieldOp::create(b, loc);
-            },
-            [&](OpBuilder &, Location) {
-              fromPacked();
-              scf::YieldOp::create(b, loc);
-            });
-      } else {
-        fromPacked();
-      }
+        t.choose(few, [&] { scoreFewQueries(q, k, rows, count); }, fromPacked);
+      };
+      if (single && readsRows())
+        t.choose(single, [&] { scoreSingle(q, k, count); }, score);
+      else
+        score();
       t.forEach(zero, rows, 1, [&](Value row) {
         Value queryRow = queryOf(row);
         Visible visible{nullptr, endKey};
@@ -536,8 +620,14 @@ void AttentionBody::build(Value begin, Value end) {
                  {sums, zero, sumStride, one}, rows, depth, paddedValue,
                  TileBuilder::Sum::Add, weighting);
       } else if (!values) {
-        multiply(scoreMatrix, v, {sums, zero, sumStride, one}, rows, count,
-                 paddedValue, TileBuilder::Sum::Add);
+        auto weigh = [&] {
+          multiply(scoreMatrix, v, {sums, zero, sumStride, one}, rows, count,
+                   paddedValue, TileBuilder::Sum::Add);
+        };
+        if (single)
+          t.choose(single, [&] { weighSingle(v, count); }, weigh);
+        else
+          weigh();
       } else {
         FlatMatrix packedValues{values, zero, sumStride, one};
         t.pack(v, packedValues, count, t.index(valueSize), sumStride,
@@ -613,6 +703,19 @@ static bool groupsQueries(AttentionOp op) {
          !ShapedType::isDynamic(kvHeads) && heads > kvHeads;
 }
 
+/// Heads that read the same keys of a cache, where they are few; else 0.
+static int64_t countSingleRows(AttentionOp op) {
+  constexpr int64_t most = 8;
+  int64_t heads = cast<RankedTensorType>(op.getQuery().getType())
+                      .getDimSize(op.getQueryLayout()[1]);
+  int64_t kvHeads = cast<RankedTensorType>(op.getKey().getType())
+                        .getDimSize(op.getKeyLayout()[1]);
+  if (!op.getStarts() || ShapedType::isDynamic(heads) ||
+      ShapedType::isDynamic(kvHeads) || heads / kvHeads > most)
+    return 0;
+  return heads / kvHeads;
+}
+
 static LogicalResult scheduleAttention(RegionOp region,
                                        const TargetFacts &facts,
                                        RewriterBase &rewriter) {
@@ -686,6 +789,7 @@ static LogicalResult scheduleAttention(RegionOp region,
       weighting.dot ? Type(rewriter.getBF16Type()) : rewriter.getF32Type();
   bool direct = !weighting.dot && padded == valueSize &&
                 isContiguous(op.getValueLayout());
+  int64_t singleRows = countSingleRows(op);
   AttentionHeads query =
       readHeads(t, buffer(op.getQuery()), op.getQueryLayout());
   AttentionBody body{
@@ -703,6 +807,8 @@ static LogicalResult scheduleAttention(RegionOp region,
       op.getStarts() ? buffer(op.getStarts()) : Value(),
       op.getSlots() ? buffer(op.getSlots()) : Value(),
       groupsQueries(op) ? isSingle(t, query.sizes[2]) : Value(),
+      singleRows > 0 ? isSingle(t, query.sizes[2]) : Value(),
+      singleRows,
       scratch(queryBlock * keyBlock),
       packs ? scratchOf(scoredType, queryBlock * paddedHead) : Value(),
       scratchOf(scoredType, paddedHead * keyBlock),

@@ -575,3 +575,32 @@ void TileBuilder::multiplyFew(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
   multiplyTile(lhs, rhs, acc, index(0), rows, depth, lanes, columns / lanes,
                sum, how);
 }
+
+/// Within each 128 bits, twice: what two vectors have in even places and what
+/// they have in odd ones are added.
+Value TileBuilder::addLanesOfFour(ArrayRef<Value> vectors) {
+  int64_t lanes = cast<VectorType>(vectors[0].getType()).getNumElements();
+  auto addPairs = [&](Value lhs, Value rhs) -> Value {
+    SmallVector<int64_t> even, odd;
+    for (int64_t part = 0; part < lanes; part += 4)
+      for (int64_t from : {part, part + lanes})
+        for (int64_t i = 0; i < 4; i += 2) {
+          even.push_back(from + i);
+          odd.push_back(from + i + 1);
+        }
+    return arith::AddFOp::create(
+        b, loc, vector::ShuffleOp::create(b, loc, lhs, rhs, even),
+        vector::ShuffleOp::create(b, loc, lhs, rhs, odd));
+  };
+  Value sums = addPairs(addPairs(vectors[0], vectors[1]),
+                        addPairs(vectors[2], vectors[3]));
+  Value total;
+  for (int64_t part = 0; part < lanes; part += 4) {
+    Value four = vector::ExtractStridedSliceOp::create(
+        b, loc, sums, ArrayRef<int64_t>{part}, ArrayRef<int64_t>{4},
+        ArrayRef<int64_t>{1});
+    total =
+        total ? arith::AddFOp::create(b, loc, total, four).getResult() : four;
+  }
+  return total;
+}

@@ -132,6 +132,9 @@ struct TileBuilder {
   /// Rows of the register tile: 8 with 16 lanes, 6 with 8.
   static int64_t tileRows(int64_t lanes) { return lanes >= 16 ? 8 : 6; }
 
+  /// The sum of the lanes of each of four vectors of floats, as one of four.
+  mlir::Value addLanesOfFour(llvm::ArrayRef<mlir::Value> vectors);
+
   /// The largest lane; any lane if one is NaN.
   mlir::Value largestLane(mlir::Value vector);
 
