@@ -47,7 +47,8 @@ Value GraphToKernel::createRegion(Operation *op, StringRef name,
       dynamic.push_back(index(size));
   auto region = kernel::RegionOp::create(
       builder, loc, TypeRange{type}, name, uniqueInputs.getArrayRef(),
-      uniqueIndices.getArrayRef(), dynamic, Value(), kernel::ScheduleAttr(), DenseI64ArrayAttr());
+      uniqueIndices.getArrayRef(), dynamic, Value(), kernel::ScheduleAttr(),
+      DenseI64ArrayAttr());
   if (Attribute id = op->getAttr("tenon.id"))
     region->setAttr("tenon.id", id);
   OpBuilder::InsertionGuard guard(builder);

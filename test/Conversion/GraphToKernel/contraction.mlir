@@ -72,15 +72,47 @@ func.func @bf16_by_both(%x: tensor<?x9xbf16> {tenon.dims = ["n", 9]}, %y: tensor
 
 // -----
 
-// The table is looked up too, so it keeps its rows.
+// The table is looked up too: its rows are found in the panels.
 // CHECK-LABEL: func @tied
-// CHECK: layout rows
-// CHECK: kernel.contract transpose_rhs
+// CHECK: kernel.weight {{.*}} transposed layout panel32 : tensor<2x8x32xf32>
+// CHECK: %[[ROW:.*]] = kernel.check_index
+// CHECK: %[[PANEL:.*]] = arith.divui %[[ROW]]
+// CHECK: %[[PLACE:.*]] = arith.remui %[[ROW]]
+// CHECK: tensor.extract {{.*}}[%[[PANEL]], %{{.*}}, %[[PLACE]]]
+// CHECK: kernel.contract packed
 func.func @tied(%ids: tensor<4xi64>) -> tensor<4x40xf32> {
   %w = graph.weight "w" from "f" at 0 : tensor<40x8xf32>
   %0 = graph.gather %w, %ids axis 0 : tensor<40x8xf32>, tensor<4xi64> -> tensor<4x8xf32>
   %1 = graph.matmul transpose_rhs %0, %w : tensor<4x8xf32>, tensor<40x8xf32> -> tensor<4x40xf32>
   return %1 : tensor<4x40xf32>
+}
+
+// -----
+
+// A table that is multiplied by as it lies keeps its rows for look-ups.
+// CHECK-LABEL: func @tied_without_transpose
+// CHECK: kernel.weight {{.*}} layout rows
+func.func @tied_without_transpose(%ids: tensor<4xi64>) -> tensor<4x40xf32> {
+  %w = graph.weight "w" from "f" at 0 : tensor<40x40xf32>
+  %0 = graph.gather %w, %ids axis 0 : tensor<40x40xf32>, tensor<4xi64> -> tensor<4x40xf32>
+  %1 = graph.matmul %0, %w : tensor<4x40xf32>, tensor<40x40xf32> -> tensor<4x40xf32>
+  return %1 : tensor<4x40xf32>
+}
+
+// -----
+
+// What is new goes to a cache, which attention reads by slots and starts.
+// CHECK-LABEL: func @append
+// CHECK: %[[CACHE:.*]] = kernel.region "append" inputs({{.*}}) indices({{.*}}) sizes({{.*}}) updates [1]
+// CHECK: kernel.append %{{.*}}[%{{.*}}, %{{.*}}] into %{{.*}} at %{{.*}} in %{{.*}} else %{{.*}} {layout = array<i64: 0, 1, 2, 3>}
+// CHECK: kernel.region "attention" inputs({{.*}}%[[CACHE]]
+// CHECK: kernel.attention causal {{.*}} at %{{.*}} in %{{.*}} length %{{.*}} scale 5.000000e-01 window 3
+func.func @append(%new: tensor<?x2x?x4xf32> {tenon.dims = ["b", 2, "s", 4]}, %cache: tensor<?x2x?x4xf32> {tenon.dims = ["slots", 2, "capacity", 4]},
+                  %starts: tensor<?xi64> {tenon.dims = ["b"]}, %slots: tensor<?xi64> {tenon.dims = ["b"]}) -> tensor<?x2x?x4xf32> {
+  %n = graph.symbol "context" range 1 to 64
+  %0 = graph.append %new into %cache at %starts in %slots : (tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>, tensor<?xi64>, tensor<?xi64>) -> tensor<?x2x?x4xf32>
+  %1 = graph.attention causal %new, %0, %0 at %starts in %slots length %n scale 5.000000e-01 window 3 : (tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x2x?x4xf32>
+  return %1 : tensor<?x2x?x4xf32>
 }
 
 // -----

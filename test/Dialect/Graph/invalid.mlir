@@ -519,3 +519,67 @@ func.func @dequantize_with_other_zero_point(%x: tensor<4xi8>, %s: tensor<f32>, %
   %0 = graph.dequantize %x scale %s zero_point %z : (tensor<4xi8>, tensor<f32>, tensor<ui8>) -> tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @cache_without_length(%q: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>) {
+  // expected-error@+1 {{reads caches, for which it needs starts and a length, or none, for which it has no starts, slots or length}}
+  %0 = graph.attention causal %q, %c, %c at %at scale 1.0 : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>) -> tensor<1x2x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @cache_not_causal(%q: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index) {
+  // expected-error@+1 {{reads caches, so that it must be causal and without a mask}}
+  %0 = graph.attention %q, %c, %c at %at length %n scale 1.0 : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>, index) -> tensor<1x2x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @cache_starts(%q: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1x1xi64>, %n: index) {
+  // expected-error@+1 {{'graph.attention' op needs one start and one slot for each row of the batch, but found 'tensor<1x1xi64>'}}
+  %0 = graph.attention causal %q, %c, %c at %at length %n scale 1.0 : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<3x2x9x8xf32>, tensor<1x1xi64>, index) -> tensor<1x2x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @window(%q: tensor<1x2x4x8xf32>) {
+  // expected-error@+1 {{has a window of 3 without causal, but needs causal and at least 1}}
+  %0 = graph.attention %q, %q, %q scale 1.0 window 3 : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_rank(%x: tensor<2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>) {
+  // expected-error@+1 {{needs tensors of rank 4 (batch, heads, sequence, size and slots, heads, capacity, size), but found 'tensor<2x4x8xf32>' and 'tensor<3x2x9x8xf32>'}}
+  %0 = graph.append %x into %c at %at : (tensor<2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>) -> tensor<3x2x9x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_sizes(%x: tensor<1x2x4x6xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>) {
+  // expected-error@+1 {{appends 'tensor<1x2x4x6xf32>' to 'tensor<3x2x9x8xf32>', which differ in dimension 3}}
+  %0 = graph.append %x into %c at %at : (tensor<1x2x4x6xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>) -> tensor<3x2x9x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_starts(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<i64>) {
+  // expected-error@+1 {{'graph.append' op needs one start and one slot for each row of the batch, but found 'tensor<i64>'}}
+  %0 = graph.append %x into %c at %at : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<i64>) -> tensor<3x2x9x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_result(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>) {
+  // expected-error@+1 {{has result type 'tensor<3x2x9x8xf16>', but its cache has 'tensor<3x2x9x8xf32>'}}
+  %0 = graph.append %x into %c at %at : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>) -> tensor<3x2x9x8xf16>
+  return
+}

@@ -155,3 +155,49 @@ func.func @bf16_into_integers(%s: vector<8xi32>) {
   %0 = kernel.dot bf16 %s, %s, %s : vector<8xi32>
   return
 }
+
+// -----
+
+func.func @updates_count(%x: tensor<4xf32>) {
+  // expected-error@+1 {{has 1 results, but says of 2 which input they update}}
+  %0 = kernel.region "id" inputs(%x : tensor<4xf32>) indices() sizes() updates [0, -1] -> tensor<4xf32> {
+  ^bb0(%in: tensor<4xf32>):
+    kernel.yield %in : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @updates_other_type(%x: tensor<4xf32>, %y: tensor<5xf32>) {
+  // expected-error@+1 {{has a result of type 'tensor<4xf32>' that updates input 1, which is none of that type}}
+  %0 = kernel.region "id" inputs(%x, %y : tensor<4xf32>, tensor<5xf32>) indices() sizes() updates [1] -> tensor<4xf32> {
+  ^bb0(%in: tensor<4xf32>, %other: tensor<5xf32>):
+    kernel.yield %in : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @append_layout(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) {
+  // expected-error@+1 {{has 'tensor<1x2x4x8xf32>' in layout [0, 1, 1, 3], but needs a permutation of 4 dimensions}}
+  %0 = kernel.append %x[%n, %n] into %c at %at else %error {layout = array<i64: 0, 1, 1, 3>} : (tensor<1x2x4x8xf32>, index, index, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_cache(%x: tensor<1x2x4x8xf32>, %c: tensor<2x9x8xf32>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) {
+  // expected-error@+1 {{needs a cache of rank 4, but found 'tensor<2x9x8xf32>'}}
+  %0 = kernel.append %x[%n, %n] into %c at %at else %error {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf32>, index, index, tensor<2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) -> tensor<2x9x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_result(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) {
+  // expected-error@+1 {{has result type 'tensor<3x2x9x8xf16>', but its cache has 'tensor<3x2x9x8xf32>'}}
+  %0 = kernel.append %x[%n, %n] into %c at %at else %error {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf32>, index, index, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x8xf16>
+  return
+}

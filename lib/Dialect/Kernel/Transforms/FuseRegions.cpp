@@ -134,11 +134,11 @@ static RegionOp merge(RewriterBase &rewriter, RegionOp producer,
   indices.insert_range(consumer.getIndices());
   rewriter.setInsertionPoint(consumer);
   Location loc = rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()});
-  auto merged =
-      RegionOp::create(rewriter, loc, consumer.getResultTypes(),
-                       (producer.getName() + "_" + consumer.getName()).str(),
-                       inputs.getArrayRef(), indices.getArrayRef(),
-                       consumer.getSizes(), Value(), ScheduleAttr(), DenseI64ArrayAttr());
+  auto merged = RegionOp::create(
+      rewriter, loc, consumer.getResultTypes(),
+      (producer.getName() + "_" + consumer.getName()).str(),
+      inputs.getArrayRef(), indices.getArrayRef(), consumer.getSizes(), Value(),
+      ScheduleAttr(), DenseI64ArrayAttr());
   merged->setDiscardableAttrs(consumer->getDiscardableAttrDictionary());
   Block *block = rewriter.createBlock(&merged.getBody());
   IRMapping outer;
@@ -532,7 +532,8 @@ static bool foldResultTranspose(RewriterBase &rewriter, RegionOp producer,
   auto moved = RegionOp::create(
       rewriter, rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()}),
       TypeRange{type}, producer.getName(), producer.getInputs(),
-      producer.getIndices(), consumer.getSizes(), Value(), ScheduleAttr(), DenseI64ArrayAttr());
+      producer.getIndices(), consumer.getSizes(), Value(), ScheduleAttr(),
+      DenseI64ArrayAttr());
   moved->setDiscardableAttrs(consumer->getDiscardableAttrDictionary());
   attention.setOutputLayout(layout);
   attention.getOutput().setType(cast<RankedTensorType>(type));

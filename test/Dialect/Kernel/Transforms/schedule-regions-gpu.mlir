@@ -185,3 +185,17 @@ func.func @softmax_in_bytes(%x: tensor<4x100xf32>) -> tensor<4x100xi8> {
   }
   return %0 : tensor<4x100xi8>
 }
+
+// -----
+
+func.func @window(%q: tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32> {
+  %0 = kernel.region "attention" inputs(%q : tensor<1x2x4x8xf32>) indices() sizes() -> tensor<1x2x4x8xf32> {
+  ^bb0(%query: tensor<1x2x4x8xf32>):
+    // expected-error@+1 {{of a cache, with a window or with a soft cap has no kernel for GPUs}}
+    %1 = kernel.attention causal %query, %query, %query scale 1.0 window 3
+      {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 2, 3>, value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
+      : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32>
+    kernel.yield %1 : tensor<1x2x4x8xf32>
+  }
+  return %0 : tensor<1x2x4x8xf32>
+}

@@ -40,7 +40,7 @@ func.func @softmax(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
 // -----
 
 func.func @two_anchors(%x: tensor<4x9xf32>) -> tensor<4x9xf32> {
-  // expected-error@+1 {{is taken by none of the kernel families contract, attention, row, lines, loops}}
+  // expected-error@+1 {{is taken by none of the kernel families contract, attention, append, row, lines, loops}}
   %0 = kernel.region "softmax_twice" inputs(%x : tensor<4x9xf32>) indices() sizes() -> tensor<4x9xf32> {
   ^bb0(%a: tensor<4x9xf32>):
     %1 = kernel.softmax %a : tensor<4x9xf32> -> tensor<4x9xf32>
@@ -471,4 +471,71 @@ func.func @softmax_in_bytes(%x: tensor<4x100xf32>) -> tensor<4x100xi8> {
     kernel.yield %1 : tensor<4x100xi8>
   }
   return %0 : tensor<4x100xi8>
+}
+
+// -----
+
+// Rows go to their places in the memory of the cache; a place outside is noted.
+// CHECK-LABEL: func @append
+// CHECK: kernel.region "append" {{.*}} schedule <"append", tile = [1], vector = 8> updates [1]
+// CHECK: arith.cmpi ult
+// CHECK: vector.load %{{.*}} : memref<64xf32>, vector<8xf32>
+func.func @append(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) -> tensor<3x2x9x8xf32> {
+  %0 = kernel.region "append" inputs(%x, %c, %at, %error : tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) indices(%n) sizes() updates [1] -> tensor<3x2x9x8xf32> {
+  ^bb0(%in: tensor<1x2x4x8xf32>, %cache: tensor<3x2x9x8xf32>, %starts: tensor<1xi64>, %e: tensor<2xi64>, %size: index):
+    %1 = kernel.append %in[%size, %size] into %cache at %starts else %e {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf32>, index, index, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x8xf32>
+    kernel.yield %1 : tensor<3x2x9x8xf32>
+  }
+  return %0 : tensor<3x2x9x8xf32>
+}
+
+// -----
+
+func.func @append_elsewhere(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) -> tensor<3x2x9x8xf32> {
+  // expected-error@+1 {{must update its input 1, the cache of its kernel.append}}
+  %0 = kernel.region "append" inputs(%x, %c, %at, %error : tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) indices(%n) sizes() -> tensor<3x2x9x8xf32> {
+  ^bb0(%in: tensor<1x2x4x8xf32>, %cache: tensor<3x2x9x8xf32>, %starts: tensor<1xi64>, %e: tensor<2xi64>, %size: index):
+    %1 = kernel.append %in[%size, %size] into %cache at %starts else %e {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf32>, index, index, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x8xf32>
+    kernel.yield %1 : tensor<3x2x9x8xf32>
+  }
+  return %0 : tensor<3x2x9x8xf32>
+}
+
+// -----
+
+func.func @append_dynamic(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x?xf32>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) -> tensor<3x2x9x?xf32> {
+  %0 = kernel.region "append" inputs(%x, %c, %at, %error : tensor<1x2x4x8xf32>, tensor<3x2x9x?xf32>, tensor<1xi64>, tensor<2xi64>) indices(%n) sizes(%n) updates [1] -> tensor<3x2x9x?xf32> {
+  ^bb0(%in: tensor<1x2x4x8xf32>, %cache: tensor<3x2x9x?xf32>, %starts: tensor<1xi64>, %e: tensor<2xi64>, %size: index):
+    // expected-error@+1 {{needs a static size of heads, but found 'tensor<3x2x9x?xf32>'}}
+    %1 = kernel.append %in[%size, %size] into %cache at %starts else %e {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf32>, index, index, tensor<3x2x9x?xf32>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x?xf32>
+    kernel.yield %1 : tensor<3x2x9x?xf32>
+  }
+  return %0 : tensor<3x2x9x?xf32>
+}
+
+// -----
+
+func.func @append_twice(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) -> tensor<3x2x9x8xf32> {
+  // expected-error@+1 {{must hold a kernel.append of its inputs alone}}
+  %0 = kernel.region "append" inputs(%x, %c, %at, %error : tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) indices(%n) sizes() updates [1] -> tensor<3x2x9x8xf32> {
+  ^bb0(%in: tensor<1x2x4x8xf32>, %cache: tensor<3x2x9x8xf32>, %starts: tensor<1xi64>, %e: tensor<2xi64>, %size: index):
+    %1 = kernel.append %in[%size, %size] into %cache at %starts else %e {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf32>, index, index, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x8xf32>
+    %2 = arith.addf %1, %1 : tensor<3x2x9x8xf32>
+    kernel.yield %2 : tensor<3x2x9x8xf32>
+  }
+  return %0 : tensor<3x2x9x8xf32>
+}
+
+// -----
+
+func.func @cache_starts(%q: tensor<1x2x1x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1x1xi64>, %n: index) -> tensor<1x2x1x8xf32> {
+  %0 = kernel.region "attention" inputs(%q, %c, %at : tensor<1x2x1x8xf32>, tensor<3x2x9x8xf32>, tensor<1x1xi64>) indices(%n) sizes() -> tensor<1x2x1x8xf32> {
+  ^bb0(%query: tensor<1x2x1x8xf32>, %cache: tensor<3x2x9x8xf32>, %starts: tensor<1x1xi64>, %length: index):
+    // expected-error@+1 {{needs starts and slots of rank 1 from its region's inputs, but found 'tensor<1x1xi64>'}}
+    %1 = kernel.attention causal %query, %cache, %cache at %starts length %length scale 1.0
+      {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 2, 3>, value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
+      : (tensor<1x2x1x8xf32>, tensor<3x2x9x8xf32>, tensor<3x2x9x8xf32>, tensor<1x1xi64>, index) -> tensor<1x2x1x8xf32>
+    kernel.yield %1 : tensor<1x2x1x8xf32>
+  }
+  return %0 : tensor<1x2x1x8xf32>
 }
