@@ -141,7 +141,8 @@ TEST(Generator, DraftsChangeNothingButTheNumberOfSteps) {
   // Texts of order 2 run into circles, which drafts find.
   for (bool isDrawn : {false, true}) {
     FakeStepModel plainModel(13, 1, 400, 2), model(13, 1, 400, 2);
-    plainModel.scale = model.scale = isDrawn ? 30 : 4;
+    // Drawn texts leave their circles now and then.
+    plainModel.scale = model.scale = isDrawn ? 60 : 4;
     Generator plain(plainModel), drafting(model);
     GenerationOptions options = isDrawn ? drawn(350, 5) : most(350);
     Tokens text = randomTokens(10, 4, 13);

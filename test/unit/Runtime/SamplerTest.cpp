@@ -47,7 +47,8 @@ static std::vector<double> expected(const std::vector<float> &logits,
     total += result[id] =
         std::exp((double(logits[id]) - logits[order[0]]) / options.temperature);
   for (size_t id : order) {
-    bool stays = before < double(options.topP) * total;
+    // All stay with 1, also those too small to change a sum.
+    bool stays = options.topP == 1 || before < double(options.topP) * total;
     before += result[id];
     if (!stays)
       result[id] = 0;
