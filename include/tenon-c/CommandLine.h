@@ -9,9 +9,10 @@
 extern "C" {
 #endif
 
-/* argv[0] is run, bench, profile, info or plan; options follow. With `artifact`
- * NULL the first word that is no option names it. Returns the exit code: 0, 1
- * (it failed or differs), or 2 (wrong arguments). */
+/* argv[0] is run, bench, profile, info, plan, generate or evaluate; options
+ * follow. With `artifact` NULL the first word that is no option names it.
+ * Returns the exit code: 0, 1 (it failed or differs), 2 (wrong arguments), or
+ * 130 (Ctrl-C ended generate). */
 int tn_command_line(int argc, char **argv, const char *artifact);
 
 /* The same for a main: argv[0] is the program, argv[1] the command. */

@@ -211,6 +211,144 @@ TN_API tn_status tn_session_profile(const tn_session *session, int32_t launch,
 TN_API int64_t tn_session_run_nanoseconds(const tn_session *session);
 TN_API void tn_session_profile_reset(tn_session *session);
 
+/* --- Decoders ---------------------------------------------------------- */
+
+/* A language model that `tenon compile --decoder` wrote, with memory for the
+ * keys and values of its sequences. */
+typedef struct tn_decoder tn_decoder;
+
+typedef struct tn_decoder_options {
+  tn_session_options session;
+  int64_t capacity;  /* tokens of a sequence, prompt and output: at least 1 */
+  int32_t sequences; /* at the same time; 0: one */
+} tn_decoder_options;
+
+/* Allocates all memory, which grows with capacity times sequences. Fails for a
+ * module that is no decoder. The caller releases `*decoder`. */
+TN_API tn_status tn_decoder_create(tn_module *module,
+                                   const tn_decoder_options *options,
+                                   tn_decoder **decoder);
+/* Decoders keep their module alive, and generators their decoder. */
+TN_API void tn_decoder_release(tn_decoder *decoder);
+
+/* Ids are below; 0 without a decoder, as for the others. */
+TN_API int64_t tn_decoder_vocabulary(const tn_decoder *decoder);
+TN_API int64_t tn_decoder_capacity(const tn_decoder *decoder);
+TN_API int32_t tn_decoder_sequences(const tn_decoder *decoder);
+
+/* --- Generators -------------------------------------------------------- */
+
+/* The texts of a decoder's sequences, 0 to sequences - 1, and how each goes on.
+ * One call at a time: a call while another thread's goes on, or from the
+ * callback, is TN_ERROR_ARGUMENT and changes nothing, but for
+ * tn_generator_stop. After any error the texts are as they were, or longer by
+ * what the callback was told, and the next call may follow. */
+typedef struct tn_generator tn_generator;
+
+/* All zero: the most probable token each time, until the context is full. What
+ * changes probabilities is applied in this order, as in Hugging Face's
+ * generate. */
+typedef struct tn_generator_options {
+  float repetition_penalty;  /* positive logits of tokens that came already, in
+                              * prompt or output, are divided by it, others
+                              * multiplied; 0 or 1: none */
+  int64_t repetition_window; /* of the last so many tokens; 0: of all */
+  float temperature; /* 0: the most probable, of equal ones the lowest id */
+  int64_t top_k;     /* only the so many most probable; 0: all */
+  float top_p;       /* only the most probable that have this probability
+                      * together; 0 or 1: all */
+  uint64_t seed; /* of SplitMix64; a token takes one number of 53 bits. Equal
+                  * logits and equal seeds give equal tokens everywhere */
+  int64_t max_tokens;         /* new tokens of a run; 0: no limit */
+  const int64_t *stop_tokens; /* each ends its sequence, and belongs to it */
+  int64_t stop_count;
+  int64_t speculate; /* most tokens of a draft that is looked up in the text and
+                      * checked in one step, 0 to 64; 0: none. Tokens do not
+                      * depend on it */
+  int32_t sliding_window; /* not 0: when the context is full, the oldest tokens
+                           * are dropped but the first `kept_tokens`, so that
+                           * half of the rest is left, which is fed again;
+                           * else that is an error */
+  int64_t kept_tokens;    /* 0: 4 */
+} tn_generator_options;
+
+/* A decoder has one generator at a time. The caller releases `*generator`. */
+TN_API tn_status tn_generator_create(tn_decoder *decoder,
+                                     tn_generator **generator);
+TN_API void tn_generator_release(tn_generator *generator);
+
+/* Copied; also starts the sequence's random numbers anew. */
+TN_API tn_status tn_generator_set_options(tn_generator *generator,
+                                          int32_t sequence,
+                                          const tn_generator_options *options);
+
+/* The text that a sequence goes on from: 1 to capacity ids, copied. What is
+ * held of it from before, as in a chat, is not computed again. */
+TN_API tn_status tn_generator_set_prompt(tn_generator *generator,
+                                         int32_t sequence, const int64_t *ids,
+                                         int64_t count);
+
+/* Forgets all but the first `position` tokens of the text; with 0 the sequence
+ * takes no part in runs. */
+TN_API tn_status tn_generator_rewind(tn_generator *generator, int32_t sequence,
+                                     int64_t position);
+
+/* Told each token as it comes. Returns 0 to go on, 1 to end this sequence, 2 to
+ * end all. */
+typedef int32_t (*tn_token_callback)(void *context, int32_t sequence,
+                                     int64_t token);
+
+/* Goes on with all sequences that have a text and did not end with a stop
+ * token, together, until all have ended. A context that is full is
+ * TN_ERROR_INPUT when the others have ended. The callback may be NULL. */
+TN_API tn_status tn_generator_run(tn_generator *generator,
+                                  tn_token_callback callback, void *context);
+
+/* A run in pieces, with one sequence or, if it is negative, with all: begin,
+ * then steps while `*more` is not 0. A step computes a
+ * part of a prompt, or a token for each sequence, or several if drafts were
+ * right. Prompts that are set between steps join. */
+TN_API tn_status tn_generator_begin(tn_generator *generator, int32_t sequence);
+TN_API tn_status tn_generator_step(tn_generator *generator,
+                                   tn_token_callback callback, void *context,
+                                   int32_t *more);
+
+/* Ends all sequences of the run that goes on behind its step. From any thread,
+ * from the callback, or from a signal handler. */
+TN_API void tn_generator_stop(tn_generator *generator);
+
+/* Writes the first `room` tokens of a text, prompt and output, and how many
+ * there are. A sliding window has dropped some. */
+TN_API tn_status tn_generator_tokens(tn_generator *generator, int32_t sequence,
+                                     int64_t *ids, int64_t room,
+                                     int64_t *count);
+
+/* Why a sequence does not go on. */
+typedef enum tn_end {
+  TN_END_NONE = 0,  /* it goes on, or has not begun */
+  TN_END_STOP = 1,  /* a stop token */
+  TN_END_LIMIT = 2, /* max_tokens */
+  TN_END_ASKED = 3, /* the callback or tn_generator_stop */
+  TN_END_FULL = 4,  /* the context is full */
+} tn_end;
+TN_API tn_status tn_generator_end(tn_generator *generator, int32_t sequence,
+                                  int32_t *end);
+
+/* Sums since create or reset, over all sequences. */
+typedef struct tn_generation_statistics {
+  int64_t prompt_tokens;      /* that were fed; not what was held */
+  int64_t prompt_nanoseconds; /* with the first token of each prompt */
+  int64_t generated_tokens;
+  int64_t decoded_tokens;     /* of these, those behind the first ones */
+  int64_t decode_nanoseconds; /* of these */
+  int64_t decode_steps;       /* that they took */
+  int64_t drafted;            /* tokens of drafts */
+  int64_t accepted;           /* of these */
+} tn_generation_statistics;
+TN_API tn_status tn_generator_statistics(tn_generator *generator,
+                                         tn_generation_statistics *result);
+TN_API tn_status tn_generator_statistics_reset(tn_generator *generator);
+
 #ifdef __cplusplus
 }
 #endif

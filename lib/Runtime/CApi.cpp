@@ -1,27 +1,22 @@
 // The C API: every entry catches what the runtime throws.
+#include "CApi.h"
 #include "ElementType.h"
-#include "Failure.h"
 #include "Session.h"
 
 #include <new>
 
 using namespace tenon::runtime;
 
-struct tn_module {
-  std::shared_ptr<const Module> module;
-};
+// State of a thread, not of the program: two callers never see each other's.
+static thread_local std::string lastError;
 
 struct tn_session {
   Session session;
 };
 
-// State of a thread, not of the program: two callers never see each other's.
-static thread_local std::string lastError;
-
-template <typename Body> static tn_status guarded(Body body) noexcept {
+tn_status tenon::runtime::reportFailure() noexcept {
   try {
-    body();
-    return TN_OK;
+    throw;
   } catch (const Failure &failure) {
     lastError = failure.what();
     return failure.status;
@@ -32,11 +27,6 @@ template <typename Body> static tn_status guarded(Body body) noexcept {
     lastError = error.what();
     return TN_ERROR_MEMORY;
   }
-}
-
-static void require(const void *pointer, const char *what) {
-  if (!pointer)
-    fail(TN_ERROR_ARGUMENT, what, " is null");
 }
 
 const char *tn_last_error(void) { return lastError.c_str(); }

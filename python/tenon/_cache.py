@@ -2,7 +2,7 @@
 
 The folder is TENON_CACHE, or tenon in XDG_CACHE_HOME or ~/.cache. An artifact
 is KEY.so, where KEY is a hash of the model's bytes, those of its external data,
-sizes, recipe, compiler, and the processor that code is made for. Files are never
+sizes, recipe, form, compiler, and the processor that code is made for. Files are never
 changed or removed by Tenon.
 """
 import contextlib
@@ -67,7 +67,7 @@ def _processor():
             if line.split("\t")[0].strip() in wanted]
 
 
-def _key(model, dims, recipe):
+def _key(model, dims, recipe, decoder):
     path = None if isinstance(model, bytes) else pathlib.Path(model)
     parts = [_file_hash(find_compiler()), *_processor()]
     with contextlib.nullcontext(model) if path is None else _mapped(path) as data:
@@ -78,14 +78,16 @@ def _key(model, dims, recipe):
                 parts += [name.hex(), _file_hash(file)]
     parts.append(repr(sorted((dims or {}).items())))
     parts.append(_file_hash(recipe) if recipe else "")
+    if decoder:
+        parts.append("decoder")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def compile_cached(model, dims=None, recipe=None):
+def compile_cached(model, dims=None, recipe=None, decoder=False):
     """The path of the artifact of `model`, a path or a serialised ModelProto."""
     folder = _folder()
     try:
-        artifact = folder / f"{_key(model, dims, recipe)}.so"
+        artifact = folder / f"{_key(model, dims, recipe, decoder)}.so"
         if artifact.is_file():
             return artifact
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,7 +97,8 @@ def compile_cached(model, dims=None, recipe=None):
             if isinstance(model, bytes):
                 serialized, model = model, pathlib.Path(aside) / "model.onnx"
                 model.write_bytes(serialized)
-            made = compile(model, pathlib.Path(aside) / "model.so", dims, recipe)
+            made = compile(model, pathlib.Path(aside) / "model.so", dims, recipe,
+                           decoder)
             with open(made, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(made, artifact)

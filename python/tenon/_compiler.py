@@ -33,12 +33,13 @@ def find_compiler():
     return found
 
 
-def compile(path, output=None, dims=None, recipe=None):
+def compile(path, output=None, dims=None, recipe=None, decoder=False):
     """Compiles an ONNX model and returns the path of the artifact.
 
     `output` is where the artifact goes: beside the model with the suffix .so
     when it is None. `dims` fixes symbols: {"batch": 1}. `recipe` is the path of
-    a recipe: what to store in int8 or narrow, node by node. Raises Error, with
+    a recipe: what to store in int8 or narrow, node by node. `decoder` is for
+    language models with a cache, which Generator then runs. Raises Error, with
     `unsupported` set where Tenon has no code for some of the nodes.
     """
     output = str(output or pathlib.Path(path).with_suffix(".so"))
@@ -47,6 +48,8 @@ def compile(path, output=None, dims=None, recipe=None):
         command.append(f"--dim={name}={size}")
     if recipe:
         command.append(f"--recipe={recipe}")
+    if decoder:
+        command.append("--decoder")
     _run(command)
     return output
 

@@ -6,7 +6,8 @@ import ctypes
 import functools
 import os
 import pathlib
-from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint32, c_void_p
+from ctypes import (POINTER, c_char_p, c_float, c_int32, c_int64, c_uint32, c_uint64,
+                    c_void_p)
 
 from ._error import Error
 
@@ -32,6 +33,29 @@ class LaunchTime(ctypes.Structure):
                 ("nanoseconds", c_int64), ("last_begin", c_int64),
                 ("last_nanoseconds", c_int64)]
 
+
+class DecoderOptions(ctypes.Structure):
+    _fields_ = [("session", SessionOptions), ("capacity", c_int64),
+                ("sequences", c_int32)]
+
+
+class GeneratorOptions(ctypes.Structure):
+    _fields_ = [("repetition_penalty", c_float), ("repetition_window", c_int64),
+                ("temperature", c_float), ("top_k", c_int64),
+                ("top_p", c_float), ("seed", c_uint64), ("max_tokens", c_int64),
+                ("stop_tokens", POINTER(c_int64)), ("stop_count", c_int64),
+                ("speculate", c_int64), ("sliding_window", c_int32),
+                ("kept_tokens", c_int64)]
+
+
+class GenerationStatistics(ctypes.Structure):
+    _fields_ = [(name, c_int64) for name in
+                ("prompt_tokens", "prompt_nanoseconds", "generated_tokens",
+                 "decoded_tokens", "decode_nanoseconds", "decode_steps",
+                 "drafted", "accepted")]
+
+
+TokenCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_int32, c_int64)
 
 PROTOTYPES = {
     "tn_last_error": (c_char_p, []),
@@ -61,6 +85,30 @@ PROTOTYPES = {
     "tn_session_profile_count": (c_int32, [c_void_p]),
     "tn_session_profile": (c_int32, [c_void_p, c_int32, POINTER(LaunchTime)]),
     "tn_session_profile_reset": (None, [c_void_p]),
+    "tn_decoder_create": (c_int32, [c_void_p, POINTER(DecoderOptions),
+                                    POINTER(c_void_p)]),
+    "tn_decoder_release": (None, [c_void_p]),
+    "tn_decoder_vocabulary": (c_int64, [c_void_p]),
+    "tn_decoder_capacity": (c_int64, [c_void_p]),
+    "tn_decoder_sequences": (c_int32, [c_void_p]),
+    "tn_generator_create": (c_int32, [c_void_p, POINTER(c_void_p)]),
+    "tn_generator_release": (None, [c_void_p]),
+    "tn_generator_set_options": (c_int32, [c_void_p, c_int32,
+                                           POINTER(GeneratorOptions)]),
+    "tn_generator_set_prompt": (c_int32, [c_void_p, c_int32, POINTER(c_int64),
+                                          c_int64]),
+    "tn_generator_rewind": (c_int32, [c_void_p, c_int32, c_int64]),
+    "tn_generator_run": (c_int32, [c_void_p, TokenCallback, c_void_p]),
+    "tn_generator_begin": (c_int32, [c_void_p, c_int32]),
+    "tn_generator_step": (c_int32, [c_void_p, TokenCallback, c_void_p,
+                                    POINTER(c_int32)]),
+    "tn_generator_stop": (None, [c_void_p]),
+    "tn_generator_tokens": (c_int32, [c_void_p, c_int32, POINTER(c_int64),
+                                      c_int64, POINTER(c_int64)]),
+    "tn_generator_end": (c_int32, [c_void_p, c_int32, POINTER(c_int32)]),
+    "tn_generator_statistics": (c_int32, [c_void_p,
+                                          POINTER(GenerationStatistics)]),
+    "tn_generator_statistics_reset": (c_int32, [c_void_p]),
 }
 
 

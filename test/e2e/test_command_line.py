@@ -2,6 +2,7 @@
 import os
 import pathlib
 
+import numpy as np
 import pytest
 from conftest import tenon
 from onnx import parser
@@ -90,6 +91,56 @@ def test_artifacts_and_sizes(command, arguments, code, message):
 
 
 @pytest.mark.parametrize("arguments, code, message", [
+    ([], 2, "no artifact is given"), ([FAKE], 2, "generate needs --ids"), ([FAKE, "--bogus"], 2, "unknown option '--bogus'"),
+    ([FAKE, "more", "--ids", "1"], 2, "unexpected argument 'more'"), ([FAKE, "--ids"], 2, "option '--ids' needs a value"),
+    (["/none", "--ids", "1"], 1, "cannot open artifact '/none': No such file or directory"),
+    ([FAKE, "--ids", "/none.npy"], 1, "cannot read '/none.npy': No such file or directory"),
+    ([FAKE, "--ids", "1,x"], 1, "cannot read '1,x': No such file or directory"),
+    ([FAKE, "--ids", "1", "--stop", "a"], 2, "option '--stop' needs N,N,..., not 'a'"),
+    ([FAKE, "--ids", "1", "--temperature", "x"], 2, "option '--temperature' needs a number, not 'x'"),
+    ([FAKE, "--ids", "1", "--max-tokens", "-1"], 2, "option '--max-tokens' needs a number, not '-1'"),
+    ([FAKE, "--ids", "1", "--max-tokens", "0"], 1, "without a number of --max-tokens, --capacity must be given"),
+    ([FAKE, "--ids", "1", "--perplexity"], 2, "option '--perplexity' belongs to evaluate, not to generate"),
+], ids=lambda value: " ".join(pathlib.Path(word).name for word in value) if isinstance(value, list) else "")
+def test_generate(arguments, code, message):
+    result = tenon("generate", *arguments)
+    assert result.returncode == code and result.stderr == f"error: {message}\n", result.stderr
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"1 2 three", "'{}' has 'three' where an id was expected"),
+    (np.zeros(3, np.float32), "'{}' has elements of type f32, ids are integers"),
+], ids=["text", "floats"])
+@pytest.mark.parametrize("command", [["generate"], ["evaluate", "--perplexity"]], ids=lambda command: command[0])
+def test_ids(tmp_path, command, content, message):
+    path = tmp_path / ("ids.txt" if isinstance(content, bytes) else "ids.npy")
+    path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content)
+    result = tenon(*command, FAKE, "--ids", path)
+    assert result.returncode == 1 and result.stderr == f"error: {message.format(path)}\n", result.stderr
+
+
+@pytest.mark.parametrize("arguments, code, message", [
+    ([FAKE, "--perplexity"], 2, "evaluate needs --ids"), ([FAKE, "--ids", "1"], 2, "evaluate needs what to find: --perplexity"),
+    ([FAKE, "--ids", "1,2,3", "--perplexity"], 1, "'1,2,3' has 3 tokens, too few for 16 windows of 512"),
+    ([FAKE, "--ids", "1,2,3", "--perplexity", "--window", "1"], 1, "a window must have 2 tokens or more, not 1"),
+    ([FAKE, "--ids", "1,2,3", "--perplexity", "--windows", "0"], 1, "there must be a window"),
+    ([FAKE, "--ids", "1", "--perplexity", "--top-k", "3"], 2, "option '--top-k' belongs to generate, not to evaluate"),
+], ids=lambda value: " ".join(pathlib.Path(word).name for word in value) if isinstance(value, list) else "")
+def test_evaluate(arguments, code, message):
+    result = tenon("evaluate", *arguments)
+    assert result.returncode == code and result.stderr == f"error: {message}\n", result.stderr
+
+
+@pytest.mark.parametrize("command", ["generate", "evaluate"])
+def test_what_is_no_decoder(command):
+    """A model without caches compiles and runs, but goes on with nothing."""
+    more = ["--perplexity", "--window", "2", "--windows", "1"] if command == "evaluate" else []
+    result = tenon(command, FAKE, "--ids", "1,2", *more)
+    assert result.returncode == 1 and result.stderr.startswith("error: ") and "decoder" in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("arguments, code, message", [
+    (["run", FAKE, "--ids", "1"], 2, "option '--ids' belongs to generate and evaluate, not to run"),
     (["run", FAKE, "--input", "x"], 2, "option '--input' needs NAME=VALUE, not 'x'"),
     (["run", FAKE, "--input", "z=/none.npy"], 1, "the model has no input 'z', it has 'x', 'the mask'"),
     (["run", FAKE, "--input", "x=/none.npy"], 1, "cannot read '/none.npy': No such file or directory"),

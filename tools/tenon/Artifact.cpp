@@ -1,6 +1,6 @@
-// tenon run, bench, profile, info, plan: what can be done with an artifact. A
-// model is compiled on the way, in a process of its own: what this one then
-// takes is the runtime's.
+// tenon run, bench, profile, info, plan, generate, evaluate: what can be done
+// with an artifact. A model is compiled on the way, in a process of its own:
+// what this one then takes is the runtime's.
 #include "Child.h"
 #include "Subcommands.h"
 #include "tenon-c/CommandLine.h"
@@ -51,7 +51,7 @@ runCompiler(StringRef program, llvm::ArrayRef<StringRef> arguments,
 
 /// Compiles `model` for this machine. Returns the exit status.
 static int compileInChild(StringRef model, StringRef kind, StringRef precision,
-                          Compiled &result) {
+                          bool isDecoder, Compiled &result) {
   llvm::SmallString<128> folder;
   if (std::error_code error =
           llvm::sys::fs::createUniqueDirectory("tenon", folder))
@@ -63,9 +63,11 @@ static int compileInChild(StringRef model, StringRef kind, StringRef precision,
   llvm::sys::path::append(artifact, llvm::sys::path::stem(model) + ".so");
   std::string self = llvm::sys::fs::getMainExecutable(
       nullptr, reinterpret_cast<void *>(&runArtifactCommand));
-  StringRef arguments[] = {"tenon",   "compile", model, "-o",
-                           artifact,  "--emit",  kind,  "--precision",
-                           precision, "--quiet"};
+  std::vector<StringRef> arguments = {
+      "tenon",  "compile", model,         "-o",      artifact,
+      "--emit", kind,      "--precision", precision, "--quiet"};
+  if (isDecoder)
+    arguments.push_back("--decoder");
   std::string message;
   std::optional<llvm::sys::ProcessStatistics> statistics;
   auto start = std::chrono::steady_clock::now();
@@ -87,9 +89,19 @@ static int compileInChild(StringRef model, StringRef kind, StringRef precision,
   return 0;
 }
 
-/// The benchmark's protocol: it says in the environment what it wants. The
-/// compiled model is a program, which takes the place of this one: memory is
-/// then the runtime's own, without what the compiler's libraries take.
+/// A benchmark says in the environment what it wants. What this points to lives
+/// as the process does.
+static void addWishes(std::vector<const char *> &command, StringRef name) {
+  if (const char *threads = std::getenv("BENCH_THREADS"))
+    command.insert(command.end(), {"--threads", threads});
+  if (const char *prompt = std::getenv("BENCH_PROMPT");
+      prompt && name == "generate")
+    command.insert(command.end(), {"--ids", prompt});
+}
+
+/// The benchmark's protocol. The compiled model is a program, which takes the
+/// place of this one: memory is then the runtime's own, without what the
+/// compiler's libraries take.
 static int runWorker(StringRef model, Compiled &compiled,
                      llvm::ArrayRef<char *> arguments) {
   llvm::outs() << "info compile_s " << compiled.seconds << "\ninfo compile_mb "
@@ -98,40 +110,71 @@ static int runWorker(StringRef model, Compiled &compiled,
   std::vector<const char *> command = {"tenon"};
   llvm::copy_if(arguments, std::back_inserter(command),
                 [&](StringRef argument) { return argument != model; });
-  if (const char *threads = std::getenv("BENCH_THREADS"))
-    command.insert(command.end(), {"--threads", threads});
+  addWishes(command, arguments.front());
   command.push_back(nullptr);
   execv(compiled.artifact.c_str(), const_cast<char **>(command.data()));
   return fail("cannot run the compiled model: " + llvm::sys::StrError());
 }
 
+static bool isModel(StringRef word) {
+  return !word.starts_with("-") &&
+         (word.ends_with(".onnx") || word.ends_with(".mlir"));
+}
+
+/// `evaluate --against`: the other model, too, may have to be compiled.
+static int compileOther(char *&word, std::string &path) {
+  Compiled compiled;
+  int status = compileInChild(word, "so", "f32", true, compiled);
+  if (caughtSignal())
+    raise(caughtSignal());
+  if (status)
+    return status;
+  path = compiled.artifact;
+  word = path.data();
+  return 0;
+}
+
 int runArtifactCommand(int argc, char **argv) {
   std::vector<char *> arguments(argv, argv + argc);
-  auto model = llvm::find_if(arguments, [](StringRef argument) {
-    return !argument.starts_with("-") &&
-           (argument.ends_with(".onnx") || argument.ends_with(".mlir"));
-  });
-  if (model == arguments.end())
-    return tn_command_line(argc, argv, nullptr);
+  StringRef name = argv[0];
   bool worker = llvm::is_contained(
       llvm::map_range(arguments, [](char *word) { return StringRef(word); }),
       "--worker");
+  bool isDecoder = name == "generate" || name == "evaluate";
+  auto model = arguments.end();
+  std::string other;
+  for (auto word = arguments.begin(); word != arguments.end(); ++word) {
+    bool isOther = word != arguments.begin() &&
+                   StringRef(*(word - 1)) == "--against" && name == "evaluate";
+    if (!isModel(*word))
+      continue;
+    if (!isOther)
+      model = model == arguments.end() ? word : model;
+    else if (int status = compileOther(*word, other))
+      return status;
+  }
+  if (model == arguments.end()) {
+    std::vector<const char *> words(arguments.begin(), arguments.end());
+    if (worker && isDecoder)
+      addWishes(words, name);
+    return tn_command_line(static_cast<int>(words.size()),
+                           const_cast<char **>(words.data()), nullptr);
+  }
   // Models in integers say themselves what is to be computed in them.
   StringRef format = "f32";
   if (const char *wanted = std::getenv("BENCH_FORMAT"); worker && wanted)
     format = wanted;
-  if (!llvm::is_contained({"f32", "bf16", "int8", "dyn8"}, format))
+  if (!llvm::is_contained({"f32", "bf16", "int8", "dyn8", "int4"}, format))
     return fail("format " + format +
-                " is not supported; f32, bf16, int8 and dyn8 are");
+                " is not supported; f32, bf16, int8, dyn8 and int4 are");
 
   Compiled compiled;
   // These two read what an artifact says of itself and need no more.
-  StringRef name = argv[0];
   StringRef kind = name == "info" || name == "plan" ? "description"
                    : worker                         ? "exe"
                                                     : "so";
-  int status =
-      compileInChild(*model, kind, format == "bf16" ? "bf16" : "f32", compiled);
+  int status = compileInChild(*model, kind, format == "bf16" ? "bf16" : "f32",
+                              isDecoder, compiled);
   if (caughtSignal())
     raise(caughtSignal());
   if (status)

@@ -8,7 +8,7 @@
 int runCheck(int argc, char **argv);
 int runCompile(int argc, char **argv);
 int runTarget(int argc, char **argv);
-/// run, bench, profile, info, plan
+/// run, bench, profile, info, plan, generate, evaluate
 int runArtifactCommand(int argc, char **argv);
 
 #endif // TENON_TOOLS_TENON_SUBCOMMANDS_H

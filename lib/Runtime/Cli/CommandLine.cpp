@@ -1,6 +1,7 @@
-// Parses the arguments of run, bench and profile.
+// Parses the arguments of all commands on an artifact.
 #include "tenon-c/CommandLine.h"
 #include "Commands.h"
+#include "Ids.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -40,6 +41,36 @@ profile   the time of every launch, and of each kind: products, attention,
   --shape NAME=SIZE,...  sizes of the symbols
   --seconds S            how long to measure (2)
   --trace FILE.json      write one run as a Chrome trace
+generate  go on from a prompt with an artifact that --decoder has made: prints
+          ids of tokens as they come, then rates and memory. Ctrl-C ends it
+          behind the token that is being computed, with exit code 130
+  --ids FILE|N,N,...     the prompt: ids, or a file with them (.npy or text)
+  --max-tokens N         how many tokens (128); 0: until the context is full
+  --stop N,...           end behind one of these tokens
+  --temperature T        0: the most probable token each time (0)
+  --top-k K              draw only from the K most probable tokens; 0: all (0)
+  --top-p P              then only from the most probable that have
+                         probability P together (1)
+  --repetition-penalty R divide the logits of tokens that came already, as
+                         Hugging Face does (1)
+  --seed S               of the random numbers (0)
+  --speculate K          draft up to K tokens from the text; changes nothing
+                         but the time (0)
+  --capacity N           tokens that the context has room for (what is needed)
+  --slide                when it is full, drop the oldest tokens but the first 4
+  --rates                how fast weights are read, and memory could be
+  --json
+  --worker               speak the protocol of a benchmark on stdin and stdout;
+                         --ids has the prompt
+evaluate  say how well an artifact that --decoder has made predicts a text
+  --perplexity           e^(mean loss) over windows without overlap; the first
+                         token of each is not scored
+  --ids FILE             ids of the text (.npy or text)
+  --against ARTIFACT     also how far it is from another: mean KL divergence and
+                         how often both find the same token most probable
+  --window N             tokens of a window (512)
+  --windows N            how many, from the beginning of the text (16)
+  --json
 info      inputs, outputs, sizes, work and memory, and what each layer takes
           before and after fusion; runs nothing
   --shape NAME=SIZE,...  sizes to evaluate them at
@@ -117,8 +148,57 @@ private:
       result.inputs.push_back(pair(take()));
     else if (option == "--shape")
       shape(take());
-    else
+    else if (!parseOfDecoder())
       throw UsageError("unknown option '" + option + "'");
+    result.options.push_back(option);
+  }
+
+  /// An option of generate or evaluate.
+  bool parseOfDecoder() {
+    GenerationOptions &generation = result.generation;
+    if (option == "--ids")
+      result.ids = take();
+    else if (option == "--max-tokens")
+      generation.maxTokens = integer(take());
+    else if (option == "--stop")
+      addStopTokens(take());
+    else if (option == "--temperature")
+      generation.sampling.temperature = float(number(take()));
+    else if (option == "--top-k")
+      generation.sampling.topK = integer(take());
+    else if (option == "--top-p")
+      generation.sampling.topP = float(number(take()));
+    else if (option == "--repetition-penalty")
+      generation.sampling.repetitionPenalty = float(number(take()));
+    else if (option == "--seed")
+      generation.seed = uint64_t(integer(take()));
+    else if (option == "--speculate")
+      generation.speculate = integer(take());
+    else if (option == "--capacity")
+      result.capacity = integer(take());
+    else if (option == "--slide")
+      generation.slidingWindow = true;
+    else if (option == "--rates")
+      result.rates = true;
+    else if (option == "--perplexity")
+      result.perplexity = true;
+    else if (option == "--against")
+      result.against = take();
+    else if (option == "--window")
+      result.window = integer(take());
+    else if (option == "--windows")
+      result.windows = integer(take());
+    else
+      return false;
+    return true;
+  }
+
+  void addStopTokens(const std::string &list) {
+    std::vector<int64_t> ids = parseIds(list);
+    if (ids.empty())
+      throw UsageError("option '--stop' needs N,N,..., not '" + list + "'");
+    std::vector<int64_t> &all = result.generation.stopTokens;
+    all.insert(all.end(), ids.begin(), ids.end());
   }
 
   std::string take() {
@@ -179,6 +259,43 @@ int tenon::runtime::threadCount(const Arguments &arguments) {
                                    : std::max(cores, 1);
 }
 
+namespace {
+/// What only some commands take.
+struct OwnedOption {
+  const char *option;
+  std::vector<std::string> commands;
+};
+} // namespace
+
+static void checkOwners(const Arguments &arguments,
+                        const std::string &command) {
+  const OwnedOption owned[] = {
+      {"--graph", {"info"}},           {"--memory", {"plan"}},
+      {"--roofline", {"bench"}},       {"--ids", {"generate", "evaluate"}},
+      {"--max-tokens", {"generate"}},  {"--stop", {"generate"}},
+      {"--temperature", {"generate"}}, {"--top-k", {"generate"}},
+      {"--top-p", {"generate"}},       {"--repetition-penalty", {"generate"}},
+      {"--seed", {"generate"}},        {"--speculate", {"generate"}},
+      {"--capacity", {"generate"}},    {"--slide", {"generate"}},
+      {"--rates", {"generate"}},       {"--perplexity", {"evaluate"}},
+      {"--against", {"evaluate"}},     {"--window", {"evaluate"}},
+      {"--windows", {"evaluate"}},
+  };
+  for (const OwnedOption &one : owned) {
+    auto has = [](const std::vector<std::string> &words,
+                  const std::string &word) {
+      return std::find(words.begin(), words.end(), word) != words.end();
+    };
+    if (!has(arguments.options, one.option) || has(one.commands, command))
+      continue;
+    std::string names = one.commands.front();
+    for (size_t i = 1; i < one.commands.size(); ++i)
+      names += " and " + one.commands[i];
+    throw UsageError("option '" + std::string(one.option) + "' belongs to " +
+                     names + ", not to " + command);
+  }
+}
+
 static int dispatch(int argc, char **argv, const char *artifact) {
   std::string command = argv[0];
   Arguments arguments = ArgumentParser(argc, argv).parse();
@@ -190,15 +307,10 @@ static int dispatch(int argc, char **argv, const char *artifact) {
     arguments.artifact = arguments.words.front();
     arguments.words.erase(arguments.words.begin());
   }
-  size_t allowed = arguments.worker ? 1 : 0;
+  size_t allowed = arguments.worker && command == "bench" ? 1 : 0;
   if (arguments.words.size() > allowed)
     throw UsageError("unexpected argument '" + arguments.words[allowed] + "'");
-  if (!arguments.graph.empty() && command != "info")
-    throw UsageError("option '--graph' belongs to info, not to " + command);
-  if (!arguments.memory.empty() && command != "plan")
-    throw UsageError("option '--memory' belongs to plan, not to " + command);
-  if (!arguments.roofline.empty() && command != "bench")
-    throw UsageError("option '--roofline' belongs to bench, not to " + command);
+  checkOwners(arguments, command);
   if (command == "run")
     return runCommand(arguments);
   if (command == "bench")
@@ -209,6 +321,14 @@ static int dispatch(int argc, char **argv, const char *artifact) {
     return infoCommand(arguments);
   if (command == "plan")
     return planCommand(arguments);
+  if ((command == "generate" || command == "evaluate") && arguments.ids.empty())
+    throw UsageError(command + " needs --ids");
+  if (command == "generate")
+    return generateCommand(arguments);
+  if (command == "evaluate" && !arguments.perplexity)
+    throw UsageError("evaluate needs what to find: --perplexity");
+  if (command == "evaluate")
+    return evaluateCommand(arguments);
   throw UsageError("unknown command '" + command + "'");
 }
 
