@@ -3,7 +3,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tenon as package
-from conftest import compile_model, tenon
+from conftest import compile_model, skip_unless_runs, tenon
 from tenon._interpreter import Interpreter
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -65,6 +65,7 @@ class Graph:
         return self.folder / "model.mlir"
 
     def run(self, cpu, feeds):
+        skip_unless_runs(cpu)
         artifact = compile_model(self.write(), self.folder / "model.so", "--cpu", cpu)
         session = package.Session(artifact, threads=2)
         return [session.run(feed) for feed in feeds]
