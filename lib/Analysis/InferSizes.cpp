@@ -345,6 +345,10 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         result.append(input->begin() + gather.getAxis() + 1, input->end());
         return result;
       })
+      .Case([&](DequantizeBlocksOp blocks) -> std::optional<SymbolicSizes> {
+        ArrayRef<int64_t> shape = tensorType(blocks.getOutput()).getShape();
+        return SymbolicSizes(shape.begin(), shape.end());
+      })
       .Case([&](GatherNDOp gather) -> std::optional<SymbolicSizes> {
         const SymbolicSizes *input = of(gather.getInput());
         const SymbolicSizes *index = of(gather.getIndices());

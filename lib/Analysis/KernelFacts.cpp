@@ -251,6 +251,8 @@ private:
     SymbolicExpr operations = SymbolicExpr(2) * product(result) * depth;
     flops = flops + operations;
     countProduct(op.getLhs(), op.getRhs(), operations);
+    if (op.getQuantizeLhs())
+      facts.int8Ops = facts.int8Ops + operations;
     return result;
   }
 

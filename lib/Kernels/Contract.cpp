@@ -3,7 +3,9 @@
 // Bytes are multiplied as they are, into sums of i32. Floats of 16 bits are
 // widened on their way into registers, but for bf16 where the machine
 // multiplies pairs of it faster; sums are of f32.
+#include "BlockWeights.h"
 #include "ContractRegion.h"
+#include "QuantizedRows.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "VectorBody.h"
@@ -33,6 +35,9 @@ constexpr int64_t tileWork = 3000000;
 
 /// A grid of fewer tiles leaves threads idle: groups are smaller then.
 constexpr int64_t enoughTiles = 32;
+
+/// Of a tile's rows in bytes: what the second cache holds beside weights.
+constexpr int64_t mostRowBytes = 256 << 10;
 
 /// What a schedule has chosen.
 struct ContractPlan {
@@ -100,11 +105,20 @@ struct ContractBody {
   FlatMatrix acc = {};
   /// Null where an operand is read as it lies.
   Value leftBlock, leftRest, panel;
+  /// Of weights that are quantized in blocks.
+  std::optional<BlockWeights> blockWeights;
+  /// The left operand of a launch with so few rows that weights are not
+  /// unpacked, if there may be such.
+  std::optional<BlockRows> blockRows;
+  Value hasFewRows;
+  /// The left operand of a tile in bytes, if it is to be.
+  std::optional<QuantizedRows> quantizedRows;
 
   void build(Value begin, Value end);
 
 private:
   void createScratch();
+  void prepareBlockRows();
   bool fillsGroups();
   bool isWhole();
   bool isOneBlock();
@@ -156,15 +170,38 @@ void ContractBody::createScratch() {
   Type left = element(lhs), sum = element(op.getOutput());
   acc = {scratch(sum, plan.rowBlock * panelColumns), zero, width, one};
   bool hasDot = plan.how.dot.has_value();
-  if (!op.getPacked())
+  if (!op.getPacked() || (blockWeights && !quantizedRows))
     panel =
         scratch(hasDot ? element(rhs) : sum, plan.blockDepth * panelColumns);
   // A left operand of 16 bits is widened once for each panel, not once for each
   // column. One that is multiplied as it lies must have its groups in rows.
+  if (quantizedRows)
+    return;
   if (hasDot ? op.getTransposeLhs() : left != sum)
     leftBlock = scratch(hasDot ? left : sum, plan.rowBlock * plan.blockDepth);
   else if (!fillsGroups())
     leftRest = scratch(left, plan.rowBlock * plan.how.group);
+}
+
+/// Few rows are read once, for all panels; those of bytes for each tile.
+void ContractBody::prepareBlockRows() {
+  if (!op.getScale())
+    return;
+  blockWeights = BlockWeights::read(t, op, lanes, buffer);
+  if (op.getQuantizeLhs()) {
+    quantizedRows.emplace(
+        QuantizedRows::create(t, *blockWeights, plan.rowBlock));
+    return;
+  }
+  if (!plan.collapsed)
+    return;
+  blockRows.emplace(BlockRows::create(t, *blockWeights));
+  hasFewRows =
+      arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sle, grid.rows,
+                            t.index(BlockWeights::mostRows));
+  t.when(hasFewRows, [&] {
+    blockRows->prepare(t, {lhs, zero, contracted, one}, grid.rows);
+  });
 }
 
 /// The epilogue on one row of a tile, and the store of its result.
@@ -322,6 +359,10 @@ FlatMatrix ContractBody::readPanel(FlatMatrix right, Value number, Value k,
                                    Value depth) {
   int64_t group = plan.how.group;
   Value row = t.index(panelColumns * group);
+  if (blockWeights) {
+    blockWeights->unpack(t, number, k, depth, panel);
+    return {panel, zero, row, one};
+  }
   if (op.getPacked()) {
     Value offset = t.mul(number, t.mul(rhsSizes[1], row));
     return {rhs, t.add(offset, t.mul(k, width)), row, one};
@@ -357,6 +398,7 @@ void ContractBody::multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
 }
 
 void ContractBody::build(Value begin, Value end) {
+  prepareBlockRows();
   createScratch();
   t.forEach(begin, end, 1, [&](Value tile) {
     SmallVector<Value> space(grid.leading);
@@ -385,8 +427,17 @@ void ContractBody::build(Value begin, Value end) {
       right = {rhs, zero, one, contracted};
     if (!plan.collapsed && !op.getPacked())
       right.offset = batchOffset(t, rhsSizes, batch);
+    if (quantizedRows)
+      quantizedRows->prepare(t, left, rows);
     t.forEach(firstPanel, endPanel, 1, [&](Value number) {
-      multiplyPanel(left, right, rows, number);
+      if (quantizedRows)
+        quantizedRows->multiply(t, acc, rows, number);
+      else if (blockRows)
+        t.choose(
+            hasFewRows, [&] { blockRows->multiply(t, acc, rows, number); },
+            [&] { multiplyPanel(left, right, rows, number); });
+      else
+        multiplyPanel(left, right, rows, number);
       t.forEach(zero, rows, 1, [&](Value row) {
         finishRow(row, t.add(batchRow, row), t.mul(number, width));
       });
@@ -405,7 +456,7 @@ static Multiplication chooseMultiplication(ContractOp op,
   if (isBf16(op.getLhs()) && isBf16(op.getRhs()) &&
       facts.bf16Gflops > facts.f32Gflops)
     return {2, DotKind::BF16};
-  return {groupOf(op), std::nullopt};
+  return {op.getScale() ? 1 : groupOf(op), std::nullopt};
 }
 
 /// Blocks of equal depth, where it is known.
@@ -426,7 +477,14 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   ContractPlan plan;
   plan.how = chooseMultiplication(op, facts);
   plan.lanes = lanes;
-  plan.rowBlock = 8 * TileBuilder::tileRows(lanes);
+  // Panels that are made of blocks are made for each block of rows.
+  plan.rowBlock = (op.getScale() ? 16 : 8) * TileBuilder::tileRows(lanes);
+  if (op.getQuantizeLhs()) {
+    // A tile's bytes lie on the stack.
+    int64_t bytes = QuantizedRows::bytesOfRow(lhsType.getShape().back());
+    while (plan.rowBlock > lanes && plan.rowBlock * bytes > mostRowBytes)
+      plan.rowBlock /= 2;
+  }
   plan.collapsed =
       (op.getPacked() || rhsType.getRank() == 2) && !op.getTransposeLhs();
   int64_t depth =
@@ -437,6 +495,9 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
     depth = llvm::divideCeil(depth, group);
   plan.blockDepth =
       llvm::alignTo(chooseBlockDepth(depth) * group, plan.how.group);
+  if (op.getBlock())
+    plan.blockDepth =
+        llvm::alignTo(plan.blockDepth, std::max<int64_t>(*op.getBlock(), 32));
   int64_t knownDepth = ShapedType::isDynamic(depth) ? 64 : depth;
   knownDepth = std::max<int64_t>(knownDepth, 1);
   int64_t panelGroup = tileWork / (plan.rowBlock * panelColumns * knownDepth);

@@ -47,6 +47,8 @@ static LogicalResult checkTypes(ContractOp op) {
              << ", but operands and result must have one element type, or the "
                 "result f32, or i32 where both operands have i8";
   }
+  if (op.getScale())
+    return success(); // in groups, whatever is multiplied
   int64_t wanted =
       isBytes                                                              ? 4
       : elementOf(op.getLhs()).isBF16() && elementOf(op.getRhs()).isBF16() ? 2
@@ -62,7 +64,7 @@ FailureOr<Contraction> tenon::analyzeContraction(RegionOp region) {
   Contraction result{findContract(region), nullptr, {}, {}};
   result.lhs = dyn_cast<BlockArgument>(result.op.getLhs());
   result.rhs = dyn_cast<BlockArgument>(result.op.getRhs());
-  if (!result.lhs || !result.rhs)
+  if (!llvm::all_of(result.op->getOperands(), llvm::IsaPred<BlockArgument>))
     return result.op.emitOpError("must read inputs of its region");
   if (failed(checkTypes(result.op)))
     return failure();

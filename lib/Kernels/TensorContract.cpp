@@ -339,7 +339,7 @@ static LogicalResult scheduleTensorContract(RegionOp region,
 /// Only f32 is split into halves, and packed bytes that become f32.
 static bool matchesTensorContract(RegionOp region) {
   ContractOp op = findContract(region);
-  if (!op)
+  if (!op || op.getScale())
     return false;
   auto element = [](Value value) {
     return cast<RankedTensorType>(value.getType()).getElementType();

@@ -64,6 +64,9 @@ static LogicalResult scheduleThreadContract(RegionOp region,
   if (failed(contraction))
     return failure();
   ContractOp op = contraction->op;
+  if (op.getScale())
+    return op.emitOpError("multiplies by weights that are quantized in blocks, "
+                          "which no kernel for GPUs does");
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPoint(region);
   TileBuilder t{rewriter, region.getLoc()};

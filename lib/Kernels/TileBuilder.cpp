@@ -42,16 +42,28 @@ Value TileBuilder::larger(Value lhs, Value rhs) {
   return arith::SelectOp::create(b, loc, greater, lhs, rhs);
 }
 
-Value TileBuilder::largestLane(Value vector) {
+Value TileBuilder::combineLanes(Value vector,
+                                function_ref<Value(Value, Value)> combine) {
   int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
   for (int64_t half = lanes / 2; half > 0; half /= 2) {
     SmallVector<int64_t> low(half), high(half);
     std::iota(low.begin(), low.end(), 0);
     std::iota(high.begin(), high.end(), half);
-    vector = larger(vector::ShuffleOp::create(b, loc, vector, vector, low),
-                    vector::ShuffleOp::create(b, loc, vector, vector, high));
+    vector = combine(vector::ShuffleOp::create(b, loc, vector, vector, low),
+                     vector::ShuffleOp::create(b, loc, vector, vector, high));
   }
   return vector::ExtractOp::create(b, loc, vector, ArrayRef<int64_t>{0});
+}
+
+Value TileBuilder::largestLane(Value vector) {
+  return combineLanes(vector,
+                      [&](Value lhs, Value rhs) { return larger(lhs, rhs); });
+}
+
+Value TileBuilder::sumLanes(Value vector) {
+  return combineLanes(vector, [&](Value lhs, Value rhs) -> Value {
+    return arith::AddFOp::create(b, loc, lhs, rhs);
+  });
 }
 
 Value TileBuilder::equal(Value lhs, Value rhs) {
@@ -603,4 +615,19 @@ Value TileBuilder::addLanesOfFour(ArrayRef<Value> vectors) {
         total ? arith::AddFOp::create(b, loc, total, four).getResult() : four;
   }
   return total;
+}
+
+void TileBuilder::forEachTile(Value rows, int64_t most,
+                              function_ref<void(Value, int64_t)> body) {
+  Value rest = rem(rows, index(most)), end = sub(rows, rest);
+  forEach(index(0), end, most, [&](Value first) { body(first, most); });
+  for (int64_t part = most / 2; part > 0; part /= 2) {
+    Value present = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
+                                          rest, index(part));
+    when(present, [&] { body(end, part); });
+    Value taken =
+        arith::SelectOp::create(b, loc, present, index(part), index(0));
+    end = add(end, taken);
+    rest = sub(rest, taken);
+  }
 }

@@ -128,6 +128,10 @@ struct TileBuilder {
   void multiplyFew(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc, int64_t rows,
                    mlir::Value depth, int64_t columns, int64_t lanes, Sum sum,
                    Multiplication how);
+  /// Calls `body` with the first of so many rows, a power of two up to `most`,
+  /// until there are `rows`.
+  void forEachTile(mlir::Value rows, int64_t most,
+                   llvm::function_ref<void(mlir::Value, int64_t)> body);
 
   /// Rows of the register tile: 8 with 16 lanes, 6 with 8.
   static int64_t tileRows(int64_t lanes) { return lanes >= 16 ? 8 : 6; }
@@ -137,8 +141,14 @@ struct TileBuilder {
 
   /// The largest lane; any lane if one is NaN.
   mlir::Value largestLane(mlir::Value vector);
+  /// The sum of all lanes of floats, in pairs.
+  mlir::Value sumLanes(mlir::Value vector);
 
 private:
+  /// One lane of pairs that `combine` makes one, and of pairs of these.
+  mlir::Value combineLanes(
+      mlir::Value vector,
+      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
   /// i1 lies in memory as one byte each, of which no vector of i1 can be
   /// loaded.
   mlir::Value loadBytesAsBits(mlir::Value flat, mlir::Value position,

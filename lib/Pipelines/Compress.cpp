@@ -14,6 +14,7 @@ void tenon::buildCompressPipeline(OpPassManager &pm,
   // Width first: what is left out need not be quantized.
   pm.addPass(graph::createNarrowFeedForwardPass());
   pm.addPass(graph::createQuantizeWeightsPass());
+  pm.addPass(graph::createQuantizeActivationsPass());
   graph::LowerPrecisionPassOptions precision;
   precision.weightsOnly = choice.facts.bf16Gflops <= choice.facts.f32Gflops;
   pm.addPass(graph::createLowerPrecisionPass(precision));

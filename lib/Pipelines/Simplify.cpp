@@ -17,6 +17,8 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
   }
+  // Before any other pass looks at how they are made.
+  pm.addPass(graph::createPackBlockWeightsPass());
   // Zero points that are 0 leave nothing behind, so this comes first.
   pm.addPass(graph::createFoldWeightSumsPass());
   pm.addPass(graph::createSinkDequantizePass());

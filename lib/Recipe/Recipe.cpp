@@ -14,8 +14,13 @@ namespace tenon {
 /// is added is refused by those who do not know it.
 static constexpr int64_t fileVersion = 1;
 static constexpr llvm::StringLiteral weightsAttr = "tenon.weights";
+static constexpr llvm::StringLiteral groupAttr = "tenon.group";
 static constexpr llvm::StringLiteral widthAttr = "tenon.width";
 static constexpr llvm::StringLiteral precisionAttr = "tenon.precision";
+
+bool isGroup(int64_t size) {
+  return size >= 16 && size <= 256 && llvm::isPowerOf2_64(size);
+}
 
 namespace {
 
@@ -101,9 +106,19 @@ private:
         continue;
       if (key == "weights") {
         std::optional<StringRef> format = entry.getAsString();
+        if (format != "f32" && format != "int8" && format != "int4")
+          return expected("\"f32\", \"int8\" or \"int4\"");
+        choice.weights = format->str();
+      } else if (key == "group") {
+        std::optional<int64_t> group = entry.getAsInteger();
+        if (!group || !isGroup(*group))
+          return expected("a power of two from 16 to 256");
+        choice.group = group;
+      } else if (key == "activations") {
+        std::optional<StringRef> format = entry.getAsString();
         if (format != "f32" && format != "int8")
           return expected("\"f32\" or \"int8\"");
-        choice.weights = format->str();
+        choice.activations = format->str();
       } else if (key == "width") {
         std::optional<int64_t> width = entry.getAsInteger();
         if (!width || *width <= 0 || *width % 32 != 0)
@@ -121,9 +136,16 @@ private:
                           "array of integers, or both");
       } else {
         return wrong("node '" + *id + "': unknown key \"" + StringRef(key) +
-                     "\", expected weights, width, precision or schedule");
+                     "\", expected weights, group, width, precision, "
+                     "activations or schedule");
       }
     }
+    if (choice.group && (!choice.weights || *choice.weights == "f32"))
+      return wrong("node '" + *id +
+                   "': \"group\" needs \"weights\" of \"int8\" or \"int4\"");
+    // Four bits for a whole column would be too few.
+    if (choice.weights == "int4" && !choice.group)
+      choice.group = defaultGroup;
     recipe.nodes.push_back({id->str(), choice});
     return llvm::Error::success();
   }
@@ -197,10 +219,14 @@ void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os) {
           stream.attribute("node", id);
           if (choice.weights)
             stream.attribute("weights", *choice.weights);
+          if (choice.group)
+            stream.attribute("group", *choice.group);
           if (choice.width)
             stream.attribute("width", *choice.width);
           if (choice.precision)
             stream.attribute("precision", *choice.precision);
+          if (choice.activations)
+            stream.attribute("activations", *choice.activations);
           if (choice.schedule)
             writeSchedule(*choice.schedule, stream);
         });
@@ -244,7 +270,32 @@ FailureOr<SmallVector<size_t>> findMeant(ModuleOp module, StringRef text,
 /// Whether all that is decided is how a region is scheduled, much later.
 static bool isOnlySchedule(const NodeChoice &choice) {
   return choice.schedule && !choice.weights && !choice.width &&
-         !choice.precision;
+         !choice.precision && !choice.activations;
+}
+
+/// Whether what `value` becomes, but for its place, type and an addend, is what
+/// the function returns.
+static bool reachesOutput(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    if (isa<graph::AddOp, graph::CastOp, graph::MulOp, graph::ReshapeOp,
+            graph::TransposeOp>(user))
+      return user->hasOneUse() && reachesOutput(user->getResult(0));
+    return user->hasTrait<OpTrait::IsTerminator>();
+  });
+}
+
+/// Whether a choice for all products with weights that can be quantized is one
+/// for `op`.
+static bool takesWeights(graph::MatmulOp op, bool withHead) {
+  auto weight = op.getRhs().getDefiningOp<graph::WeightOp>();
+  if (!weight)
+    return false;
+  auto type = cast<RankedTensorType>(weight.getOutput().getType());
+  if (type.getRank() != 2 || !isa<FloatType>(type.getElementType()))
+    return false;
+  bool isTable = llvm::any_of(weight.getOutput().getUsers(),
+                              llvm::IsaPred<graph::GatherOp>);
+  return withHead || !(isTable || reachesOutput(op.getOutput()));
 }
 
 LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
@@ -265,8 +316,18 @@ LogicalResult applyRecipe(ModuleOp module, const Recipe &recipe) {
       if (!isMatmul && !choice.precision)
         continue;
       fits = true;
-      if (choice.weights && isMatmul)
+      bool hasWeights = isMatmul && (!choice.whereItFits ||
+                                     takesWeights(cast<graph::MatmulOp>(op),
+                                                  choice.withHead));
+      if (choice.weights && hasWeights) {
         op->setAttr(weightsAttr, builder.getStringAttr(*choice.weights));
+        op->removeAttr(groupAttr);
+        if (choice.group)
+          op->setAttr(groupAttr, builder.getI64IntegerAttr(*choice.group));
+      }
+      if (choice.activations && isMatmul)
+        op->setAttr(graph::activationsAttr,
+                    builder.getStringAttr(*choice.activations));
       if (choice.width && isMatmul)
         op->setAttr(widthAttr, builder.getI64IntegerAttr(*choice.width));
       if (choice.precision)
@@ -291,11 +352,17 @@ collectChoices(ModuleOp module) {
     NodeChoice choice;
     if (auto weights = op->getAttrOfType<StringAttr>(weightsAttr))
       choice.weights = weights.str();
+    if (auto group = op->getAttrOfType<IntegerAttr>(groupAttr))
+      choice.group = group.getInt();
+    if (auto activations =
+            op->getAttrOfType<StringAttr>(graph::activationsAttr))
+      choice.activations = activations.str();
     if (auto width = op->getAttrOfType<IntegerAttr>(widthAttr))
       choice.width = width.getInt();
     if (auto precision = op->getAttrOfType<StringAttr>(precisionAttr))
       choice.precision = precision.str();
-    if (choice.weights || choice.width || choice.precision)
+    if (choice.weights || choice.width || choice.precision ||
+        choice.activations)
       choices.push_back({id.str(), choice});
   }
   return choices;

@@ -89,6 +89,31 @@ static void writePanels32(const MatrixView &matrix, int64_t group,
   }
 }
 
+/// Writes the columns of a matrix, of which each byte holds two elements, as
+/// ceil(N/32) x 4*ceil(K/32) x 32 x 4 bytes: byte t of column n in group 4u + g
+/// holds k = 32u + 4g + t in its low half, and k + 16 in the other.
+static void writeHalfPanels32(const MatrixView &bytes, llvm::raw_ostream &os) {
+  auto half = [&](int64_t k, int64_t n) -> uint8_t {
+    if (k / 2 >= bytes.rows)
+      return 0;
+    uint8_t both = bytes.data[k / 2 * bytes.rowStride + n * bytes.columnStride];
+    return k % 2 ? both >> 4 : both & 15;
+  };
+  int64_t depth = llvm::alignTo(bytes.rows * 2, 32);
+  std::string panel(depth * 16, '\0');
+  for (int64_t column = 0; column < bytes.columns; column += 32) {
+    int64_t width = std::min<int64_t>(32, bytes.columns - column);
+    if (width < 32)
+      llvm::fill(panel, '\0');
+    for (int64_t n = 0; n < width; ++n)
+      for (int64_t unit = 0; unit < depth; unit += 32)
+        for (int64_t i = 0; i < 16; ++i)
+          panel[((unit / 8 + i / 4) * 32 + n) * 4 + i % 4] =
+              half(unit + i, column + n) | half(unit + 16 + i, column + n) << 4;
+    os << panel;
+  }
+}
+
 /// f16 -> f32: an f32 whose exponents are counted from another bias.
 static float widenHalf(uint16_t half) {
   uint32_t magnitude = half & 0x7fff;
@@ -169,14 +194,18 @@ FailureOr<std::string> tenon::readWeight(Operation *op, StringRef modelDir,
   return data;
 }
 
-/// Rows that lie together in a panel, 0 without panels; nothing if there is no
-/// such layout.
+/// Of weights of four bits: each byte holds two.
+constexpr llvm::StringLiteral halfPanels = "panel32x8";
+
+/// Rows that fill a panel's groups, 0 without panels; nothing if there is no
+/// such layout. Rows of bytes that hold two elements each fill groups of 32.
 static std::optional<int64_t> groupOf(StringRef layout) {
   return llvm::StringSwitch<std::optional<int64_t>>(layout)
       .Case("rows", 0)
       .Case("panel32", 1)
       .Case("panel32x2", 2)
       .Case("panel32x4", 4)
+      .Case(halfPanels, 16)
       .Default(std::nullopt);
 }
 
@@ -224,8 +253,12 @@ writeWeight(plan::WeightOp weight, StringRef modelDir, llvm::raw_ostream &os) {
   uint64_t step = rows * columns * element;
   for (uint64_t at = 0; at < data->size(); at += step) {
     matrix.data = data->data() + at;
-    isPanel ? writePanels32(matrix, *group, element, os)
-            : writeRows(matrix, element, os);
+    if (weight.getLayout() == halfPanels)
+      writeHalfPanels32(matrix, os);
+    else if (isPanel)
+      writePanels32(matrix, *group, element, os);
+    else
+      writeRows(matrix, element, os);
   }
   return written;
 }

@@ -119,6 +119,19 @@ def _(run, op, operands, values):
     return to(op, (array - zero[0].astype(np.int32) if zero else array).astype(np.float32) * scale)
 
 
+@op("graph.dequantize_blocks")
+def _(run, op, operands, values):
+    array, scale, *zero = operands
+    if op["bits"] == 4:
+        array = np.stack([array & 15, array >> 4], -1).reshape(len(array), -1)
+    columns = result_type(op).shape[1]
+    def spread(x):
+        x = wide(x).astype(np.float32)
+        return np.repeat(x, op["block"], 1)[:, :columns] if x.ndim else x
+    array = array[:, :columns].astype(np.float32)
+    return to(op, (array - spread(zero[0]) if zero else array) * spread(scale))
+
+
 @op("graph.mod")
 def _(run, op, operands, values):
     a, b = np.broadcast_arrays(*map(wide, operands))

@@ -42,8 +42,10 @@ def _(run, op, operands, values):
 
 def weight(op, array, layout):
     """A weight as it lies in the artifact: in rows (0) or panels of 32 columns, in
-    which 1, 2 or 4 rows lie together."""
+    which 1, 2 or 4 rows lie together; or 8 of elements of four bits."""
     array = to(op, array)
+    if layout == 4:
+        return halves(op, array)
     if op.has("transposed"):
         array = array.swapaxes(-1, -2)
     if layout == 0:
@@ -54,6 +56,48 @@ def weight(op, array, layout):
     panels[:array.shape[0], :array.shape[1]] = array
     panels = panels.reshape(depth // group, group, -1, 32).transpose(2, 0, 3, 1)
     return panels.reshape(result_type(op).shape)
+
+
+def halves(op, array):
+    """Bytes of two elements each, along the rows of `array`: in panels of 32 of these
+    rows, with elements k and k + 16 of each 32 in one byte."""
+    array = array.view(np.uint8)
+    array = np.stack([array & 15, array >> 4], -1).reshape(len(array), -1)
+    width, depth = (-(-size // 32) * 32 for size in array.shape)
+    panels = np.zeros((width, depth), np.uint8)
+    panels[:array.shape[0], :array.shape[1]] = array
+    panels = panels.reshape(width // 32, 32, depth // 32, 2, 4, 4)
+    panels = (panels[:, :, :, 0] | panels[:, :, :, 1] << 4).transpose(0, 2, 3, 1, 4)
+    return np.ascontiguousarray(panels).view(np.int8).reshape(result_type(op).shape)
+
+
+def block_weights(op, panels, depth, columns, scale, zero=None):
+    """Columns x depth of what lies in panels and is quantized in blocks."""
+    panels = np.ascontiguousarray(panels).view(np.uint8)
+    if op["bits"] == 4:
+        panels = panels.reshape(len(panels), -1, 4, 32, 4)
+        panels = np.stack([panels & 15, panels >> 4], 2).transpose(0, 4, 1, 2, 3, 5)
+    else:
+        panels = panels.transpose(0, 2, 1, 3)
+    weights = panels.reshape(panels.shape[0] * 32, -1)[:columns, :depth].astype(np.float32)
+    def spread(x):
+        x = x.view(np.uint8) if x.dtype == np.int8 else wide(x)
+        x = x.astype(np.float32).transpose(0, 2, 1).reshape(-1, x.shape[1])
+        return np.repeat(x, op["block"], 1)[:columns, :depth]
+    offset = spread(zero) if zero is not None else op["offset"] if op.has("offset") else 0
+    return (weights - np.float32(offset)) * spread(scale)
+
+
+def round_rows(array):
+    """Each 32 elements of a row as multiples of the largest divided by 127."""
+    depth = array.shape[-1]
+    units = np.zeros((*array.shape[:-1], -(-depth // 32) * 32), np.float32)
+    units[..., :depth] = array
+    units = units.reshape(*array.shape[:-1], -1, 32)
+    largest = np.abs(units).max(-1, keepdims=True)
+    factor = np.float32(127) / np.where(largest == 0, np.float32(1), largest)
+    rounded = np.rint(units * factor) * (largest * np.float32(1 / 127))
+    return rounded.reshape(*array.shape[:-1], -1)[..., :depth]
 
 
 @op("kernel.index_error")
@@ -73,8 +117,12 @@ def _(run, op, operands, values):
 
 @op("kernel.contract")
 def _(run, op, operands, values):
-    lhs, rhs = operands
-    if op.has("packed"):
+    lhs, rhs, *parameters = operands
+    if parameters:
+        depth = lhs.shape[-2 if op.has("transpose_lhs") else -1]
+        lhs = round_rows(wide(lhs)) if op.has("quantize_lhs") else lhs
+        rhs = block_weights(op, rhs, depth, result_type(op).shape[-1], *parameters).T
+    elif op.has("packed"):
         panels = rhs.reshape(*rhs.shape[:3], -1)
         rhs = panels.transpose(1, 3, 0, 2).reshape(panels.shape[1] * panels.shape[3], -1)
         depth = lhs.shape[-2 if op.has("transpose_lhs") else -1]

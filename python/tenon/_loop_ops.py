@@ -159,7 +159,7 @@ def _(run, op, operands, values):
 @op("kernel.dot")
 def _(run, op, operands, values):
     acc, lhs, rhs = (np.ascontiguousarray(x) for x in operands)
-    kinds = ("bf16", "bf16") if op["kind"] == 0 else ("ui8", "i8")
+    kinds = ("bf16", "bf16") if op["kind"] == 0 else ("ui8", "i8")  # u8s8, u4s8
     lhs, rhs = (x.view(element_dtype(kind)).reshape(acc.size, -1).astype(acc.dtype)
                 for x, kind in zip((lhs, rhs), kinds))
     return acc + (lhs * rhs).sum(1, acc.dtype)
@@ -226,7 +226,7 @@ def _(run, op, operands, values):
 
 @op("plan.weight")
 def _(run, op, operands, values):
-    layout = ("rows", "panel32", "panel32x2", "panel32x4").index(op["layout"])
+    layout = ("rows", "panel32", "panel32x2", "panel32x4", "panel32x8").index(op["layout"])
     array = read_weight(run, op, ShapedType(op["source"]))
     return np.asarray(weight(op, array, layout), order="C")
 

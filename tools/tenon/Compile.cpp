@@ -83,6 +83,26 @@ static cl::opt<std::string> precision(
         "as fast on some machines, half the weights on all; a recipe's "
         "nodes may say otherwise"),
     cl::sub(command));
+static cl::opt<std::string> weightFormat(
+    "weights", cl::value_desc("int4|int8"),
+    cl::desc("Store the weights of matrix products in so many bits; a recipe's "
+             "nodes may say otherwise"),
+    cl::sub(command));
+static cl::opt<int64_t> weightGroup(
+    "group", cl::value_desc("N"),
+    cl::desc("Weights that share a scale, from 16 to 256 (32 for int4, a whole "
+             "column for int8)"),
+    cl::sub(command));
+static cl::opt<bool> quantizeHead(
+    "quantize-head",
+    cl::desc("With --weights, the last product too, and the table of "
+             "embeddings if it has the same weights"),
+    cl::sub(command));
+static cl::opt<std::string> activations(
+    "activations", cl::value_desc("int8"),
+    cl::desc("Round what is multiplied by weights in groups to 8 bits, 32 "
+             "elements of a row by one scale: faster, less exact"),
+    cl::sub(command));
 static cl::opt<std::string> dataSet(
     "data-set", cl::value_desc("DIR"),
     cl::desc("With a lower precision: run on input_0.pb, input_1.pb, ... and "
@@ -265,6 +285,41 @@ static const tenon::Target *readTarget(const std::string &fromRecipe,
   return choice->target;
 }
 
+/// Writes --weights and --activations in front of what the recipe says of
+/// nodes. False, when what is wrong has been said.
+static bool readQuantization(tenon::Recipe &recipe) {
+  auto refuse = [](const llvm::Twine &what) {
+    fail(what);
+    return false;
+  };
+  if (weightFormat != "" && weightFormat != "int4" && weightFormat != "int8")
+    return refuse("--weights " + weightFormat + ": expected int4 or int8");
+  if (activations != "" && activations != "int8" && activations != "f32")
+    return refuse("--activations " + activations + ": expected int8 or f32");
+  bool hasGroup = weightGroup.getNumOccurrences();
+  if (weightFormat == "" && hasGroup)
+    return refuse("--group: needs --weights int4 or int8");
+  if (weightFormat == "" && quantizeHead)
+    return refuse("--quantize-head: needs --weights int4 or int8");
+  if (hasGroup && !tenon::isGroup(weightGroup))
+    return refuse("--group " + llvm::Twine(weightGroup.getValue()) +
+                  ": expected a power of two from 16 to 256");
+  tenon::NodeChoice everywhere;
+  everywhere.whereItFits = true;
+  everywhere.withHead = quantizeHead;
+  if (weightFormat != "")
+    everywhere.weights = weightFormat;
+  if (hasGroup)
+    everywhere.group = weightGroup;
+  else if (weightFormat == "int4")
+    everywhere.group = tenon::defaultGroup;
+  if (activations != "")
+    everywhere.activations = activations;
+  if (everywhere.weights || everywhere.activations)
+    recipe.nodes.insert(recipe.nodes.begin(), {"*", everywhere});
+  return true;
+}
+
 /// Target, sizes and recipe. What is given beside a recipe overrides it. Null,
 /// when what is wrong has been said.
 static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
@@ -281,6 +336,8 @@ static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
     fail("--precision " + precision + ": expected f32 or bf16");
     return nullptr;
   }
+  if (!readQuantization(options.recipe))
+    return nullptr;
   if (precision == "bf16") {
     tenon::NodeChoice everywhere;
     everywhere.precision = precision;

@@ -21,9 +21,14 @@ struct ScheduleChoice {
 
 /// What is decided about one node, or about all whose id a pattern matches.
 struct NodeChoice {
-  std::optional<std::string> weights;   ///< format: "f32" or "int8"
-  std::optional<int64_t> width;         ///< columns that are kept
-  std::optional<std::string> precision; ///< of operands: "f32" or "bf16"
+  std::optional<std::string> weights;     ///< format: "f32", "int8" or "int4"
+  std::optional<int64_t> group;           ///< weights that share a scale
+  std::optional<int64_t> width;           ///< columns that are kept
+  std::optional<std::string> precision;   ///< of operands: "f32" or "bf16"
+  std::optional<std::string> activations; ///< in products: "f32" or "int8"
+  /// Leaves out, without an error, products that have no weights to quantize,
+  /// and, without `withHead`, those that make the output. Not part of the file.
+  bool whereItFits = false, withHead = true;
   /// Of the region that computes the node last.
   std::optional<ScheduleChoice> schedule;
 };
@@ -36,6 +41,11 @@ struct Recipe {
   /// entry overrides what an earlier one says of a node.
   std::vector<std::pair<std::string, NodeChoice>> nodes;
 };
+
+/// Weights that share a scale where nothing else is said.
+constexpr int64_t defaultGroup = 32;
+/// Whether so many may: kernels need a power of two from 16 to 256.
+bool isGroup(int64_t size);
 
 /// Reads a recipe. An error names the file, the node and the key, what was
 /// expected and what was found.
@@ -55,7 +65,8 @@ findMeant(mlir::ModuleOp module, llvm::StringRef text,
           llvm::ArrayRef<llvm::StringRef> ids);
 
 /// Writes the choices on the products of a simplified module: the attributes
-/// `tenon.weights`, `tenon.width` and `tenon.precision`, which compress reads.
+/// `tenon.weights`, `tenon.group`, `tenon.width`, `tenon.precision` and
+/// `tenon.activations`, which compress reads.
 /// A choice that fits no product is an error at the module.
 mlir::LogicalResult applyRecipe(mlir::ModuleOp module, const Recipe &recipe);
 

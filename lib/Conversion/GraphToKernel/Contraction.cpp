@@ -1,16 +1,34 @@
 // Matrix products and attention become anchors.
-#include "GraphToKernel.h"
+#include "BlockWeights.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 
 namespace tenon {
 
+/// The panels in blocks that a product multiplies by: those of a right operand
+/// whose rows are read as columns.
+static BlockPanels getPanels(GraphToKernel &state, graph::MatmulOp op) {
+  if (!op.getTransposeRhs())
+    return {};
+  return getBlockPanels(state,
+                        op.getRhs().getDefiningOp<graph::DequantizeBlocksOp>());
+}
+
 static Value convertMatmul(GraphToKernel &state, graph::MatmulOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Value lhs = state.get(op.getLhs()), rhs = state.get(op.getRhs());
   auto weight = rhs.getDefiningOp<kernel::WeightOp>();
   bool packed = weight && weight.getLayout() != kernel::LayoutKind::Rows;
+  BlockPanels panels = getPanels(state, op);
+  auto activations = op->getAttrOfType<StringAttr>(graph::activationsAttr);
+  bool isRounded =
+      activations && activations.getValue() == "int8" && !op.getTransposeLhs();
+  SmallVector<Value> inputs = {lhs, rhs};
+  if (panels) {
+    inputs = panels.values();
+    inputs.insert(inputs.begin(), lhs);
+  }
   const SymbolicSizes &sizes = state.sizesOf(op.getOutput());
   RankedTensorType sumType = type.clone(computeType(type.getElementType()));
   SmallVector<Value> dynamic;
@@ -19,12 +37,26 @@ static Value convertMatmul(GraphToKernel &state, graph::MatmulOp op) {
       if (type.isDynamicDim(dim))
         dynamic.push_back(state.index(size));
   return state.createRegion(
-      op, "matmul", type, sizes, {lhs, rhs}, dynamic,
+      op, "matmul", type, sizes, inputs, dynamic,
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
-        Value product = kernel::ContractOp::create(
-            b, loc, sumType, scalars.tensors[0], scalars.tensors[1],
-            op.getTransposeLhs(), !packed && op.getTransposeRhs(), packed);
+        ArrayRef<Value> in = scalars.tensors;
+        Value product;
+        if (panels) {
+          auto blocks = op.getRhs().getDefiningOp<graph::DequantizeBlocksOp>();
+          product = kernel::ContractOp::create(
+              b, loc, sumType, in[0], in[1], in[2],
+              panels.zeroPoint ? in[3] : Value(), op.getTransposeLhs(),
+              /*transpose_rhs=*/false, /*packed=*/true, blocks.getBitsAttr(),
+              blocks.getBlockAttr(),
+              panels.offset != 0 ? b.getF32FloatAttr(panels.offset)
+                                 : FloatAttr(),
+              isRounded);
+        } else {
+          product = kernel::ContractOp::create(
+              b, loc, sumType, in[0], in[1], op.getTransposeLhs(),
+              !packed && op.getTransposeRhs(), packed);
+        }
         if (sumType == type)
           return product;
         // An epilogue like any other, so that those behind it join it.

@@ -1,5 +1,5 @@
 // Constants, weights, and look-ups and writes by index.
-#include "GraphToKernel.h"
+#include "BlockWeights.h"
 #include "Signless.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -140,8 +140,35 @@ static SmallVector<Value> placeInPanels(OpBuilder &b, Location loc, Value row,
   return at;
 }
 
+/// Every element by itself, for those who read no panels. A region that nobody
+/// reads is gone in the end.
+static Value convertDequantizeBlocks(GraphToKernel &state,
+                                     graph::DequantizeBlocksOp op) {
+  SmallVector<Value> inputs;
+  for (Value operand : op->getOperands())
+    inputs.push_back(state.get(operand));
+  bool isUnsigned = hasUnsignedOperands(op);
+  BlockPanels panels = getBlockPanels(state, op);
+  if (panels)
+    inputs = panels.values();
+  return state.createGeneric(
+      op, "dequantize_blocks", op.getType(), state.sizesOf(op.getOutput()), {},
+      {}, inputs, {}, [&](OpBuilder &b, GraphToKernel::Scalars scalars) {
+        Location loc = op.getLoc();
+        Value row = linalg::IndexOp::create(b, loc, 0),
+              column = linalg::IndexOp::create(b, loc, 1);
+        return panels ? extractFromPanels(b, loc, op, panels, scalars.tensors,
+                                          row, column)
+                      : extractFromRows(b, loc, op, isUnsigned, scalars.tensors,
+                                        row, column);
+      });
+}
+
 static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
   auto type = cast<RankedTensorType>(op.getType());
+  auto blocks = op.getInput().getDefiningOp<graph::DequantizeBlocksOp>();
+  BlockPanels panels = getBlockPanels(
+      state, op.getAxis() == 0 ? blocks : graph::DequantizeBlocksOp());
   Value input = state.get(op.getInput()), indices = state.get(op.getIndices());
   // Not that of a weight in panels.
   int64_t tableRank = cast<RankedTensorType>(op.getInput().getType()).getRank();
@@ -153,23 +180,30 @@ static Value convertGather(GraphToKernel &state, graph::GatherOp op) {
     exprs.push_back(state.builder.getAffineDimExpr(axis + dim));
   AffineMap map =
       AffineMap::get(type.getRank(), 0, exprs, state.builder.getContext());
+  SmallVector<Value> tensors = {input};
+  if (panels)
+    tensors = panels.values();
+  tensors.push_back(state.createIndexError(op.getLoc()));
   return state.createGeneric(
-      op, "gather", type, state.sizesOf(op.getOutput()), indices, map,
-      {input, state.createIndexError(op.getLoc())},
+      op, "gather", type, state.sizesOf(op.getOutput()), indices, map, tensors,
       state.index(state.sizesOf(op.getInput())[axis]),
       [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
         Location loc = op.getLoc();
         SmallVector<Value> at;
         for (int64_t dim = 0; dim < tableRank; ++dim)
-          at.push_back(dim == axis
-                           ? checkIndex(b, loc, scalars.elements[0],
-                                        scalars.indices[0], scalars.tensors[1])
-                           : linalg::IndexOp::create(
-                                 b, loc, dim < axis ? dim : dim + count - 1)
-                                 .getResult());
+          at.push_back(
+              dim == axis
+                  ? checkIndex(b, loc, scalars.elements[0], scalars.indices[0],
+                               scalars.tensors.back())
+                  : linalg::IndexOp::create(b, loc,
+                                            dim < axis ? dim : dim + count - 1)
+                        .getResult());
+        ArrayRef<Value> table = ArrayRef(scalars.tensors).drop_back();
+        if (panels)
+          return extractFromPanels(b, loc, blocks, panels, table, at[0], at[1]);
         if (weight && weight.getLayout() != kernel::LayoutKind::Rows)
           at = placeInPanels(b, loc, at[0], at[1], weight);
-        return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
+        return tensor::ExtractOp::create(b, loc, table[0], at);
       });
 }
 
@@ -415,6 +449,8 @@ FailureOr<bool> GraphToKernel::convertData(Operation *op) {
     result = convertRoundedWeight(builder, cast);
     if (!result)
       return false;
+  } else if (auto blocks = dyn_cast<graph::DequantizeBlocksOp>(op)) {
+    result = convertDequantizeBlocks(*this, blocks);
   } else if (auto gather = dyn_cast<graph::GatherOp>(op)) {
     result = convertGather(*this, gather);
   } else if (auto gatherND = dyn_cast<graph::GatherNDOp>(op)) {

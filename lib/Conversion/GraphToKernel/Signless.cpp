@@ -58,7 +58,8 @@ static ElementsAttr convertElements(ElementsAttr value, RankedTensorType type) {
 static void makeSignless(Operation *op) {
   auto unit = UnitAttr::get(op->getContext());
   // The last operand: the first of a where is its condition.
-  bool isFirst = isa<tenon::graph::DequantizeOp>(op);
+  bool isFirst =
+      isa<tenon::graph::DequantizeOp, tenon::graph::DequantizeBlocksOp>(op);
   if (op->getNumOperands() &&
       isUnsigned(
           op->getOperand(isFirst ? 0 : op->getNumOperands() - 1).getType()))

@@ -28,6 +28,7 @@ Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
     : builder(context), model(model), loc(loc), initializers(path, problems) {
   for (ArrayRef<OpHandler> family : {activationHandlers(),
                                      attentionHandlers(),
+                                     blockQuantizationHandlers(),
                                      channelNormHandlers(),
                                      contractionHandlers(),
                                      convolutionHandlers(),

@@ -283,6 +283,7 @@ struct OpHandler {
 };
 llvm::ArrayRef<OpHandler> activationHandlers();
 llvm::ArrayRef<OpHandler> attentionHandlers();
+llvm::ArrayRef<OpHandler> blockQuantizationHandlers();
 llvm::ArrayRef<OpHandler> channelNormHandlers();
 llvm::ArrayRef<OpHandler> contractionHandlers();
 llvm::ArrayRef<OpHandler> convolutionHandlers();

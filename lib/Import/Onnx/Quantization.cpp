@@ -278,7 +278,18 @@ LogicalResult importQuantize(ImportContext &ctx) {
   return result ? ctx.setResult(result) : failure();
 }
 
+/// Whether blocks along one dimension of a matrix are dequantized that is known
+/// when compiling.
+bool isBlockWeight(Value input, int64_t block) {
+  auto type = typeOf(input);
+  auto element = dyn_cast<IntegerType>(type.getElementType());
+  return block >= 16 && block <= 256 && llvm::isPowerOf2_64(block) && element &&
+         element.getWidth() <= 8 && type.getRank() == 2 &&
+         type.hasStaticShape() && isOfConstants(input);
+}
+
 /// DequantizeLinear(x, s, z)  ->  (x - z) * s
+/// Of a weight in blocks it is an op of its own, which products read.
 LogicalResult importDequantize(ImportContext &ctx) {
   if (failed(ctx.requireOperands(2)))
     return failure();
@@ -297,6 +308,17 @@ LogicalResult importDequantize(ImportContext &ctx) {
   if (!isa_and_present<Float32Type, Float16Type, BFloat16Type>(type))
     return ctx.unsupported() << "dequantizes to another type than f32, f16 or "
                              << "bf16";
+  int64_t block = ctx.getInt("block_size", 0);
+  if (isBlockWeight(input, block)) {
+    FailureOr<int64_t> axis = ctx.normalizeAxis(ctx.getInt("axis", 1), 2);
+    if (failed(axis))
+      return failure();
+    FailureOr<Value> result =
+        dequantizeAlong(ctx, input, ctx.getOperand(1), zeroPoint, *axis, block);
+    if (failed(result))
+      return failure();
+    return ctx.setResult(ctx.cast(*result, type));
+  }
   FailureOr<Value> scale =
       spreadParameters(ctx, ctx.getOperand(1), zeroPoint, input);
   if (failed(scale))

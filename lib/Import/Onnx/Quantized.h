@@ -42,6 +42,22 @@ mlir::Value multiplyIntegers(ImportContext &ctx, mlir::Value lhs,
 mlir::Value scaleProduct(ImportContext &ctx, mlir::Value product,
                          mlir::Value lhsScale, mlir::Value rhsScale);
 
+/// Whether a value is a constant or weight, or such with its elements in other
+/// places or integer types.
+bool isOfConstants(mlir::Value value);
+
+/// graph.dequantize_blocks with a result of `columns` columns.
+mlir::Value dequantizeBlocks(ImportContext &ctx, mlir::Value input,
+                             mlir::Value scale, mlir::Value zeroPoint,
+                             int64_t columns, int64_t block, int64_t bits);
+
+/// A matrix of integers of up to 8 bits in f32, of which `block` elements along
+/// dimension `axis` have a scale and, if there are any, a zero point. Fails
+/// after an error.
+mlir::FailureOr<mlir::Value>
+dequantizeAlong(ImportContext &ctx, mlir::Value input, mlir::Value scale,
+                mlir::Value zeroPoint, int64_t axis, int64_t block);
+
 } // namespace tenon
 
 #endif // TENON_LIB_IMPORT_ONNX_QUANTIZED_H

@@ -74,6 +74,21 @@ struct DotBuilder {
                                  arith::AddIOp::create(b, even, odd));
   }
 
+  /// A sum of two products fits 16 bits where one factor is below 16.
+  Value dotSmallBytes() {
+    auto pairs = VectorType::get(2 * type.getNumElements(), b.getI16Type());
+    auto name = b.getStringAttr(isWide ? "llvm.x86.avx512.pmaddubs.w.512"
+                                       : "llvm.x86.avx2.pmadd.ub.sw");
+    Value products = LLVM::CallIntrinsicOp::create(
+                         b, Type(pairs), name,
+                         ValueRange{as(b.getI8Type(), op.getLhs()),
+                                    as(b.getI8Type(), op.getRhs())})
+                         ->getResult(0);
+    Value sums = call("llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx2.pmadd.wd",
+                      {products, constant(products, 1)});
+    return arith::AddIOp::create(b, op.getAcc(), sums);
+  }
+
   /// The upper half of an f32 is a bf16.
   Value dotFloats() {
     auto lower = [&](Value x) {
@@ -112,6 +127,8 @@ struct LowerDots : PassWrapper<LowerDots, OperationPass<>> {
         sum = hasBf16 ? build.dotBf16() : build.dotFloats();
       else if (build.isWide ? hasVnni : hasNarrowVnni)
         sum = build.dotBytes();
+      else if (op.getKind() == kernel::DotKind::U4S8)
+        sum = build.dotSmallBytes();
       else
         sum = build.dotBytesInPairs();
       op.replaceAllUsesWith(sum);

@@ -168,3 +168,57 @@ func.func @table_of_another_input(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2,
   %o = graph.attention %q, %q, %q mask %padding scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x1x?xi1>) -> tensor<?x2x?x8xf32>
   return %o, %names : tensor<?x2x?x8xf32>, tensor<?xi64>
 }
+
+// -----
+
+// Weights in blocks are read from panels, by a product and by a look-up alike.
+// CHECK-LABEL: func @blocks
+// CHECK-DAG: %[[Q:.*]] = kernel.weight "q" from "f" at 0 source tensor<40x32xi8> transposed layout panel32x8 : tensor<2x8x32x4xi8>
+// CHECK-DAG: %[[S:.*]] = kernel.weight "s" from "f" at 64 source tensor<40x2xf16> transposed layout panel32 : tensor<2x2x32xf16>
+// CHECK-DAG: %[[Z:.*]] = kernel.weight "z" from "f" at 128 source tensor<40x2xi8> transposed layout panel32 : tensor<2x2x32xi8>
+// CHECK: kernel.region "dequantize_blocks" inputs(%[[Q]], %[[S]], %[[Z]] :
+// CHECK: kernel.region "matmul" inputs(%arg0, %{{.*}} : tensor<3x50xf32>, tensor<2x8x32x4xi8>, tensor<2x2x32xf16>, tensor<2x2x32xi8>)
+// CHECK: kernel.contract packed %{{.*}}, %{{.*}} scale(%{{.*}} : tensor<2x2x32xf16>) zero_point(%{{.*}} : tensor<2x2x32xi8>) bits 4 block 32 : tensor<3x50xf32>, tensor<2x8x32x4xi8> -> tensor<3x40xf32>
+// CHECK: kernel.region "gather" inputs(%arg1, %{{.*}} : tensor<3xi64>, tensor<2x8x32x4xi8>, tensor<2x2x32xf16>, tensor<2x2x32xi8>, tensor<2xi64>)
+// CHECK: kernel.check_index
+// CHECK: arith.shrui
+// CHECK: arith.subf
+// CHECK: arith.mulf
+func.func @blocks(%x: tensor<3x50xf32>, %i: tensor<3xi64>) -> (tensor<3x40xf32>, tensor<3x50xf32>) {
+  %q = graph.weight "q" from "f" at 0 : tensor<40x32xui8>
+  %s = graph.weight "s" from "f" at 64 : tensor<40x2xf16>
+  %z = graph.weight "z" from "f" at 128 : tensor<40x2xui8>
+  %w = graph.dequantize_blocks %q bits 4 block 32 scale %s zero_point %z : (tensor<40x32xui8>, tensor<40x2xf16>, tensor<40x2xui8>) -> tensor<40x50xf32>
+  %0 = graph.matmul transpose_rhs %x, %w : tensor<3x50xf32>, tensor<40x50xf32> -> tensor<3x40xf32>
+  %1 = graph.gather %w, %i axis 0 : tensor<40x50xf32>, tensor<3xi64> -> tensor<3x50xf32>
+  return %0, %1 : tensor<3x40xf32>, tensor<3x50xf32>
+}
+
+// -----
+
+// One zero point for all is part of the product; bytes of any value are unsigned.
+// CHECK-LABEL: func @uniform
+// CHECK: kernel.contract packed {{.*}} bits 8 block 16 offset 1.280000e+02 :
+func.func @uniform(%x: tensor<3x16xf32>) -> tensor<3x40xf32> {
+  %q = graph.weight "q" from "f" at 0 : tensor<40x16xui8>
+  %s = graph.weight "s" from "f" at 64 : tensor<40x1xf32>
+  %z = graph.constant dense<128> : tensor<ui8>
+  %w = graph.dequantize_blocks %q block 16 scale %s zero_point %z : (tensor<40x16xui8>, tensor<40x1xf32>, tensor<ui8>) -> tensor<40x16xf32>
+  %0 = graph.matmul transpose_rhs %x, %w : tensor<3x16xf32>, tensor<40x16xf32> -> tensor<3x40xf32>
+  return %0 : tensor<3x40xf32>
+}
+
+// -----
+
+// What is no weight, or whose rows are read as rows, is made element by element.
+// CHECK-LABEL: func @no_panels
+// CHECK: kernel.region "dequantize_blocks"
+// CHECK: arith.sitofp
+// CHECK: kernel.region "matmul"
+// CHECK: kernel.contract %{{.*}}, %{{.*}} : tensor<3x40xf32>, tensor<40x16xf32>
+func.func @no_panels(%x: tensor<3x40xf32>, %q: tensor<40x16xi8>) -> tensor<3x16xf32> {
+  %s = graph.weight "s" from "f" at 64 : tensor<40x1xf32>
+  %w = graph.dequantize_blocks %q block 16 scale %s : (tensor<40x16xi8>, tensor<40x1xf32>) -> tensor<40x16xf32>
+  %0 = graph.matmul %x, %w : tensor<3x40xf32>, tensor<40x16xf32> -> tensor<3x16xf32>
+  return %0 : tensor<3x16xf32>
+}

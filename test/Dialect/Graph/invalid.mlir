@@ -583,3 +583,60 @@ func.func @append_result(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: 
   %0 = graph.append %x into %c at %at : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>) -> tensor<3x2x9x8xf16>
   return
 }
+
+
+// -----
+
+func.func @blocks_of_odd_length(%q: tensor<4x48xui8>, %s: tensor<4x1xf32>) {
+  // expected-error@+1 {{has blocks of 48, but needs a power of two of at least 16}}
+  %0 = graph.dequantize_blocks %q block 48 scale %s : (tensor<4x48xui8>, tensor<4x1xf32>) -> tensor<4x48xf32>
+  return
+}
+
+// -----
+
+func.func @blocks_of_two_bits(%q: tensor<4x32xui8>, %s: tensor<4x1xf32>) {
+  // expected-error@+1 {{has elements of 2 bits, but needs 4 or 8}}
+  %0 = graph.dequantize_blocks %q bits 2 block 32 scale %s : (tensor<4x32xui8>, tensor<4x1xf32>) -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @blocks_of_signed_halves(%q: tensor<4x16xi8>, %s: tensor<4x1xf32>) {
+  // expected-error@+1 {{has an input of 'i8', but needs ui8}}
+  %0 = graph.dequantize_blocks %q bits 4 block 32 scale %s : (tensor<4x16xi8>, tensor<4x1xf32>) -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @blocks_of_unknown_size(%q: tensor<?x16xui8>, %s: tensor<4x1xf32>) {
+  // expected-error@+1 {{needs a matrix of known sizes, but has 'tensor<?x16xui8>'}}
+  %0 = graph.dequantize_blocks %q block 16 scale %s : (tensor<?x16xui8>, tensor<4x1xf32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+func.func @blocks_beyond_rows(%q: tensor<4x16xui8>, %s: tensor<4x2xf32>) {
+  // expected-error@+1 {{has result type 'tensor<4x33xf32>', but needs f32, 4 rows and 1 to 32 columns}}
+  %0 = graph.dequantize_blocks %q bits 4 block 32 scale %s : (tensor<4x16xui8>, tensor<4x2xf32>) -> tensor<4x33xf32>
+  return
+}
+
+// -----
+
+func.func @blocks_of_few_scales(%q: tensor<4x32xui8>, %s: tensor<4x1xf32>) {
+  // expected-error@+1 {{has scales of type 'tensor<4x1xf32>', but needs f32, f16 or bf16 and sizes 4 and 2}}
+  %0 = graph.dequantize_blocks %q block 16 scale %s : (tensor<4x32xui8>, tensor<4x1xf32>) -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @blocks_of_other_zero_points(%q: tensor<4x32xui8>, %s: tensor<4x2xf32>, %z: tensor<4x2xi8>) {
+  // expected-error@+1 {{has zero points of type 'tensor<4x2xi8>', but needs elements of 'ui8', f32, f16 or bf16 and no sizes or 4 and 2}}
+  %0 = graph.dequantize_blocks %q block 16 scale %s zero_point %z : (tensor<4x32xui8>, tensor<4x2xf32>, tensor<4x2xi8>) -> tensor<4x32xf32>
+  return
+}

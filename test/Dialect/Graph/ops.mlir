@@ -105,3 +105,12 @@ func.func @quantized(%x: tensor<?x8xf32>, %w: tensor<8x4xi8>, %s: tensor<f32>, %
   %2 = graph.matmul %0, %w : tensor<?x8xui8>, tensor<8x4xi8> -> tensor<?x4xi32>
   return
 }
+
+// CHECK-LABEL: func.func @blocks
+func.func @blocks(%q: tensor<4x16xui8>, %s: tensor<4x1xf16>, %z: tensor<4x1xui8>) {
+  // CHECK: graph.dequantize_blocks %{{.*}} bits 4 block 32 scale %{{.*}} zero_point %{{.*}} : (tensor<4x16xui8>, tensor<4x1xf16>, tensor<4x1xui8>) -> tensor<4x20xf32>
+  %0 = graph.dequantize_blocks %q bits 4 block 32 scale %s zero_point %z : (tensor<4x16xui8>, tensor<4x1xf16>, tensor<4x1xui8>) -> tensor<4x20xf32>
+  // CHECK: graph.dequantize_blocks %{{.*}} block 16 scale %{{.*}} : (tensor<4x16xui8>, tensor<4x1xf16>) -> tensor<4x16xf32>
+  %1 = graph.dequantize_blocks %q block 16 scale %s : (tensor<4x16xui8>, tensor<4x1xf16>) -> tensor<4x16xf32>
+  return
+}

@@ -201,3 +201,68 @@ func.func @append_result(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: 
   %0 = kernel.append %x[%n, %n] into %c at %at else %error {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf32>, index, index, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x8xf16>
   return
 }
+
+
+// -----
+
+func.func @halves_of_columns() {
+  // expected-error@+1 {{lies in panel32x8, which needs a transposed source, whose rows hold two elements in a byte}}
+  %0 = kernel.weight "w" from "f" at 0 source tensor<64x32xi8> layout panel32x8 : tensor<1x16x32x4xi8>
+  return
+}
+
+// -----
+
+func.func @halves_in_few_groups() {
+  // expected-error@+1 {{has type 'tensor<1x5x32x4xi8>', but its layout gives 'tensor<1x8x32x4xi8>'}}
+  %0 = kernel.weight "w" from "f" at 0 source tensor<32x20xi8> transposed layout panel32x8 : tensor<1x5x32x4xi8>
+  return
+}
+
+// -----
+
+func.func @blocks_without_scales(%x: tensor<4x32xf32>, %w: tensor<1x4x32x4xi8>) {
+  // expected-error@+1 {{says how rhs is quantized, but has no scales}}
+  %0 = kernel.contract packed %x, %w bits 4 block 32 : tensor<4x32xf32>, tensor<1x4x32x4xi8> -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @scales_without_blocks(%x: tensor<4x32xf32>, %w: tensor<1x4x32x4xi8>, %s: tensor<1x1x32xf16>) {
+  // expected-error@+1 {{has scales, but not packed weights with bits and block}}
+  %0 = kernel.contract packed %x, %w scale(%s : tensor<1x1x32xf16>) bits 4 : tensor<4x32xf32>, tensor<1x4x32x4xi8> -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @blocks_of_24(%x: tensor<4x32xf32>, %w: tensor<1x4x32x4xi8>, %s: tensor<1x2x32xf16>) {
+  // expected-error@+1 {{has weights of 4 bits in blocks of 24, but needs 4 or 8 and a power of two of at least 16}}
+  %0 = kernel.contract packed %x, %w scale(%s : tensor<1x2x32xf16>) bits 4 block 24 : tensor<4x32xf32>, tensor<1x4x32x4xi8> -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @blocks_of_open_depth(%x: tensor<4x?xf32>, %w: tensor<1x4x32x4xi8>, %s: tensor<1x1x32xf16>) {
+  // expected-error@+1 {{has scales, so that 'tensor<4x?xf32>' needs a known size that is contracted}}
+  %0 = kernel.contract packed %x, %w scale(%s : tensor<1x1x32xf16>) bits 4 block 32 : tensor<4x?xf32>, tensor<1x4x32x4xi8> -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @cut_blocks(%x: tensor<4x40xf32>, %w: tensor<1x8x32x4xi8>, %s: tensor<1x1x32xf16>) {
+  // expected-error@+1 {{reads 'tensor<1x8x32x4xi8>', which are no panels of 4 bits for 40 contracted elements}}
+  %0 = kernel.contract packed %x, %w scale(%s : tensor<1x1x32xf16>) bits 4 block 128 : tensor<4x40xf32>, tensor<1x8x32x4xi8> -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @few_scales(%x: tensor<4x64xf32>, %w: tensor<1x8x32x4xi8>, %s: tensor<1x1x32xf16>) {
+  // expected-error@+1 {{has 'tensor<1x1x32xf16>' for its blocks, but needs sizes 1, 2, 32}}
+  %0 = kernel.contract packed %x, %w scale(%s : tensor<1x1x32xf16>) bits 4 block 32 : tensor<4x64xf32>, tensor<1x8x32x4xi8> -> tensor<4x32xf32>
+  return
+}

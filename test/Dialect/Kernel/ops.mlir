@@ -87,3 +87,19 @@ func.func @dots(%sum: vector<16xi32>, %a: vector<16xi32>, %total: vector<8xf32>,
   %1 = kernel.dot bf16 %total, %x, %x : vector<8xf32>
   return %0, %1 : vector<16xi32>, vector<8xf32>
 }
+
+// CHECK-LABEL: func.func @blocks
+func.func @blocks(%x: tensor<?x64xf32>, %s: tensor<1x2x32xf16>, %z: tensor<1x2x32xi8>) -> tensor<?x32xf32> {
+  // CHECK: %[[W:.*]] = kernel.weight "w" from "f" at 0 source tensor<32x32xi8> transposed layout panel32x8 : tensor<1x8x32x4xi8>
+  %w = kernel.weight "w" from "f" at 0 source tensor<32x32xi8> transposed layout panel32x8 : tensor<1x8x32x4xi8>
+  // CHECK: kernel.contract packed %{{.*}}, %[[W]] scale(%{{.*}} : tensor<1x2x32xf16>) zero_point(%{{.*}} : tensor<1x2x32xi8>) bits 4 block 32 : tensor<?x64xf32>, tensor<1x8x32x4xi8> -> tensor<?x32xf32>
+  %0 = kernel.contract packed %x, %w scale(%s : tensor<1x2x32xf16>) zero_point(%z : tensor<1x2x32xi8>) bits 4 block 32 : tensor<?x64xf32>, tensor<1x8x32x4xi8> -> tensor<?x32xf32>
+  return %0 : tensor<?x32xf32>
+}
+
+// CHECK-LABEL: func.func @small_dots
+func.func @small_dots(%sum: vector<8xi32>, %a: vector<8xi32>) -> vector<8xi32> {
+  // CHECK: kernel.dot u4s8 %{{.*}}, %{{.*}}, %{{.*}} : vector<8xi32>
+  %0 = kernel.dot u4s8 %sum, %a, %a : vector<8xi32>
+  return %0 : vector<8xi32>
+}

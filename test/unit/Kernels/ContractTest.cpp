@@ -251,7 +251,98 @@ void testGeneral(Sizes lhsLead, Sizes rhsLead, int64_t m, int64_t k, int64_t n,
   }
 }
 
+/// lhs M×K, with dynamic M, by N×K unsigned integers of `bits` bits in blocks.
+/// Without `zeroPoints` these are all 3.
+void testBlocks(int64_t m, int64_t k, int64_t n, int64_t bits, int64_t block,
+                bool zeroPoints) {
+  int64_t panelCount = (n + 31) / 32, blocks = (k + block - 1) / block;
+  int64_t step = bits == 4 ? 32 : 16;
+  int64_t padded = (blocks * block + step - 1) / step * step;
+  std::mt19937 engine(m + k);
+  std::vector<uint8_t> packed(panelCount * padded * 4 * bits);
+  std::vector<uint8_t> zeros(panelCount * blocks * 32);
+  std::vector<float> scales(panelCount * blocks * 32);
+  std::vector<float> rhs(k * n);
+  for (int64_t column = 0; column < panelCount * 32; ++column)
+    for (int64_t at = 0; at < padded; ++at) {
+      int64_t panel = column / 32, lane = column % 32;
+      int64_t parameter = (panel * blocks + at / block) * 32 + lane;
+      // Where blocks begin, of the columns that exist.
+      if (at % block == 0 && at / block < blocks && column < n) {
+        scales[parameter] = 0.01f + engine() % 64 / 64.f;
+        zeros[parameter] = zeroPoints ? engine() % (1 << bits) : 3;
+      }
+      // What is behind the last block and column may be anything.
+      uint8_t value = engine() % (1 << bits);
+      if (bits == 8) {
+        packed[((panel * padded + at) / 4 * 32 + lane) * 4 + at % 4] = value;
+      } else {
+        int64_t group = panel * padded / 8 + at / 32 * 4 + at % 16 / 4;
+        packed[(group * 32 + lane) * 4 + at % 4] |= value
+                                                    << (at / 16 % 2 ? 4 : 0);
+      }
+      if (at < k && column < n)
+        rhs[at * n + column] =
+            (float(value) - zeros[parameter]) * scales[parameter];
+    }
+  std::string text = R"(
+func.func @main(%a: LHS, %w: RHS, %s: SCALE, %z: ZERO, %m: index) -> OUT {
+  %0 = kernel.region "r" inputs(%a, %w, %s, %z : LHS, RHS, SCALE, ZERO) indices() sizes(%m) -> OUT {
+  ^bb0(%l: LHS, %r: RHS, %s2: SCALE, %z2: ZERO):
+    %p = kernel.contract packed %l, %r scale(%s2 : SCALE) POINTS bits BITS block BLOCK OFFSET : LHS, RHS -> OUT
+    kernel.yield %p : OUT
+  }
+  return %0 : OUT
+})";
+  replaceAll(text, "POINTS", zeroPoints ? "zero_point(%z2 : ZERO)" : "");
+  replaceAll(text, "OFFSET", zeroPoints ? "" : "offset 3.0");
+  replaceAll(text, "BITS", std::to_string(bits));
+  replaceAll(text, "BLOCK", std::to_string(block));
+  replaceAll(text, "LHS", "tensor<?x" + std::to_string(k) + "xf32>");
+  replaceAll(text, "OUT", "tensor<?x" + std::to_string(n) + "xf32>");
+  auto parameters = [&](std::string element) {
+    return "tensor<" + std::to_string(panelCount) + "x" +
+           std::to_string(blocks) + "x32x" + element + ">";
+  };
+  replaceAll(text, "SCALE", parameters("f32"));
+  replaceAll(text, "ZERO", parameters("i8"));
+  int64_t groups = padded * bits / 32;
+  replaceAll(text, "RHS",
+             "tensor<" + std::to_string(panelCount) + "x" +
+                 std::to_string(groups) + "x32x4xi8>");
+  auto lhs = random(m * k);
+  auto wanted = product(lhs, rhs, m, k, n);
+  for (const TargetFacts &facts : targets()) {
+    SCOPED_TRACE(facts.name + ": " + std::to_string(m) + "\n" + text);
+    JitRegion jit(text, contractFamily(), facts);
+    ASSERT_TRUE(jit.ok()) << jit.error();
+    std::vector<float> output(m * n + 64, 7);
+    jit.run({{lhs.data(), {m, k}},
+             {packed.data(), {panelCount, groups, 32, 4}},
+             {scales.data(), {panelCount, blocks, 32}},
+             {zeros.data(), {panelCount, blocks, 32}},
+             {output.data(), {m, n}}},
+            {m});
+    for (int64_t i = m * n; i < m * n + 64; ++i)
+      ASSERT_EQ(output[i], 7) << "wrote behind the result";
+    output.resize(m * n);
+    expectClose(output, wanted, bits == 8 ? 2e-2 : 1e-3);
+  }
+}
+
 } // namespace
+
+TEST(Contract, WeightsInBlocks) {
+  // Few rows, read from the packed weights, in every register tile; and many.
+  for (int64_t m : {1, 2, 3, 4, 7, 8, 9, 100})
+    for (int64_t bits : {4, 8}) {
+      testBlocks(m, 100, 33, bits, 32, true);
+      testBlocks(m, 100, 33, bits, 16, m % 2);
+    }
+  testBlocks(1, 7, 1, 4, 128, true);
+  testBlocks(9, 500, 70, 8, 256, false);
+  testBlocks(2, 500, 70, 4, 64, false);
+}
 
 TEST(Contract, PackedShapes) {
   testPacked(1, 1, 1, 1, false);

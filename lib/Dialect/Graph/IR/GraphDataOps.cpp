@@ -29,6 +29,51 @@ LogicalResult GatherOp::verify() {
   return success();
 }
 
+LogicalResult DequantizeBlocksOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  auto scale = cast<RankedTensorType>(getScale().getType());
+  auto output = cast<RankedTensorType>(getOutput().getType());
+  int64_t block = getBlock(), bits = getBits();
+  if (bits != 8 && bits != 4)
+    return emitOpError("has elements of ") << bits << " bits, but needs 4 or 8";
+  if (block < 16 || !llvm::isPowerOf2_64(block))
+    return emitOpError("has blocks of ")
+           << block << ", but needs a power of two of at least 16";
+  Type element = input.getElementType();
+  if (!element.isInteger(8) || (bits == 4 && !element.isUnsignedInteger()))
+    return emitOpError("has an input of ")
+           << element << ", but needs " << (bits == 4 ? "ui8" : "i8 or ui8");
+  if (!input.hasStaticShape() || input.getRank() != 2)
+    return emitOpError("needs a matrix of known sizes, but has ") << input;
+  int64_t rows = input.getDimSize(0), elements = input.getDimSize(1) * 8 / bits;
+  if (output.getRank() != 2 || !output.hasStaticShape() ||
+      output.getDimSize(0) != rows || output.getDimSize(1) > elements ||
+      output.getDimSize(1) < 1 || !output.getElementType().isF32())
+    return emitOpError("has result type ")
+           << output << ", but needs f32, " << rows << " rows and 1 to "
+           << elements << " columns";
+  SmallVector<int64_t> wanted = {rows, static_cast<int64_t>(llvm::divideCeil(
+                                           output.getDimSize(1), block))};
+  Type scaleElement = scale.getElementType();
+  if (!isa<Float32Type, Float16Type, BFloat16Type>(scaleElement) ||
+      scale.getShape() != ArrayRef(wanted))
+    return emitOpError("has scales of type ")
+           << scale << ", but needs f32, f16 or bf16 and sizes " << wanted[0]
+           << " and " << wanted[1];
+  if (!getZeroPoint())
+    return success();
+  auto zero = cast<RankedTensorType>(getZeroPoint().getType());
+  bool isFloat =
+      isa<Float32Type, Float16Type, BFloat16Type>(zero.getElementType());
+  if ((zero.getElementType() != element && !isFloat) ||
+      (zero.getRank() != 0 && zero.getShape() != ArrayRef(wanted)))
+    return emitOpError("has zero points of type ")
+           << zero << ", but needs elements of " << element
+           << ", f32, f16 or bf16 and no sizes or " << wanted[0] << " and "
+           << wanted[1];
+  return success();
+}
+
 LogicalResult GatherNDOp::verify() {
   auto input = cast<RankedTensorType>(getInput().getType());
   auto indices = cast<RankedTensorType>(getIndices().getType());

@@ -1,6 +1,7 @@
 // Reads weights from the model's files and writes what is made of them.
 #include "DerivedWeights.h"
 #include "tenon/Weights/Weights.h"
+#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -33,15 +34,55 @@ FailureOr<std::string> readBytes(WeightOp weight) {
 
 FailureOr<std::vector<float>> readValues(WeightOp weight) {
   auto type = cast<RankedTensorType>(weight.getOutput().getType());
-  if (!type.getElementType().isF32())
-    return weight.emitOpError("has type ") << type << ", but only f32 can be "
-                                           << "compressed";
+  Type element = type.getElementType();
+  if (!isa<Float32Type, Float16Type, BFloat16Type>(element))
+    return weight.emitOpError("has type ")
+           << type << ", but only f32, f16 and bf16 can be compressed";
   FailureOr<std::string> bytes = readBytes(weight);
   if (failed(bytes))
     return failure();
   std::vector<float> values(type.getNumElements());
-  std::memcpy(values.data(), bytes->data(), bytes->size());
+  if (element.isF32()) {
+    std::memcpy(values.data(), bytes->data(), bytes->size());
+    return values;
+  }
+  for (auto [i, value] : llvm::enumerate(values)) {
+    uint16_t bits;
+    std::memcpy(&bits, bytes->data() + i * sizeof(bits), sizeof(bits));
+    value = widenHalf(bits, cast<FloatType>(element));
+  }
   return values;
+}
+
+float widenHalf(uint16_t bits, FloatType type) {
+  return APFloat(type.getFloatSemantics(), APInt(16, bits)).convertToDouble();
+}
+
+std::optional<uint16_t> toHalf(float number) {
+  APFloat half(number);
+  bool isInexact = false;
+  half.convert(APFloat::IEEEhalf(), APFloat::rmNearestTiesToEven, &isInexact);
+  if (isInexact || !half.isFinite())
+    return std::nullopt;
+  return half.bitcastToAPInt().getZExtValue();
+}
+
+FailureOr<WeightOp> createDerivedFloats(OpBuilder &builder, Operation *origin,
+                                        const Twine &name,
+                                        ArrayRef<int64_t> shape,
+                                        const std::vector<float> &values) {
+  std::vector<uint16_t> halves;
+  for (float value : values) {
+    std::optional<uint16_t> half = toHalf(value);
+    if (!half)
+      return createDerived(builder, origin, name,
+                           RankedTensorType::get(shape, builder.getF32Type()),
+                           bytesOf(values));
+    halves.push_back(*half);
+  }
+  return createDerived(builder, origin, name,
+                       RankedTensorType::get(shape, builder.getF16Type()),
+                       bytesOf(halves));
 }
 
 FailureOr<std::vector<float>> readMatrix(WeightOp weight, bool transposed) {
@@ -60,6 +101,13 @@ FailureOr<std::vector<float>> readMatrix(WeightOp weight, bool transposed) {
 FailureOr<WeightOp> createDerived(OpBuilder &builder, WeightOp origin,
                                   StringRef suffix, RankedTensorType type,
                                   ArrayRef<char> bytes) {
+  return createDerived(builder, origin.getOperation(),
+                       origin.getName() + suffix, type, bytes);
+}
+
+FailureOr<WeightOp> createDerived(OpBuilder &builder, Operation *origin,
+                                  const Twine &name, RankedTensorType type,
+                                  ArrayRef<char> bytes) {
   FailureOr<StringRef> prefix = findAttribute(origin, "tenon.derived_prefix");
   if (failed(prefix))
     return failure();
@@ -68,7 +116,7 @@ FailureOr<WeightOp> createDerived(OpBuilder &builder, WeightOp origin,
   std::string path = prefix->str() + llvm::toHex(hash, /*LowerCase=*/true);
   StringRef folder = llvm::sys::path::parent_path(path);
   if (std::error_code error = llvm::sys::fs::create_directories(folder))
-    return origin.emitOpError("cannot create '")
+    return origin->emitOpError("cannot create '")
            << folder << "': " << error.message();
   // Until who compiles says that they are all there.
   llvm::sys::RemoveFileOnSignal(path);
@@ -81,12 +129,11 @@ FailureOr<WeightOp> createDerived(OpBuilder &builder, WeightOp origin,
     file.clear_error();
   }
   if (error)
-    return origin.emitOpError("cannot write '")
+    return origin->emitOpError("cannot write '")
            << path << "': " << error.message();
-  return WeightOp::create(builder, origin.getLoc(), type,
-                          builder.getStringAttr(origin.getName() + suffix),
-                          builder.getStringAttr(path),
-                          builder.getI64IntegerAttr(0));
+  return WeightOp::create(
+      builder, origin->getLoc(), type, builder.getStringAttr(name),
+      builder.getStringAttr(path), builder.getI64IntegerAttr(0));
 }
 
 } // namespace tenon::graph

@@ -10,7 +10,7 @@ namespace tenon::graph {
 /// module's `tenon.folder` names.
 mlir::FailureOr<std::string> readBytes(WeightOp weight);
 
-/// The same of a weight of f32, as values.
+/// The same of a weight of f32, f16 or bf16, as values.
 mlir::FailureOr<std::vector<float>> readValues(WeightOp weight);
 
 /// The values of a matrix as the product reads it: K x N.
@@ -30,6 +30,26 @@ mlir::FailureOr<WeightOp> createDerived(mlir::OpBuilder &builder,
                                         WeightOp origin, llvm::StringRef suffix,
                                         mlir::RankedTensorType type,
                                         llvm::ArrayRef<char> bytes);
+
+/// The same with a name of its own, at the location of `origin`.
+mlir::FailureOr<WeightOp> createDerived(mlir::OpBuilder &builder,
+                                        mlir::Operation *origin,
+                                        const llvm::Twine &name,
+                                        mlir::RankedTensorType type,
+                                        llvm::ArrayRef<char> bytes);
+
+/// The same of floats: in f16 if that is exact for all, else in f32.
+mlir::FailureOr<WeightOp> createDerivedFloats(mlir::OpBuilder &builder,
+                                              mlir::Operation *origin,
+                                              const llvm::Twine &name,
+                                              llvm::ArrayRef<int64_t> shape,
+                                              const std::vector<float> &values);
+
+/// A number of f16 or bf16.
+float widenHalf(uint16_t bits, mlir::FloatType type);
+
+/// The bits of a number in f16, if that is exact.
+std::optional<uint16_t> toHalf(float number);
 
 } // namespace tenon::graph
 

@@ -37,6 +37,10 @@ private:
     return getElementTypeOrSelf(value.getType()).isF32();
   }
 
+  static bool hasBlockWeights(MatmulOp op) {
+    return bool(op.getRhs().getDefiningOp<DequantizeBlocksOp>());
+  }
+
   void keep(Operation *op, const Twine &why) {
     kept[StringAttr::get(&getContext(), why)].push_back(op);
   }
@@ -62,6 +66,8 @@ private:
             << "has " << getElementTypeOrSelf(value.getType()) << " already";
         return keep(op, why);
       }
+    if (product && hasBlockWeights(product))
+      return keep(op, "has weights that are quantized in blocks");
     if (!isChosen)
       return keep(op, "stays in f32 as the recipe says");
     bool isWeight = product && product.getRhs().getDefiningOp<WeightOp>();

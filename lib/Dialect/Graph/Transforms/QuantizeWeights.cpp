@@ -1,6 +1,8 @@
-// Stores chosen weights in eight bits. See Passes.td.
+// Stores chosen weights in eight bits or four. See Passes.td.
 #include "DerivedWeights.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
+#include "llvm/ADT/bit.h"
+#include "llvm/Support/Parallel.h"
 #include <cmath>
 
 using namespace mlir;
@@ -33,29 +35,133 @@ Quantized quantize(ArrayRef<float> matrix, int64_t columns) {
   return result;
 }
 
+/// Rows in groups: element k of a row stands for (value - zero point) times a
+/// scale, both of its group.
+struct Grouped {
+  int64_t rows, columns, group, bits;
+  std::vector<uint8_t> values; ///< of whole groups, one element each
+  std::vector<float> scales;
+  std::vector<uint8_t> zeroPoints; ///< empty where all are 128
+  int64_t groups() const { return llvm::divideCeil(columns, group); }
+};
+
+/// The nearest f16: scales are stored in it.
+float roundToHalf(float number) {
+  // Below 2^-14 the last place of an f16 is that of the sum with this.
+  constexpr float least = 0x1p-14f, magic = 0x1.8p-1f;
+  if (std::fabs(number) < least)
+    return (number + magic) - magic;
+  uint32_t bits = llvm::bit_cast<uint32_t>(number);
+  bits += 0xfff + (bits >> 13 & 1);
+  return llvm::bit_cast<float>(bits & ~0x1fffu);
+}
+
+/// The nearest integer, halves to even, of what is below 2^22.
+float roundToInteger(float number) {
+  constexpr float magic = 0x1.8p23f;
+  return (number + magic) - magic;
+}
+
+/// How one group is quantized.
+struct GroupChoice {
+  float scale = 0, zeroPoint = 0;
+};
+
+/// The parts of the range of a group that are tried.
+constexpr float rangeParts[] = {1,    .975f, .95f, .925f, .9f,  .875f,
+                                .85f, .8f,   .75f, .7f,   .65f, .6f};
+
+/// The squared error of `group`, of which nothing is above `most`.
+float squaredError(ArrayRef<float> group, GroupChoice choice, float most) {
+  float inverse = choice.scale > 0 ? 1 / choice.scale : 0, sum = 0;
+  for (float value : group) {
+    float rounded = roundToInteger(value * inverse) + choice.zeroPoint;
+    rounded = std::min(std::max(rounded, 0.f), most);
+    float error = (rounded - choice.zeroPoint) * choice.scale - value;
+    sum += error * error;
+  }
+  return sum;
+}
+
+/// Symmetric around 128 with 8 bits, anywhere with 4.
+GroupChoice chooseGroup(ArrayRef<float> group, int64_t bits) {
+  float low = 0, high = 0, most = bits == 8 ? 255 : 15;
+  for (float value : group) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  GroupChoice best;
+  float least = std::numeric_limits<float>::infinity();
+  for (float part : rangeParts) {
+    GroupChoice choice;
+    if (bits == 8) {
+      choice.scale = roundToHalf(std::max(-low, high) * part / 127);
+      choice.zeroPoint = 128;
+    } else {
+      choice.scale = roundToHalf((high - low) * part / 15);
+      if (choice.scale > 0)
+        choice.zeroPoint =
+            std::clamp(roundToInteger(-low * part / choice.scale), 0.f, most);
+    }
+    float error = squaredError(group, choice, most);
+    if (error < least) {
+      least = error;
+      best = choice;
+    }
+  }
+  return best;
+}
+
+Grouped quantizeGroups(ArrayRef<float> matrix, int64_t rows, int64_t columns,
+                       int64_t group, int64_t bits) {
+  Grouped result{rows, columns, group, bits, {}, {}, {}};
+  int64_t groups = result.groups();
+  result.values.resize(rows * groups * group);
+  result.scales.resize(rows * groups);
+  if (bits == 4)
+    result.zeroPoints.resize(rows * groups);
+  llvm::parallelFor(0, rows, [&](size_t row) {
+    for (int64_t g = 0; g < groups; ++g) {
+      int64_t begin = g * group, size = std::min(group, columns - begin);
+      ArrayRef<float> values = matrix.slice(row * columns + begin, size);
+      GroupChoice choice = chooseGroup(values, bits);
+      result.scales[row * groups + g] = choice.scale;
+      if (bits == 4)
+        result.zeroPoints[row * groups + g] = choice.zeroPoint;
+      float inverse = choice.scale > 0 ? 1 / choice.scale : 0;
+      for (int64_t k = 0; k < size; ++k) {
+        float rounded = roundToInteger(values[k] * inverse) + choice.zeroPoint;
+        result.values[row * groups * group + begin + k] =
+            std::clamp(rounded, 0.f, bits == 8 ? 255.f : 15.f);
+      }
+    }
+  });
+  return result;
+}
+
 struct QuantizeWeightsPass
     : impl::QuantizeWeightsPassBase<QuantizeWeightsPass> {
   void runOnOperation() override {
     SmallVector<MatmulOp> chosen;
     getOperation().walk([&](MatmulOp op) {
       auto format = op->getAttrOfType<StringAttr>("tenon.weights");
-      if (format && format.getValue() == "int8")
+      if (format && format.getValue() != "f32")
         chosen.push_back(op);
     });
-    for (MatmulOp op : chosen)
-      if (failed(quantize(op)))
+    for (MatmulOp op : chosen) {
+      bool hasGroups = op->hasAttr("tenon.group");
+      if (failed(hasGroups ? quantizeInGroups(op) : quantize(op)))
         return signalPassFailure();
+    }
   }
 
 private:
   static LogicalResult quantize(MatmulOp op) {
-    auto weight = op.getRhs().getDefiningOp<WeightOp>();
+    FailureOr<WeightOp> found = findMatrix(op, "int8");
+    if (failed(found) || !*found)
+      return failure(failed(found));
+    WeightOp weight = *found;
     auto type = cast<RankedTensorType>(op.getRhs().getType());
-    if (type.getElementType().isInteger(8))
-      return success(); // the module comes from after this pass
-    if (!weight || type.getRank() != 2)
-      return op.emitOpError("cannot have int8 weights: its right operand is no "
-                            "matrix of weights");
     FailureOr<std::vector<float>> matrix =
         readMatrix(weight, op.getTransposeRhs());
     if (failed(matrix))
@@ -85,10 +191,130 @@ private:
     scaled->setAttr("tenon.id", b.getStringAttr(idOf(op) + "/scales"));
     op.getOutput().replaceAllUsesExcept(scaled.getOutput(), scaled);
     op.emitRemark("weights in int8: ")
-        << rows << "x" << columns << ", " << matrix->size() * 4
+        << rows << "x" << columns << ", "
+        << matrix->size() * type.getElementTypeBitWidth() / 8
         << " bytes before, " << quantized.values.size() + columns * 4
         << " after";
     return success();
+  }
+
+  /// The right operand, if it is a matrix of weights to be quantized; null if
+  /// it is quantized already. Fails after an error.
+  static FailureOr<WeightOp> findMatrix(MatmulOp op, StringRef format) {
+    auto weight = op.getRhs().getDefiningOp<WeightOp>();
+    auto type = cast<RankedTensorType>(op.getRhs().getType());
+    if (type.getElementType().isInteger(8) ||
+        op.getRhs().getDefiningOp<DequantizeBlocksOp>())
+      return WeightOp(); // the module comes from after this pass
+    if (!weight || type.getRank() != 2)
+      return op.emitOpError("cannot have ")
+             << format << " weights: its right operand is no matrix of weights";
+    return weight;
+  }
+
+  static LogicalResult quantizeInGroups(MatmulOp op) {
+    StringRef format =
+        op->getAttrOfType<StringAttr>("tenon.weights").getValue();
+    int64_t group = op->getAttrOfType<IntegerAttr>("tenon.group").getInt();
+    FailureOr<WeightOp> found = findMatrix(op, format);
+    if (failed(found) || !*found)
+      return failure(failed(found));
+    WeightOp weight = *found;
+    // Columns of the product as rows.
+    FailureOr<std::vector<float>> matrix =
+        readMatrix(weight, !op.getTransposeRhs());
+    if (failed(matrix))
+      return failure();
+    auto type = cast<RankedTensorType>(op.getRhs().getType());
+    int64_t rows = type.getDimSize(op.getTransposeRhs() ? 0 : 1);
+    int64_t columns = type.getDimSize(op.getTransposeRhs() ? 1 : 0);
+    Grouped grouped =
+        quantizeGroups(*matrix, rows, columns, group, format == "int4" ? 4 : 8);
+    FailureOr<Value> blocks = createBlocks(op, weight, grouped);
+    if (failed(blocks))
+      return failure();
+    if (op.getTransposeRhs())
+      redirectLookUps(weight, *blocks);
+    op.getRhsMutable().assign(*blocks);
+    op.setTransposeRhs(true);
+    return success();
+  }
+
+  /// The weights, the op that dequantizes them, and a remark.
+  static FailureOr<Value> createBlocks(MatmulOp op, WeightOp weight,
+                                       const Grouped &grouped) {
+    // Where every reader of the weight finds it.
+    OpBuilder b(op);
+    b.setInsertionPointAfter(weight);
+    StringRef name = weight.getName();
+    Type byte = b.getIntegerType(8, /*isSigned=*/false);
+    int64_t rows = grouped.rows, groups = grouped.groups();
+    std::vector<uint8_t> bytes = grouped.values;
+    if (grouped.bits == 4) {
+      for (size_t i = 0; i < bytes.size() / 2; ++i)
+        bytes[i] = grouped.values[2 * i] | grouped.values[2 * i + 1] << 4;
+      bytes.resize(bytes.size() / 2);
+    }
+    int64_t width = int64_t(bytes.size()) / rows;
+    FailureOr<WeightOp> values = createDerived(
+        b, weight, grouped.bits == 4 ? ".int4" : ".int8",
+        RankedTensorType::get({rows, width}, byte), bytesOf(bytes));
+    FailureOr<WeightOp> scales = createDerivedFloats(
+        b, weight, name + ".scales", {rows, groups}, grouped.scales);
+    if (failed(values) || failed(scales))
+      return failure();
+    Value zeroPoint;
+    if (grouped.bits == 8) {
+      auto type = RankedTensorType::get({}, byte);
+      zeroPoint = ConstantOp::create(
+          b, op.getLoc(), type, DenseElementsAttr::get(type, APInt(8, 128)));
+    } else {
+      FailureOr<WeightOp> zeros = createDerived(
+          b, weight, ".zeros", RankedTensorType::get({rows, groups}, byte),
+          bytesOf(grouped.zeroPoints));
+      if (failed(zeros))
+        return failure();
+      zeroPoint = (*zeros).getOutput();
+    }
+    auto type = RankedTensorType::get({rows, grouped.columns}, b.getF32Type());
+    auto blocks = DequantizeBlocksOp::create(
+        b, op.getLoc(), type, (*values).getOutput(), (*scales).getOutput(),
+        zeroPoint, grouped.group, grouped.bits);
+    blocks->setAttr("tenon.id", b.getStringAttr(idOf(op) + "/weights"));
+    auto bytesOfType = [](Value value) {
+      auto type = cast<RankedTensorType>(value.getType());
+      return type.getNumElements() * type.getElementTypeBitWidth() / 8;
+    };
+    op.emitRemark("weights in int")
+        << grouped.bits << " in groups of " << grouped.group << ": "
+        << grouped.columns << "x" << rows << ", "
+        << bytesOfType(weight.getOutput()) << " bytes before, "
+        << bytesOfType((*values).getOutput()) +
+               bytesOfType((*scales).getOutput()) + bytesOfType(zeroPoint)
+        << " after";
+    return Value(blocks.getOutput());
+  }
+
+  /// gather(w, i)  ->  cast (gather(blocks, i))
+  static void redirectLookUps(WeightOp weight, Value blocks) {
+    for (Operation *user :
+         llvm::make_early_inc_range(weight.getOutput().getUsers())) {
+      auto gather = dyn_cast<GatherOp>(user);
+      if (!gather || gather.getInput() != weight.getOutput() ||
+          gather.getAxis() != 0)
+        continue;
+      OpBuilder b(gather);
+      auto type = cast<RankedTensorType>(gather.getType());
+      auto found =
+          GatherOp::create(b, gather.getLoc(), type.clone(b.getF32Type()),
+                           blocks, gather.getIndices(), gather.getAxis());
+      found->setDiscardableAttrs(gather->getDiscardableAttrDictionary());
+      Value result = found;
+      if (type != found.getType())
+        result = CastOp::create(b, gather.getLoc(), type, result);
+      gather.replaceAllUsesWith(result);
+      gather.erase();
+    }
   }
 
   static std::string idOf(MatmulOp op) {

@@ -27,6 +27,7 @@ int64_t tenon::kernel::groupOf(LayoutKind layout) {
   case LayoutKind::Panel32x2:
     return 2;
   case LayoutKind::Panel32x4:
+  case LayoutKind::Panel32x8: // bytes
     return 4;
   }
   llvm_unreachable("all layouts are handled");
@@ -54,6 +55,12 @@ LogicalResult WeightOp::verify() {
     if (sizes.size() != 2)
       return emitOpError("can lay out only matrices in panels, not ") << source;
     int64_t group = groupOf(getLayout());
+    if (getLayout() == LayoutKind::Panel32x8) {
+      if (!getTransposed())
+        return emitOpError("lies in panel32x8, which needs a transposed "
+                           "source, whose rows hold two elements in a byte");
+      sizes[0] = llvm::alignTo(sizes[0], 16);
+    }
     sizes = {llvm::divideCeil(sizes[1], 32), llvm::divideCeil(sizes[0], group),
              32};
     if (group > 1) {
@@ -130,6 +137,51 @@ LogicalResult RegionOp::verifyRegions() {
     return emitOpError("must end in a kernel.yield of (")
            << yielded << "), but ends in " << block.back().getName() << " of ("
            << block.back().getOperandTypes() << ")";
+  return success();
+}
+
+LogicalResult ContractOp::verify() {
+  if (!getScale()) {
+    if (getZeroPoint() || getBits() || getBlock() || getOffset() ||
+        getQuantizeLhs())
+      return emitOpError("says how rhs is quantized, but has no scales");
+    return success();
+  }
+  if (!getPacked() || !getBits() || !getBlock())
+    return emitOpError(
+        "has scales, but not packed weights with bits and block");
+  int64_t bits = *getBits(), block = *getBlock();
+  if ((bits != 4 && bits != 8) || block < 16 || !llvm::isPowerOf2_64(block))
+    return emitOpError("has weights of ")
+           << bits << " bits in blocks of " << block
+           << ", but needs 4 or 8 and a power of two of at least 16";
+  auto lhs = cast<RankedTensorType>(getLhs().getType());
+  auto rhs = cast<RankedTensorType>(getRhs().getType());
+  int64_t depth =
+      lhs.getRank() < 2
+          ? ShapedType::kDynamic
+          : lhs.getDimSize(lhs.getRank() - (getTransposeLhs() ? 2 : 1));
+  if (ShapedType::isDynamic(depth))
+    return emitOpError("has scales, so that ")
+           << lhs << " needs a known size that is contracted";
+  bool isPanels = rhs.getRank() == 4 && rhs.hasStaticShape() &&
+                  rhs.getDimSize(2) == 32 && rhs.getDimSize(3) == 4 &&
+                  rhs.getElementType().isSignlessInteger(8);
+  if (!isPanels || rhs.getDimSize(1) * 32 / bits <
+                       int64_t(llvm::alignTo(llvm::alignTo(depth, block),
+                                             bits == 4 ? 32 : 16)))
+    return emitOpError("reads ")
+           << rhs << ", which are no panels of " << bits << " bits for "
+           << depth << " contracted elements";
+  SmallVector<int64_t> wanted = {
+      rhs.getDimSize(0), static_cast<int64_t>(llvm::divideCeil(depth, block)),
+      32};
+  for (Value parameter : {getScale(), getZeroPoint()})
+    if (parameter && cast<RankedTensorType>(parameter.getType()).getShape() !=
+                         ArrayRef(wanted))
+      return emitOpError("has ")
+             << parameter.getType() << " for its blocks, but needs sizes "
+             << llvm::interleaved(wanted);
   return success();
 }
 

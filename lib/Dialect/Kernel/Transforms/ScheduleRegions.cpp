@@ -102,7 +102,7 @@ private:
     bool hasBf16 = false, hasBytes = false;
     region.walk([&](DotOp dot) {
       hasBf16 |= dot.getKind() == DotKind::BF16;
-      hasBytes |= dot.getKind() == DotKind::U8S8;
+      hasBytes |= dot.getKind() != DotKind::BF16;
     });
     if (!hasBf16)
       region->removeAttr(bf16FlopsAttr);

@@ -44,10 +44,10 @@ func.func @no_folder(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
 // -----
 
 module attributes {tenon.folder = "/none"} {
-  func.func @half(%x: tensor<?x8xf16>) -> tensor<?x64xf16> {
-    // expected-error@+1 {{has type 'tensor<8x64xf16>', but only f32 can be compressed}}
-    %w = graph.weight "w" from "none" at 4 : tensor<8x64xf16>
-    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf16>, tensor<8x64xf16> -> tensor<?x64xf16>
+  func.func @wide(%x: tensor<?x8xf16>) -> tensor<?x64xf16> {
+    // expected-error@+1 {{has type 'tensor<8x64xf64>', but only f32, f16 and bf16 can be compressed}}
+    %w = graph.weight "w" from "none" at 4 : tensor<8x64xf64>
+    %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf16>, tensor<8x64xf64> -> tensor<?x64xf16>
     return %0 : tensor<?x64xf16>
   }
 }

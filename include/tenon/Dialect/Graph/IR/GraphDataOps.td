@@ -62,6 +62,36 @@ def Graph_GatherOp : Graph_Op<"gather", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Graph_DequantizeBlocksOp : Graph_Op<"dequantize_blocks", [Pure]> {
+  let summary = "A matrix whose rows are quantized in blocks";
+  let description = [{
+    `(input - zero_point) · scale` in f32. Element k of row n has the scale
+    `scale[n, k / block]`, of f32, f16 or bf16, and such a zero point, which is an
+    integer of the input's type or a float, or one of rank 0 for
+    all; without it it is 0. The last block may be cut off, and the rows of the
+    input may be longer than those of the result. With `bits 4` a byte of the
+    input, which is of ui8, holds two elements, the first in its low half. As
+    com.microsoft MatMulNBits-1 and GatherBlockQuantized-1 have their weights, and
+    ONNX DequantizeLinear-21 with `block_size` along the last dimension.
+
+    Example:
+
+    ```mlir
+    %w = graph.dequantize_blocks %q bits 4 block 32 scale %s zero_point %z : (tensor<576x288xui8>, tensor<576x18xf16>, tensor<576x18xui8>) -> tensor<576x576xf32>
+    %v = graph.dequantize_blocks %r block 16 scale %t : (tensor<48x40xi8>, tensor<48x3xf32>) -> tensor<48x40xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$scale,
+                       Optional<AnyRankedTensor>:$zero_point, Graph_I64Attr:$block,
+                       DefaultValuedAttr<Graph_I64Attr, "8">:$bits);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{
+    $input (`bits` $bits^)? `block` $block `scale` $scale (`zero_point` $zero_point^)? attr-dict
+    `:` functional-type(operands, $output)
+  }];
+  let hasVerifier = 1;
+}
+
 def Graph_GatherNDOp : Graph_Op<"gather_nd", [Pure]> {
   let summary = "Elements or slices of the input by index tuples (ONNX GatherND)";
   let description = [{

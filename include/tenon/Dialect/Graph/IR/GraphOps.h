@@ -31,6 +31,9 @@
 #include "tenon/Dialect/Graph/IR/GraphWindowOps.h.inc"
 
 namespace tenon::graph {
+/// On a product, what it may round its left operand to: "int8".
+inline constexpr llvm::StringLiteral activationsAttr = "tenon.activations";
+
 /// The sizes of lhs and rhs broadcast as numpy does; kDynamic where unknown.
 /// Fails where two known sizes differ and neither is 1.
 mlir::FailureOr<llvm::SmallVector<int64_t>>

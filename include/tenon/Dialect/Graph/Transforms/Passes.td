@@ -315,7 +315,7 @@ def NarrowFeedForwardPass : Pass<"graph-narrow-feed-forward", "::mlir::ModuleOp"
 }
 
 def QuantizeWeightsPass : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
-  let summary = "Store the weights of chosen products in eight bits";
+  let summary = "Store the weights of chosen products in eight bits or four";
   let description = [{
     A `graph.matmul` with `tenon.weights = "int8"` reads signed bytes instead:
     each column divided by its largest magnitude over 127 and rounded to nearest.
@@ -337,6 +337,28 @@ def QuantizeWeightsPass : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
     %s = graph.weight "w.scales" from "03d7…" at 0 : tensor<64xf32>
     %0 = graph.matmul %x, %w {tenon.weights = "int8"} : tensor<?x8xf32>, tensor<8x64xi8> -> tensor<?x64xf32>
     %1 = graph.mul %0, %s : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
+    ```
+  }];
+}
+
+def QuantizeActivationsPass : Pass<"graph-quantize-activations", "::mlir::ModuleOp"> {
+  let summary = "Say which products may round their left operand to eight bits";
+  let description = [{
+    A `graph.matmul` with `tenon.activations = "int8"` whose right operand is
+    dequantized in blocks and whose left one is not transposed keeps the attribute,
+    and fuse lets its kernel round each 32 elements of a row to bytes. Of all
+    others it is taken away; remarks say how many, and why.
+
+    Before:
+
+    ```mlir
+    %0 = graph.matmul %x, %y {tenon.activations = "int8"} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = graph.matmul %x, %y : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
     ```
   }];
 }
@@ -401,6 +423,36 @@ def RecognizeIntegerProductsPass : Pass<"graph-recognize-integer-products"> {
     %f = graph.cast %q : tensor<?x16xi32> -> tensor<?x16xf32>
     %g = graph.mul %f, %t : tensor<?x16xf32>, tensor<16xf32> -> tensor<?x16xf32>
     %0 = graph.mul %g, %s : tensor<?x16xf32>, tensor<f32> -> tensor<?x16xf32>
+    ```
+  }];
+}
+
+def PackBlockWeightsPass : Pass<"graph-pack-block-weights", "::mlir::ModuleOp"> {
+  let summary = "Store weights that are quantized in blocks as products read them";
+  let description = [{
+    What a `graph.dequantize_blocks` reads becomes weights where it is computed
+    from weights and constants: unsigned integers, two in a byte where all are of
+    four bits, one row for each column of the product, scales in f16 where that is
+    exact, and zero points that are all equal as one constant
+    (docs/block-weights.md). What has this form already stays where it is. New
+    weights are files, as `graph-narrow-feed-forward` writes them; without the
+    module's `tenon.derived_prefix` nothing is done.
+
+    Before:
+
+    ```mlir
+    %q = graph.weight "q" from "model.onnx.data" at 0 : tensor<64x64xi8>
+    %s = graph.weight "s" from "model.onnx.data" at 4096 : tensor<64x2xf32>
+    %0 = graph.dequantize_blocks %q block 32 scale %s : (tensor<64x64xi8>, tensor<64x2xf32>) -> tensor<64x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %q = graph.weight "q.blocks" from "5b1f…" at 0 : tensor<64x32xui8>
+    %s = graph.weight "s.scales" from "9c02…" at 0 : tensor<64x2xf16>
+    %z = graph.constant dense<8> : tensor<ui8>
+    %0 = graph.dequantize_blocks %q bits 4 block 32 scale %s zero_point %z : (tensor<64x32xui8>, tensor<64x2xf16>, tensor<ui8>) -> tensor<64x64xf32>
     ```
   }];
 }

@@ -25,12 +25,14 @@ def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {
 
 def Kernel_LayoutKind : I32EnumAttr<"LayoutKind", "how a weight lies in the artifact", [
     I32EnumAttrCase<"Rows", 0, "rows">, I32EnumAttrCase<"Panel32", 1, "panel32">,
-    I32EnumAttrCase<"Panel32x2", 2, "panel32x2">, I32EnumAttrCase<"Panel32x4", 3, "panel32x4">]> {
+    I32EnumAttrCase<"Panel32x2", 2, "panel32x2">, I32EnumAttrCase<"Panel32x4", 3, "panel32x4">,
+    I32EnumAttrCase<"Panel32x8", 4, "panel32x8">]> {
   let cppNamespace = "::tenon::kernel";
 }
 
 def Kernel_DotKind : I32EnumAttr<"DotKind", "what a lane of 32 bits holds in a dot product", [
-    I32EnumAttrCase<"BF16", 0, "bf16">, I32EnumAttrCase<"U8S8", 1, "u8s8">]> {
+    I32EnumAttrCase<"BF16", 0, "bf16">, I32EnumAttrCase<"U8S8", 1, "u8s8">,
+    I32EnumAttrCase<"U4S8", 2, "u4s8">]> {
   let cppNamespace = "::tenon::kernel";
 }
 
@@ -88,12 +90,19 @@ def Kernel_WeightOp : Kernel_Op<"weight", [Pure]> {
     filled with zeros. The result has that type, of the elements of `source`, or
     of bf16, to which f32 and f16 are rounded as they are written.
 
+    `panel32x8` is for elements of four bits, of which each byte of `source` holds
+    two along its last dimension, the first in the low half; it is `transposed`, so
+    that the elements of a row of `source` are contracted. The result is
+    `ceil(N/32)×4·ceil(K/32)×32×4` bytes: byte t of column n in group 4u + g holds
+    k = 32u + 4g + t in its low half and k + 16 in the other.
+
     Example:
 
     ```mlir
     %0 = kernel.weight "w" from "model.onnx.data" at 4096 source tensor<384x1536xf32> layout panel32 : tensor<48x384x32xf32>
     %1 = kernel.weight "b" from "model.onnx.data" at 0 source tensor<1536xf32> layout rows : tensor<1536xf32>
     %2 = kernel.weight "w" from "model.onnx.data" at 4096 source tensor<384x1536xf32> layout panel32x2 : tensor<48x192x32x2xbf16>
+    %3 = kernel.weight "q" from "model.onnx.data" at 8192 source tensor<1536x192xi8> transposed layout panel32x8 : tensor<48x48x32x4xi8>
     ```
   }];
   let arguments = (ins StrAttr:$name, StrAttr:$file, Kernel_I64Attr:$offset,
@@ -248,7 +257,7 @@ def Kernel_YieldOp : Kernel_Op<"yield", [
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
 
-def Kernel_ContractOp : Kernel_Op<"contract", [Pure]> {
+def Kernel_ContractOp : Kernel_Op<"contract", [Pure, AttrSizedOperandSegments]> {
   let summary = "Anchor: matrix product, batched over leading dimensions";
   let description = [{
     Semantics of `graph.matmul`. With `packed`, rhs is a weight in panels: in
@@ -257,20 +266,40 @@ def Kernel_ContractOp : Kernel_Op<"contract", [Pure]> {
     or bf16 have a result of f32, whatever the operands are. Where operands of i8
     have a result of i32, lhs is unsigned and rhs signed.
 
+    With `scale` rhs is quantized in blocks of `block` elements along the contracted
+    dimension, as `graph.dequantize_blocks` says: unsigned integers of `bits` bits,
+    in layout `panel32x8` if these are 4 and `panel32x4` if they are 8. Scales, and
+    zero points where `zero_point` gives them, are in layout `panel32`; else all
+    zero points are `offset`. With `quantize_lhs` the rows of lhs are rounded first: each
+    32 elements, the last of which may be fewer, to `amax / 127` times integers, halves
+    to the even neighbour.
+
     Example:
 
     ```mlir
     %0 = kernel.contract %a, %b : tensor<?x?x384xf32>, tensor<384x1536xf32> -> tensor<?x?x1536xf32>
     %1 = kernel.contract packed %bytes, %panels : tensor<?x384xi8>, tensor<48x96x32x4xi8> -> tensor<?x1536xi32>
+    %2 = kernel.contract packed %x, %q scale(%s : tensor<48x12x32xf16>) bits 4 block 32 offset 8.0 : tensor<?x384xf32>, tensor<48x48x32x4xi8> -> tensor<?x1536xf32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs,
-                       UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs, UnitAttr:$packed);
+                       Optional<AnyRankedTensor>:$scale, Optional<AnyRankedTensor>:$zero_point,
+                       UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs, UnitAttr:$packed,
+                       OptionalAttr<Kernel_I64Attr>:$bits, OptionalAttr<Kernel_I64Attr>:$block,
+                       OptionalAttr<F32Attr>:$offset, UnitAttr:$quantize_lhs);
   let results = (outs AnyRankedTensor:$output);
+  let builders = [OpBuilder<(ins "::mlir::Type":$output, "::mlir::Value":$lhs, "::mlir::Value":$rhs,
+                                 "bool":$transpose_lhs, "bool":$transpose_rhs, "bool":$packed), [{
+    build($_builder, $_state, output, lhs, rhs, ::mlir::Value(), ::mlir::Value(), transpose_lhs, transpose_rhs,
+          packed, ::mlir::IntegerAttr(), ::mlir::IntegerAttr(), ::mlir::FloatAttr(), false);
+  }]>];
   let assemblyFormat = [{
     (`transpose_lhs` $transpose_lhs^)? (`transpose_rhs` $transpose_rhs^)? (`packed` $packed^)?
-    $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)
+    (`quantize_lhs` $quantize_lhs^)? $lhs `,` $rhs (`scale` `(` $scale^ `:` type($scale) `)`)? (`zero_point` `(` $zero_point^ `:` type($zero_point) `)`)?
+    (`bits` $bits^)? (`block` $block^)? (`offset` $offset^)?
+    attr-dict `:` type($lhs) `,` type($rhs) `->` type($output)
   }];
+  let hasVerifier = 1;
 }
 
 def Kernel_DotOp : Kernel_Op<"dot", [
@@ -283,7 +312,8 @@ def Kernel_DotOp : Kernel_Op<"dot", [
   let description = [{
     `acc + Σ lhs · rhs` for each lane, whose 32 bits in `lhs` and `rhs` are a group,
     the first element lowest: two bf16, added to f32; or four bytes, of `lhs`
-    unsigned and of `rhs` signed, added to i32, exactly, modulo 2³². Whether the
+    unsigned and of `rhs` signed, added to i32, exactly, modulo 2³². Of `u4s8` no
+    byte of `lhs` is above 15, and none of `rhs` is -128. Whether the
     sum of two products of bf16 is rounded before it is added, and what becomes
     of subnormal numbers, is the machine's. Stands in scheduled bodies and in the
     kernels of a plan; emit chooses the instructions.
