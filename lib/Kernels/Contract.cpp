@@ -460,12 +460,22 @@ static Multiplication chooseMultiplication(ContractOp op,
 }
 
 /// Blocks of equal depth, where it is known.
-static int64_t chooseBlockDepth(int64_t depth) {
+///
+/// A register tile that is narrower than a panel reads every other cache line
+/// of a block, and so has half of the L1 for it: of that no more than half.
+static int64_t chooseBlockDepth(int64_t depth, int64_t lanes,
+                                const TargetFacts &facts) {
+  int64_t longest = longestBlock, shortest = shortSum;
+  if (panelColumns > 2 * lanes) {
+    int64_t rowBytes = panelColumns * 4;
+    longest = std::clamp<int64_t>(facts.l1Bytes / 2 / rowBytes, 64, longest);
+    shortest = longest;
+  }
   if (ShapedType::isDynamic(depth))
-    return longestBlock;
-  if (depth <= shortSum)
+    return longest;
+  if (depth <= shortest)
     return std::max<int64_t>(depth, 1);
-  return llvm::divideCeil(depth, llvm::divideCeil(depth, longestBlock));
+  return llvm::divideCeil(depth, llvm::divideCeil(depth, longest));
 }
 
 /// Tiles: rows that fill register tiles; panels for about tileWork.
@@ -493,8 +503,8 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   int64_t group = plan.how.dot ? plan.how.group : 1;
   if (!ShapedType::isDynamic(depth))
     depth = llvm::divideCeil(depth, group);
-  plan.blockDepth =
-      llvm::alignTo(chooseBlockDepth(depth) * group, plan.how.group);
+  plan.blockDepth = llvm::alignTo(chooseBlockDepth(depth, lanes, facts) * group,
+                                  plan.how.group);
   if (op.getBlock())
     plan.blockDepth =
         llvm::alignTo(plan.blockDepth, std::max<int64_t>(*op.getBlock(), 32));
