@@ -30,8 +30,8 @@ struct WarpAttention {
   Value headSize, valueSize;
   int64_t columns; ///< of the values that a lane sums
 
-  /// Of `keyCount` keys the row sees those below `visible`.
-  void build(Place place, Value keyCount, Value visible);
+  /// Of `keyCount` keys the row sees those from `first` to below `visible`.
+  void build(Place place, Value keyCount, Value first, Value visible);
 
 private:
   Value dot(Place place, Value key);
@@ -112,6 +112,11 @@ SmallVector<Value> WarpAttention::step(Place place, Value visible,
   key = arith::SelectOp::create(b, loc, keep, key, firstKey);
   Value scale = arith::ConstantOp::create(b, loc, op.getScaleAttr());
   Value score = mul(dot(place, key), scale);
+  if (op.getSoftcap()) {
+    Value cap = scalar(op.getSoftcap()->convertToDouble());
+    score = arith::DivFOp::create(b, loc, score, cap);
+    score = mul(math::TanhOp::create(b, loc, score), cap);
+  }
   if (mask) {
     Value bias = maskAt(place, key);
     if (bias.getType().isInteger(1))
@@ -149,13 +154,14 @@ SmallVector<Value> WarpAttention::step(Place place, Value visible,
   return after;
 }
 
-void WarpAttention::build(Place place, Value keyCount, Value visible) {
+void WarpAttention::build(Place place, Value keyCount, Value first,
+                          Value visible) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
   SmallVector<Value> initial(2 + columns, scalar(0));
   initial[0] = scalar(-std::numeric_limits<float>::infinity());
-  auto loop = scf::ForOp::create(b, loc, t.index(0), visible,
-                                 t.index(warpThreads), initial);
+  auto loop =
+      scf::ForOp::create(b, loc, first, visible, t.index(warpThreads), initial);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
@@ -185,9 +191,8 @@ static LogicalResult scheduleWarpAttention(RegionOp region, const TargetFacts &,
   AttentionOp op = findAttention(region);
   if (failed(checkAttention(region, op)))
     return failure();
-  if (op.getStarts() || op.getWindow() || op.getSoftcap())
-    return op.emitOpError("of a cache, with a window or with a soft cap has no "
-                          "kernel for GPUs");
+  if (op.getStarts())
+    return op.emitOpError("of a cache has no kernel for GPUs");
   Location loc = region.getLoc();
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPoint(region);
@@ -237,16 +242,19 @@ static LogicalResult scheduleWarpAttention(RegionOp region, const TargetFacts &,
       SmallVector<Value> at =
           t.delinearize(row, {query.sizes[0], query.sizes[1], queries});
       Value shared = t.div(at[1], group), zero = t.index(0);
-      Value visible = keys;
-      // Row i sees the keys up to i + keys - queries.
+      Value first = zero, visible = keys;
+      // Row i sees the keys up to i + keys - queries, in a window the last of
+      // these.
+      Value end = t.add(t.add(at[2], t.index(1)), t.sub(keys, queries));
       if (op.getCausal())
-        visible = t.max(zero, t.min(keys, t.add(t.add(at[2], t.index(1)),
-                                                t.sub(keys, queries))));
+        visible = t.max(zero, t.min(keys, end));
+      if (op.getWindow())
+        first = t.max(zero, t.sub(end, t.index(int64_t(*op.getWindow()))));
       body.build({at[0], at[1], at[2], query.at(t, at[0], at[1], at[2]),
                   key.at(t, at[0], shared, zero),
                   value.at(t, at[0], shared, zero),
                   output.at(t, at[0], at[1], at[2])},
-                 keys, visible);
+                 keys, first, visible);
     });
   });
   YieldOp::create(rewriter, loc, ValueRange());

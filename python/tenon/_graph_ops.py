@@ -487,28 +487,60 @@ def _(run, op, operands, values):
     return to(op, matmul(op, *operands))
 
 
-def attention(op, query, key, value, mask):
-    """All of batch×heads×sequence×size."""
+def attention(op, query, key, value, mask, starts=(), slots=()):
+    """All of batch×heads×sequence×size; with starts keys and values are caches."""
+    rows = query.shape[2]
+    if starts:
+        if slots:
+            key, value = (x[slots[0]] for x in (key, value))
+        first = starts[0].reshape(-1, 1, 1, 1)
+    else:
+        first = np.full((1, 1, 1, 1), key.shape[2] - rows)
     groups = query.shape[1] // key.shape[1]
     key, value = (np.repeat(wide(x), groups, 1) for x in (key, value))
     scores = np.matmul(wide(query), key.swapaxes(-1, -2)) * op["scale"]
-    rows, columns = scores.shape[-2:]
+    if op.has("softcap"):
+        scores = np.tanh(scores / op["softcap"]) * op["softcap"]
+    columns, last = np.arange(key.shape[2]), first + np.arange(rows)[:, None]
     hidden = np.zeros(scores.shape, bool)
     if op.has("causal"):
-        hidden |= np.arange(columns) > np.arange(rows)[:, None] + columns - rows
+        hidden |= columns > last
+    if op.has("window"):
+        hidden |= columns <= last - op["window"]
     if mask and mask[0].dtype == bool:
         hidden |= ~mask[0]
     elif mask:
         scores = scores + wide(mask[0])
     scores = np.where(hidden, -np.inf, scores)
-    if not columns:
+    if not key.shape[2]:
         return np.zeros(scores.shape[:-1] + value.shape[-1:], np.float32)
     weights = softmax(scores, -1)
     if op.has("zero_if_masked"):
         weights = np.where(np.isneginf(scores).all(-1, keepdims=True), 0, weights)
-    return np.matmul(weights, value)
+    # What lies behind in a cache may be anything.
+    visible = np.broadcast_to(~hidden, weights.shape).any((1, 2))[:, None, :, None]
+    return np.matmul(weights, np.where(visible, value, 0) if starts else value)
 
 
 @op("graph.attention")
 def _(run, op, operands, values):
-    return to(op, attention(op, *operands[:3], operands[3:]))
+    (query,), (key,), (value,), mask, starts, slots, _ = segments(op, operands)
+    return to(op, attention(op, query, key, value, mask, starts, slots))
+
+
+def append(new, cache, starts, slots):
+    """New is batch×heads×sequence×size, the cache slots×heads×capacity×size."""
+    result = np.array(cache)
+    for row, start in enumerate(starts):
+        slot, end = slots[row] if slots is not None else row, start + new.shape[2]
+        if not (0 <= slot < len(cache) and 0 <= start and end <= cache.shape[2]):
+            raise IndexError(f"row {row} goes to positions {start} to {end} of slot {slot} "
+                             f"of a cache of {cache.shape}")
+        result[slot, :, start:end] = new[row]
+    return result
+
+
+@op("graph.append")
+def _(run, op, operands, values):
+    new, cache, starts, *slots = operands
+    return append(new, cache, starts, slots[0] if slots else None)

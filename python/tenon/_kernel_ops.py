@@ -10,8 +10,8 @@ import re
 
 import numpy as np
 
-from ._graph_ops import (OPS as GRAPH_OPS, attention, divide, erf, matmul, norm,
-                         op as _register, read_weight, result_type, segments, softmax, to,
+from ._graph_ops import (OPS as GRAPH_OPS, append, attention, divide, erf, matmul,
+                         norm, op as _register, read_weight, result_type, segments, softmax, to,
                          wide)
 from ._mlir import ShapedType, element_dtype
 
@@ -134,10 +134,17 @@ def _(run, op, operands, values):
 
 @op("kernel.attention")
 def _(run, op, operands, values):
-    parts = [x.transpose(op[name + "_layout"])
-             for x, name in zip(operands, ("query", "key", "value"))]
-    output = attention(op, *parts, operands[3:])
+    query, key, value, mask, starts, slots, _ = segments(op, operands)
+    parts = [part.transpose(op[name + "_layout"])
+             for (part,), name in zip((query, key, value), ("query", "key", "value"))]
+    output = attention(op, *parts, mask, starts, slots)
     return to(op, output.transpose(np.argsort(op["output_layout"])))
+
+
+@op("kernel.append")
+def _(run, op, operands, values):
+    new, _, _, cache, starts, *slots, _ = operands
+    return append(new.transpose(op["layout"]), cache, starts, slots[0] if slots else None)
 
 
 @op("kernel.softmax")

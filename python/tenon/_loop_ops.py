@@ -30,6 +30,9 @@ def run_scheduled(run, op, operands):
     kinds = map(ShapedType, op.result_types)
     outputs = [undefined(sized(kind, sizes), kind.dtype) for kind in kinds]
     inputs = [np.asarray(x, order="C") for x in inputs]
+    for output, updated in zip(outputs, op["updates"] if op.has("updates") else ()):
+        if updated >= 0:
+            output[...] = inputs[updated]
     run.region(op.regions[0], [*inputs, *outputs, *indices, 0, grid], {})
     return outputs
 

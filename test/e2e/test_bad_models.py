@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import onnx
 import pytest
-from conftest import MODELS, tenon
+from conftest import tenon
 from onnx import TensorProto, helper, numpy_helper, parser
 
 
@@ -348,21 +348,6 @@ def test_everything_unsupported_is_listed_at_once(tmp_path):
     nodes = " ".join(f"[n{i}] y{i} = {'Mystery' if i % 3 else 'Relu'}({f'y{i - 1}' if i else 'x'})" for i in range(30))
     model = parse("g (float[2] x) => (float[2] y29) { %s }" % nodes)
     assert listed(tmp_path, model) == [f"n{i}" for i in range(30) if i % 3]
-
-
-UNSUPPORTED = {"GroupQueryAttention"}
-
-
-@pytest.mark.parametrize("name", ["llama-genai-fp32", "llama-genai-int4", "smollm-genai-int4"])
-def test_models_with_unsupported_operators(tmp_path, name):
-    """Every node of an operator without a meaning here is named, no other."""
-    path = MODELS / "tiny" / name / "model.onnx"
-    if not path.exists():
-        pytest.skip("needs the corpus of models beside the project")
-    nodes = onnx.load(path, load_external_data=False).graph.node
-    refusals = listed(tmp_path, path)
-    wanted = [node.name for node in nodes if node.op_type in UNSUPPORTED]
-    assert refusals == wanted and wanted
 
 
 def test_sizes_between_nodes_are_not_relied_on(tmp_path):

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import onnx
 import pytest
-from conftest import MODELS, tenon
+from conftest import MODELS, reference, tenon
 from onnx import TensorProto, helper, numpy_helper
 from tenon._interpreter import Interpreter
 from tenon._mlir import parse
@@ -121,6 +121,40 @@ def test_what_quantization_and_products_need(tmp_path):
                         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["e"])],
              {"x": x}, [("axis", np.array(1, np.int64)), ("scale", np.array(0.25, np.float32)),
                         ("zero", np.array(7, np.uint8))], opset=26)
+
+
+def test_a_step_of_a_decoder(tmp_path):
+    """Two rows at different places of caches that hold anything behind, through a window and a soft cap."""
+    from test_group_query import save
+    random, heads = np.random.default_rng(0), {"q": 64, "k": 32, "v": 32}
+    dump(save(tmp_path / "model.onnx", rotated=16, local_window_size=3, softcap=2.0), tmp_path)
+    inputs = {name: random.standard_normal((2, 1, width)).astype(np.float32) for name, width in heads.items()}
+    inputs.update({name: random.standard_normal((2, 2, 8, 16)).astype(np.float32) for name in ("past_k", "past_v")})
+    inputs.update(last=np.array([5, 2], np.int32), total=np.array([8], np.int32))
+    expected = reference(tmp_path / "model.onnx", inputs)
+    for phase in PHASES:
+        found = Interpreter(tmp_path / f"{phase}.mlir").run(inputs)
+        np.testing.assert_allclose(found["y"], expected[0], rtol=2e-5, atol=2e-5, err_msg=phase)
+        for name, want in zip(("present_k", "present_v"), expected[1:]):
+            for row, length in enumerate((6, 3)):
+                np.testing.assert_allclose(found[name][row, :, :length], want[row, :, :length], rtol=2e-5, atol=2e-5,
+                                           err_msg=phase)
+
+
+def test_a_place_outside_a_cache_is_noticed(tmp_path):
+    (tmp_path / "m.mlir").write_text("""func.func @main(%x: tensor<1x1x2x4xf32> {tenon.name = "x", tenon.dims = [1, 1, 2, 4]},
+        %c: tensor<2x1x3x4xf32> {tenon.name = "c", tenon.dims = [2, 1, 3, 4]}, %i: tensor<1xi64> {tenon.name = "i", tenon.dims = [1]},
+        %s: tensor<1xi64> {tenon.name = "s", tenon.dims = [1]}) -> tensor<2x1x3x4xf32> {
+      %0 = graph.append %x into %c at %i in %s : (tensor<1x1x2x4xf32>, tensor<2x1x3x4xf32>, tensor<1xi64>, tensor<1xi64>) -> tensor<2x1x3x4xf32>
+      return %0 : tensor<2x1x3x4xf32>
+    }""")
+    run = Interpreter(tmp_path / "m.mlir").run
+    inputs = {"x": np.ones((1, 1, 2, 4), np.float32), "c": np.zeros((2, 1, 3, 4), np.float32)}
+    place = lambda start, slot: {**inputs, "i": np.array([start]), "s": np.array([slot])}
+    np.testing.assert_array_equal(run(place(1, 1))["0"].any((1, 3)), [[False] * 3, [False, True, True]])
+    for start, slot in ((2, 0), (-1, 0), (0, 2), (0, -1)):
+        with pytest.raises(IndexError, match="of a cache of"):
+            run(place(start, slot))
 
 
 def test_empty_tensors(tmp_path):

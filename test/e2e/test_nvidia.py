@@ -14,8 +14,10 @@ from onnx import helper, numpy_helper
 GPU = ROOT.parent / "shared" / "gpu"
 PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
 # An encoder, a decoder with a cache, one with grouped heads and rotary
-# embeddings, an encoder of the other exporter, and one that sums along lines.
-TINY = ["bert-ts17-sdpa", "gpt2-past-ts17", "llama-past-dynamo23", "distilbert-dynamo20", "roberta-ts17"]
+# embeddings, an encoder of the other exporter, one that sums along lines, one
+# with a sliding window and one with a soft cap.
+TINY = ["bert-ts17-sdpa", "gpt2-past-ts17", "llama-past-dynamo23", "distilbert-dynamo20", "roberta-ts17",
+        "mistral-past-dynamo23", "decoder-standard23-softcap"]
 
 needs_driver = pytest.mark.skipif(not (GPU / "runtime/fakecuda.cpp").exists(),
                                   reason=f"no stand-in for the CUDA driver: {GPU} is not there")

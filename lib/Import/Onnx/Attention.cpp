@@ -33,6 +33,7 @@ private:
   bool isFlat = false;            ///< the operands had rank 3
   OpFoldResult newKeys, pastKeys; ///< along the sequence
   float scale = 1;
+  float softcap = 0;     ///< or none
   int64_t stage = 0;     ///< of the scores that are a result
   bool isCausal = false; ///< in the way of graph.attention
   Value mask; ///< all that hides or weighs keys but isCausal; or null
@@ -208,8 +209,8 @@ Value Attention::repeatHeads(Value input) {
   return ctx.reshape(ctx.broadcast(repeated, sizes), result);
 }
 
-/// Written out, for what graph.attention does not do: soft cap, scores as a
-/// result, and heads that there are no kernels for. Null after an error.
+/// Written out, for what graph.attention does not do: scores as a result, and
+/// heads that there are no kernels for. Null after an error.
 Value Attention::decompose() {
   int64_t heads = typeOf(query).getDimSize(1),
           kvHeads = typeOf(key).getDimSize(1);
@@ -225,10 +226,10 @@ Value Attention::decompose() {
     return {};
   scores = ctx.binary<graph::MulOp>(scores, makeScalar(scale));
   Value stages[4] = {scores};
-  if (float cap = ctx.getFloat("softcap", 0)) {
-    Value part = ctx.binary<graph::DivOp>(scores, makeScalar(cap));
+  if (softcap != 0) {
+    Value part = ctx.binary<graph::DivOp>(scores, makeScalar(softcap));
     part = graph::TanhOp::create(ctx.builder, ctx.loc, part.getType(), part);
-    scores = ctx.binary<graph::MulOp>(part, makeScalar(cap));
+    scores = ctx.binary<graph::MulOp>(part, makeScalar(softcap));
   }
   stages[1] = scores;
   RankedTensorType type = typeOf(scores);
@@ -281,7 +282,8 @@ Value Attention::fuse() {
       /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
       builder.getF32FloatAttr(scale),
       isCausal ? builder.getUnitAttr() : UnitAttr(), builder.getUnitAttr(),
-      /*round_weights=*/nullptr, /*window=*/nullptr, /*softcap=*/nullptr);
+      /*round_weights=*/nullptr, /*window=*/nullptr,
+      softcap != 0 ? builder.getF32FloatAttr(softcap) : FloatAttr());
 }
 
 LogicalResult Attention::import() {
@@ -293,7 +295,8 @@ LogicalResult Attention::import() {
                          << stage;
   if (failed(readOperands()) || failed(readScale()) || failed(readMask()))
     return failure();
-  bool isPlain = ctx.getFloat("softcap", 0) == 0 && !ctx.isResultUsed(3) &&
+  softcap = ctx.getFloat("softcap", 0);
+  bool isPlain = !ctx.isResultUsed(3) &&
                  graph::AttentionOp::takes(typeOf(query)) &&
                  graph::AttentionOp::takes(typeOf(value));
   Value result = isPlain ? fuse() : decompose();

@@ -294,6 +294,7 @@ llvm::ArrayRef<OpHandler> expertHandlers();
 llvm::ArrayRef<OpHandler> fusedAttentionHandlers();
 llvm::ArrayRef<OpHandler> gridHandlers();
 llvm::ArrayRef<OpHandler> gridSampleHandlers();
+llvm::ArrayRef<OpHandler> groupQueryAttentionHandlers();
 llvm::ArrayRef<OpHandler> linearAttentionHandlers();
 llvm::ArrayRef<OpHandler> lossHandlers();
 llvm::ArrayRef<OpHandler> microsoftHandlers();

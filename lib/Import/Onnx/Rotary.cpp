@@ -1,9 +1,22 @@
 // Rotary embedding of ONNX, opset 23 and newer, and of domain com.microsoft.
-#include "ImportContext.h"
+#include "Rotary.h"
 
 using namespace mlir;
 
 namespace tenon {
+
+Value rotateHeads(ImportContext &ctx, Value heads, Value cosine, Value sine,
+                  int64_t rotated, bool interleaved) {
+  Value rest;
+  if (rotated != 0 && rotated != typeOf(heads).getDimSize(3)) {
+    rest = ctx.slice(heads, 3, ctx.makeSize(rotated), ctx.getSize(heads, 3));
+    heads = ctx.slice(heads, 3, ctx.makeSize(0), ctx.makeSize(rotated));
+  }
+  Value result = graph::RotaryOp::create(ctx.builder, ctx.loc, heads.getType(),
+                                         heads, cosine, sine, interleaved);
+  return rest ? ctx.concat({result, rest}, 3) : result;
+}
+
 namespace {
 
 /// The heads of the first operand, of which there are `heads` where no
@@ -30,16 +43,8 @@ LogicalResult setRotated(ImportContext &ctx, Value cosine, Value sine,
   if (rotated < 0 || (!ShapedType::isDynamic(headSize) && rotated > headSize))
     return ctx.invalid() << "rotates " << rotated
                          << " elements of each head of " << input.getType();
-  Value rest;
-  if (rotated != 0 && rotated != headSize) {
-    rest = ctx.slice(input, 3, ctx.makeSize(rotated), ctx.getSize(input, 3));
-    input = ctx.slice(input, 3, ctx.makeSize(0), ctx.makeSize(rotated));
-  }
-  Value result =
-      graph::RotaryOp::create(ctx.builder, ctx.loc, input.getType(), input,
-                              cosine, sine, ctx.getInt("interleaved", 0) != 0);
-  if (rest)
-    result = ctx.concat({result, rest}, 3);
+  Value result = rotateHeads(ctx, input, cosine, sine, rotated,
+                             ctx.getInt("interleaved", 0) != 0);
   if (flat)
     result = ctx.joinHeads(result);
   return ctx.setResult(result);

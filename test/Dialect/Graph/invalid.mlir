@@ -56,6 +56,78 @@ func.func @attention_mask(%q: tensor<1x9x4x8xf32>, %m: tensor<1x1x1x4x4xi1>) {
 
 // -----
 
+func.func @attention_at_without_length(%q: tensor<?x2x?x8xf32>, %i: tensor<?xi64>) {
+  // expected-error@+1 {{reads caches, for which it needs starts and a length, or none, for which it has no starts, slots or length}}
+  %0 = graph.attention causal %q, %q, %q at %i scale 1.0 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi64>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_at_not_causal(%q: tensor<?x2x?x8xf32>, %i: tensor<?xi64>, %n: index) {
+  // expected-error@+1 {{reads caches, so that it must be causal and without a mask}}
+  %0 = graph.attention %q, %q, %q at %i length %n scale 1.0 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi64>, index) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_at_rank(%q: tensor<?x2x?x8xf32>, %i: tensor<?x1xi64>, %n: index) {
+  // expected-error@+1 {{needs one start and one slot for each row of the batch, but found 'tensor<?x1xi64>'}}
+  %0 = graph.attention causal %q, %q, %q at %i length %n scale 1.0 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1xi64>, index) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_window(%q: tensor<?x2x?x8xf32>) {
+  // expected-error@+1 {{has a window of 0, but needs causal and at least 1}}
+  %0 = graph.attention causal %q, %q, %q scale 1.0 window 0 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_window_not_causal(%q: tensor<?x2x?x8xf32>) {
+  // expected-error@+1 {{has a window of 4 without causal, but needs causal and at least 1}}
+  %0 = graph.attention %q, %q, %q scale 1.0 window 4 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_rank(%x: tensor<?x?x8xf32>, %c: tensor<?x2x?x8xf32>, %i: tensor<?xi64>) {
+  // expected-error@+1 {{needs tensors of rank 4 (batch, heads, sequence, size and slots, heads, capacity, size), but found 'tensor<?x?x8xf32>' and 'tensor<?x2x?x8xf32>'}}
+  %0 = graph.append %x into %c at %i : (tensor<?x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi64>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_heads(%x: tensor<?x3x?x8xf32>, %c: tensor<?x2x?x8xf32>, %i: tensor<?xi64>) {
+  // expected-error@+1 {{appends 'tensor<?x3x?x8xf32>' to 'tensor<?x2x?x8xf32>', which differ in dimension 1}}
+  %0 = graph.append %x into %c at %i : (tensor<?x3x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi64>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_places(%x: tensor<?x2x?x8xf32>, %c: tensor<?x2x?x8xf32>, %i: tensor<?xi64>, %s: tensor<i64>) {
+  // expected-error@+1 {{needs one start and one slot for each row of the batch, but found 'tensor<i64>'}}
+  %0 = graph.append %x into %c at %i in %s : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi64>, tensor<i64>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @append_result(%x: tensor<?x2x?x8xf32>, %c: tensor<?x2x?x8xf32>, %i: tensor<?xi64>) {
+  // expected-error@+1 {{has result type 'tensor<?x2x4x8xf32>', but its cache has 'tensor<?x2x?x8xf32>'}}
+  %0 = graph.append %x into %c at %i : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi64>) -> tensor<?x2x4x8xf32>
+  return
+}
+
+// -----
+
 func.func @gather_axis(%x: tensor<4x8xf32>, %i: tensor<2xi64>) {
   // expected-error@+1 {{gathers along dimension 2 of a tensor of rank 2}}
   %0 = graph.gather %x, %i axis 2 : tensor<4x8xf32>, tensor<2xi64> -> tensor<4x8xf32>

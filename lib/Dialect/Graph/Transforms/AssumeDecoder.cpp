@@ -1,6 +1,8 @@
 // Gives a decoder the inputs of its form. See Passes.td.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
 
@@ -22,6 +24,8 @@ struct AssumeDecoderPass : impl::AssumeDecoderPassBase<AssumeDecoderPass> {
     for (BlockArgument argument : function.getArguments())
       if (function.getArgAttr(argument.getArgNumber(), "tenon.role"))
         return;
+    fixHeads();
+    splitPacked();
     if (failed(findInputs()) || failed(addInputs()))
       return signalPassFailure();
     replaceMask();
@@ -35,13 +39,139 @@ private:
                                                  "tenon.name");
   }
   StringAttr symbolOf(BlockArgument argument, unsigned dim) {
-    auto dims = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
-                                                     "tenon.dims");
-    return dims && dim < dims.size() ? dyn_cast<StringAttr>(dims[dim])
-                                     : StringAttr();
+    ArrayRef<Attribute> dims = getDims(argument);
+    return dim < dims.size() ? dyn_cast<StringAttr>(dims[dim]) : StringAttr();
   }
   static bool isIntegerMatrix(RankedTensorType type) {
     return type.getRank() == 2 && type.getElementType().isInteger();
+  }
+
+  void setDims(BlockArgument argument, ArrayRef<Attribute> dims) {
+    function.setArgAttr(argument.getArgNumber(), "tenon.dims",
+                        ArrayAttr::get(&getContext(), dims));
+  }
+  ArrayRef<Attribute> getDims(BlockArgument argument) {
+    auto dims = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
+                                                     "tenon.dims");
+    return dims ? dims.getValue() : ArrayRef<Attribute>();
+  }
+
+  /// Exporters give the number and the size of heads in a cache names of their
+  /// own, where what reads it has one of each:
+  /// reshape past to [batch, 3, past, 64]  ->  past of that type
+  void fixHeads() {
+    SymbolicShapes shapes(function);
+    for (BlockArgument argument : function.getArguments()) {
+      auto type = dyn_cast<RankedTensorType>(argument.getType());
+      auto readers = getReaders(argument);
+      if (!type || type.getRank() != 4 || getDims(argument).size() != 4 ||
+          readers.size() != 1)
+        continue;
+      auto reshape = dyn_cast<ReshapeOp>(readers.front());
+      const SymbolicSizes *given = shapes.getSizes(argument);
+      const SymbolicSizes *read =
+          reshape ? shapes.getSizes(reshape.getOutput()) : nullptr;
+      if (!read || !given || read->size() != 4 || (*read)[0] != (*given)[0] ||
+          (*read)[2] != (*given)[2])
+        continue;
+      SmallVector<Attribute> dims(getDims(argument));
+      SmallVector<int64_t> sizes(type.getShape());
+      for (int64_t dim : {1, 3})
+        if (std::optional<int64_t> size = (*read)[dim].getConstant()) {
+          sizes[dim] = *size;
+          dims[dim] = Builder(&getContext()).getI64IntegerAttr(*size);
+        }
+      argument.setType(type.clone(sizes));
+      setDims(argument, dims);
+      reshape.getOutput().replaceAllUsesWith(argument);
+      reshape.erase();
+    }
+    updateType();
+  }
+
+  /// All users but those that ask for a size.
+  static SmallVector<Operation *> getReaders(Value value) {
+    SmallVector<Operation *> readers;
+    for (Operation *user : value.getUsers())
+      if (!isa<DimOp>(user))
+        readers.push_back(user);
+    return readers;
+  }
+
+  void updateType() {
+    function.setFunctionType(
+        FunctionType::get(&getContext(), function.front().getArgumentTypes(),
+                          function.getResultTypes()));
+  }
+
+  /// The half of a packed past that a reader takes; none where it reads it
+  /// otherwise.
+  static std::optional<int64_t> getHalf(Operation *reader) {
+    auto slice = dyn_cast<SliceOp>(reader);
+    if (!slice || slice.getType().getDimSize(0) != 1 ||
+        !llvm::all_of(slice->getUsers(), [](Operation *user) {
+          auto reshape = dyn_cast<ReshapeOp>(user);
+          return reshape && reshape.getType().getRank() == 4;
+        }))
+      return std::nullopt;
+    std::optional<int64_t> start =
+        getConstantIntValue(slice.getMixedStarts()[0]);
+    return start == 0 || start == 1 ? start : std::nullopt;
+  }
+
+  /// Keys and values that come as one tensor 2×batch×heads×past×size become an
+  /// input of each.
+  void splitPacked() {
+    for (BlockArgument argument : llvm::to_vector(function.getArguments())) {
+      auto type = dyn_cast<RankedTensorType>(argument.getType());
+      StringAttr name = nameOf(argument);
+      if (!type || !name || type.getRank() != 5 || type.getDimSize(0) != 2 ||
+          !isa<FloatType>(type.getElementType()) ||
+          getDims(argument).size() != 5 ||
+          !llvm::all_of(getReaders(argument), [](Operation *reader) {
+            return getHalf(reader).has_value();
+          }))
+        continue;
+      Builder builder(&getContext());
+      BlockArgument halves[2];
+      for (auto [i, half] : llvm::enumerate(halves)) {
+        unsigned number = argument.getArgNumber() + 1 + i;
+        NamedAttrList attrs;
+        attrs.set("tenon.name",
+                  builder.getStringAttr(name.getValue() +
+                                        (i == 0 ? ".key" : ".value")));
+        attrs.set("tenon.dims",
+                  builder.getArrayAttr(getDims(argument).drop_front()));
+        (void)function.insertArgument(
+            number,
+            RankedTensorType::get(type.getShape().drop_front(),
+                                  type.getElementType()),
+            attrs.getDictionary(&getContext()), argument.getLoc());
+        half = function.getArgument(number);
+      }
+      for (Operation *slice : getReaders(argument)) {
+        Value half = halves[*getHalf(slice)];
+        for (Operation *reshape : llvm::to_vector(slice->getUsers())) {
+          reshape->getResult(0).replaceAllUsesWith(half);
+          reshape->erase();
+        }
+        slice->erase();
+      }
+      for (Operation *user : llvm::to_vector(argument.getUsers())) {
+        auto size = cast<DimOp>(user);
+        OpBuilder before(size);
+        int64_t dim = size.getDim();
+        Value same =
+            dim == 0 ? arith::ConstantIndexOp::create(before, size.getLoc(), 2)
+                           .getResult()
+                     : DimOp::create(before, size.getLoc(),
+                                     before.getIndexType(), halves[0], dim - 1)
+                           .getResult();
+        size.getResult().replaceAllUsesWith(same);
+        size.erase();
+      }
+      (void)function.eraseArgument(argument.getArgNumber());
+    }
   }
 
   /// By their shapes, and where several have the same by the names that

@@ -2,10 +2,12 @@
 // Passes.td.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -112,6 +114,49 @@ private:
   llvm::DenseMap<Value, Value> done;
 };
 
+/// What every element of `value` is, over the function's sizes; none where they
+/// differ or depend on data. Integers of 32 bits are taken to hold a size, as
+/// the operators that ask for such take them to.
+std::optional<SymbolicExpr> getUniform(Value value,
+                                       const SymbolicShapes &shapes) {
+  Type element = getElementTypeOrSelf(value.getType());
+  if (!element.isSignlessInteger(32) && !element.isSignlessInteger(64))
+    return std::nullopt;
+  if (const SymbolicSizes *contents = shapes.getContents(value))
+    return !contents->empty() && llvm::all_equal(*contents)
+               ? std::optional(contents->front())
+               : std::nullopt;
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return std::nullopt;
+  if (isa<BroadcastOp, CastOp, ReshapeOp, SliceOp, TransposeOp>(op))
+    return getUniform(op->getOperand(0), shapes);
+  if (auto reduce = dyn_cast<ReduceOp>(op)) {
+    std::optional<SymbolicExpr> each = getUniform(reduce.getInput(), shapes);
+    const SymbolicSizes *sizes = shapes.getSizes(reduce.getInput());
+    if (!each || !sizes || reduce.getKind() != ReductionKind::Sum)
+      return std::nullopt;
+    for (int64_t axis : reduce.getAxes())
+      each = *each * (*sizes)[axis];
+    return each;
+  }
+  if (!isa<AddOp, SubOp, MulOp, MaxOp>(op))
+    return std::nullopt;
+  std::optional<SymbolicExpr> lhs = getUniform(op->getOperand(0), shapes),
+                              rhs = getUniform(op->getOperand(1), shapes);
+  if (!lhs || !rhs)
+    return std::nullopt;
+  if (isa<AddOp>(op))
+    return *lhs + *rhs;
+  if (isa<SubOp>(op))
+    return *lhs - *rhs;
+  if (isa<MulOp>(op))
+    return *lhs * *rhs;
+  return shapes.isAtLeast(*lhs - *rhs, 0)   ? lhs
+         : shapes.isAtLeast(*rhs - *lhs, 0) ? rhs
+                                            : SymbolicExpr::max(*lhs, *rhs);
+}
+
 struct FormDecoderPass : impl::FormDecoderPassBase<FormDecoderPass> {
   void runOnOperation() override {
     function = getOperation();
@@ -119,7 +164,8 @@ struct FormDecoderPass : impl::FormDecoderPassBase<FormDecoderPass> {
     if (!module->hasAttr("tenon.decoder") || function.getName() != "main")
       return;
     roles.clear();
-    caches.clear();
+    grown.clear();
+    past.reset();
     for (BlockArgument argument : function.getArguments()) {
       unsigned number = argument.getArgNumber();
       if (auto role =
@@ -141,56 +187,139 @@ private:
     return name ? name.getValue() : "";
   }
 
+  /// A past with what is new behind it.
+  struct Grown {
+    BlockArgument cache;
+    Operation *op; ///< whose result it is
+    Value input;   ///< what is new
+  };
+
+  /// concat(past, new), or append new into the past with room behind it at its
+  /// end. Null where the past is read otherwise.
+  Operation *getGrown(BlockArgument past, const SymbolicShapes &shapes) {
+    if (!past.hasOneUse())
+      return nullptr;
+    Operation *user = *past.user_begin();
+    if (auto concat = dyn_cast<ConcatOp>(user)) {
+      bool isAppended = concat.getAxis() == 2 &&
+                        concat.getInputs().size() == 2 &&
+                        concat.getInputs()[0] == past;
+      return isAppended ? user : nullptr;
+    }
+    Value room = past;
+    if (auto pad = dyn_cast<PadOp>(user); pad && pad->hasOneUse()) {
+      // What is read of the room is written before.
+      const SymbolicSizes *before = shapes.getSizes(past),
+                          *behind = shapes.getSizes(pad.getOutput());
+      if (!before || !behind || !llvm::all_of(pad.getMixedLows(), [](auto low) {
+            return isConstantIntValue(low, 0);
+          }))
+        return nullptr;
+      for (int64_t dim : {0, 1, 3})
+        if ((*before)[dim] != (*behind)[dim])
+          return nullptr;
+      room = pad.getOutput();
+      user = *room.user_begin();
+    }
+    auto append = dyn_cast<AppendOp>(user);
+    bool isAtEnd = append && append.getCache() == room && !append.getSlots() &&
+                   isPast(append.getStarts(), shapes);
+    return isAtEnd ? user : nullptr;
+  }
+
+  /// Whether `starts` are, for each row of the batch, how much is in its cache.
+  bool isPast(Value starts, const SymbolicShapes &shapes) {
+    std::optional<SymbolicExpr> uniform = getUniform(starts, shapes);
+    return uniform && *uniform == *past;
+  }
+
+  /// Whether all that is made of `value` is a result of the function, and of
+  /// nothing but what caches hold: keys and values may be one result.
+  bool isPresentAlone(Value value) {
+    return llvm::all_of(value.getUsers(), [&](Operation *user) {
+      return isa<func::ReturnOp>(user) ||
+             (isa<ReshapeOp, ConcatOp>(user) && isPresent(user->getResult(0)) &&
+              isPresentAlone(user->getResult(0)));
+    });
+  }
+  bool isPresent(Value value) {
+    if (llvm::any_of(grown, [&](const Grown &one) {
+          return one.op == value.getDefiningOp();
+        }))
+      return true;
+    Operation *op = value.getDefiningOp();
+    return isa_and_nonnull<ReshapeOp, ConcatOp>(op) &&
+           llvm::all_of(isa<ConcatOp>(op) ? op->getOperands()
+                                          : op->getOperands().take_front(),
+                        [&](Value part) { return isPresent(part); });
+  }
+
   /// concat(past, new)  ->  append new into cache
   /// and attention that reads it  ->  attention at starts in slots
   LogicalResult formCaches() {
-    SmallVector<ConcatOp> joined;
+    SymbolicShapes shapes(function);
     for (BlockArgument argument : function.getArguments()) {
       auto type = cast<RankedTensorType>(argument.getType());
       if (type.getRank() != 4 || !isa<FloatType>(type.getElementType()))
         continue;
-      auto concat = argument.hasOneUse()
-                        ? dyn_cast<ConcatOp>(*argument.user_begin())
-                        : ConcatOp();
-      if (!concat || concat.getAxis() != 2 || concat.getInputs().size() != 2 ||
-          concat.getInputs()[0] != argument)
+      const SymbolicSizes *sizes = shapes.getSizes(argument);
+      if (sizes && !past)
+        past = (*sizes)[2];
+      Operation *op =
+          sizes && (*sizes)[2] == *past ? getGrown(argument, shapes) : nullptr;
+      if (!op)
         return function.emitError("input '")
                << nameOf(argument)
                << "' is no cache of a decoder: what is new must be appended "
                   "to it, and nothing else may read it";
-      joined.push_back(concat);
-      caches.push_back(argument);
+      auto concat = dyn_cast<ConcatOp>(op);
+      grown.push_back(
+          {argument, op,
+           concat ? concat.getInputs()[1] : cast<AppendOp>(op).getInput()});
     }
     SmallVector<AttentionOp> readers;
-    for (auto [concat, cache] : llvm::zip(joined, caches)) {
-      for (OpOperand &use : concat.getOutput().getUses()) {
+    llvm::SetVector<Value> starts;
+    for (const Grown &one : grown) {
+      for (OpOperand &use : one.op->getUses()) {
         Operation *user = use.getOwner();
         if (isa<func::ReturnOp>(user))
+          continue;
+        if (isa<ReshapeOp, ConcatOp>(user) && isPresent(user->getResult(0)) &&
+            isPresentAlone(user->getResult(0)))
           continue;
         auto attention = dyn_cast<AttentionOp>(user);
         if (!attention || use.getOperandNumber() < 1 ||
             use.getOperandNumber() > 2)
           return user->emitError("reads the cache '")
-                 << nameOf(cache)
+                 << nameOf(one.cache)
                  << "' and is no part of an attention that was recognised";
         if (!llvm::is_contained(readers, attention))
           readers.push_back(attention);
       }
-      OpBuilder builder(concat);
-      Value appended = AppendOp::create(builder, concat.getLoc(),
-                                        cache.getType(), concat.getInputs()[1],
-                                        cache, roles["starts"], roles["slots"]);
-      if (Attribute id = concat->getAttr("tenon.id"))
+    }
+    for (AttentionOp attention : readers) {
+      if (attention.getMask() || !attention.getCausal() ||
+          (attention.getStarts() && !isPast(attention.getStarts(), shapes)))
+        return attention->emitError(
+            "has a mask that is not known to show each query the keys before "
+            "it alone, which a decoder needs");
+      if (attention.getStarts())
+        starts.insert(attention.getStarts());
+    }
+    for (const Grown &one : grown) {
+      OpBuilder builder(one.op);
+      if (auto append = dyn_cast<AppendOp>(one.op))
+        starts.insert(append.getStarts());
+      Value appended = AppendOp::create(
+          builder, one.op->getLoc(), one.cache.getType(), one.input, one.cache,
+          roles["starts"], roles["slots"]);
+      if (Attribute id = one.op->getAttr("tenon.id"))
         appended.getDefiningOp()->setAttr("tenon.id", id);
-      concat.getOutput().replaceUsesWithIf(appended, [](OpOperand &use) {
+      one.op->getResult(0).replaceUsesWithIf(appended, [](OpOperand &use) {
         return isa<AttentionOp>(use.getOwner());
       });
     }
     for (AttentionOp attention : readers) {
-      if (attention.getMask() || !attention.getCausal())
-        return attention->emitError(
-            "has a mask that is not known to show each query the keys before "
-            "it alone, which a decoder needs");
       for (Value operand : {attention.getKey(), attention.getValue()})
         if (!operand.getDefiningOp<AppendOp>())
           return attention->emitError(
@@ -200,10 +329,13 @@ private:
       attention.getSlotsMutable().assign(roles["slots"]);
       attention.getLengthMutable().assign(findSymbol("context").getValue());
     }
+    // Positions follow from these, too.
+    for (Value value : starts)
+      value.replaceAllUsesWith(roles["starts"]);
     Builder builder(&getContext());
-    for (BlockArgument cache : caches) {
-      unsigned number = cache.getArgNumber();
-      auto type = cast<RankedTensorType>(cache.getType());
+    for (const Grown &one : grown) {
+      unsigned number = one.cache.getArgNumber();
+      auto type = cast<RankedTensorType>(one.cache.getType());
       function.setArgAttr(number, "tenon.state", builder.getUnitAttr());
       function.setArgAttr(number, "tenon.dims",
                           builder.getArrayAttr(
@@ -227,10 +359,8 @@ private:
     auto terminator = cast<func::ReturnOp>(function.front().getTerminator());
     llvm::BitVector erased(terminator.getNumOperands());
     for (auto [number, value] : llvm::enumerate(terminator.getOperands()))
-      if (auto concat = value.getDefiningOp<ConcatOp>())
-        for (BlockArgument cache : caches)
-          if (concat.getInputs()[0] == cache)
-            erased.set(number);
+      if (isPresent(value))
+        erased.set(number);
     terminator->eraseOperands(erased);
     (void)function.eraseResults(erased);
     dropUnused();
@@ -307,7 +437,8 @@ private:
 
   func::FuncOp function;
   llvm::StringMap<BlockArgument> roles;
-  SmallVector<BlockArgument> caches;
+  SmallVector<Grown> grown;
+  std::optional<SymbolicExpr> past; ///< how much caches hold
 };
 
 } // namespace

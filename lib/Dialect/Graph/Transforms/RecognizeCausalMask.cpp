@@ -4,6 +4,7 @@
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -37,6 +38,12 @@ std::optional<SymbolicExpr> getFirst(Value positions, int64_t fromEnd,
         return std::nullopt;
       offset = offset + added->front();
       positions = rhs ? add.getLhs() : add.getRhs();
+    } else if (auto sub = positions.getDefiningOp<SubOp>()) {
+      const SymbolicSizes *removed = shapes.getContents(sub.getRhs());
+      if (!removed || removed->size() != 1)
+        return std::nullopt;
+      offset = offset - removed->front();
+      positions = sub.getLhs();
     } else {
       break;
     }
@@ -50,35 +57,93 @@ std::optional<SymbolicExpr> getFirst(Value positions, int64_t fromEnd,
   return *start + offset;
 }
 
+/// Which keys a comparison of positions shows: key j of query i is
+/// j ≤ i + by, or j ≥ i + by.
+struct Bound {
+  bool isUpper;
+  SymbolicExpr by;
+};
+
+std::optional<Bound> getBound(Value keep, const SymbolicExpr &queries,
+                              const SymbolicExpr &keys,
+                              const SymbolicShapes &shapes) {
+  Operation *op = keep.getDefiningOp();
+  if (!isa_and_nonnull<LessOp, LessEqualOp, GreaterOp, GreaterEqualOp>(op))
+    return std::nullopt;
+  Value low = op->getOperand(0), high = op->getOperand(1);
+  if (isa<GreaterOp, GreaterEqualOp>(op))
+    std::swap(low, high);
+  int64_t strict = isa<LessOp, GreaterOp>(op) ? 1 : 0;
+  std::optional<SymbolicExpr> key = getFirst(low, 1, keys, shapes);
+  std::optional<SymbolicExpr> query = getFirst(high, 2, queries, shapes);
+  if (key && query)
+    return Bound{/*isUpper=*/true, *query - *key - SymbolicExpr(strict)};
+  query = getFirst(low, 2, queries, shapes);
+  key = getFirst(high, 1, keys, shapes);
+  if (key && query)
+    return Bound{/*isUpper=*/false, *query - *key + SymbolicExpr(strict)};
+  return std::nullopt;
+}
+
 /// Whether `keep` is true where key j and query i are j ≤ i + keys - queries.
 bool isCausal(Value keep, const SymbolicExpr &queries, const SymbolicExpr &keys,
               const SymbolicShapes &shapes) {
-  Value key, query;
-  if (auto lessEqual = keep.getDefiningOp<LessEqualOp>()) {
-    key = lessEqual.getLhs();
-    query = lessEqual.getRhs();
-  } else if (auto greaterEqual = keep.getDefiningOp<GreaterEqualOp>()) {
-    key = greaterEqual.getRhs();
-    query = greaterEqual.getLhs();
-  } else {
-    return false;
-  }
-  std::optional<SymbolicExpr> firstKey = getFirst(key, 1, keys, shapes);
-  std::optional<SymbolicExpr> firstQuery = getFirst(query, 2, queries, shapes);
-  return firstKey && firstQuery && *firstQuery - *firstKey == keys - queries;
+  std::optional<Bound> bound = getBound(keep, queries, keys, shapes);
+  return bound && bound->isUpper && bound->by == keys - queries;
 }
 
-/// Whether all of `value`, of i1, is computed from one constant and true.
-bool isTrue(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (std::optional<double> scalar = getScalar(value))
-    return *scalar != 0;
-  if (isa_and_nonnull<AndOp>(op))
-    return isTrue(op->getOperand(0)) && isTrue(op->getOperand(1));
-  return isa_and_nonnull<BroadcastOp, CastOp, GatherElementsOp, GatherNDOp,
-                         GatherOp, ReshapeOp, SliceOp, TransposeOp>(op) &&
-         isTrue(op->getOperand(0));
+/// w where `keep` is true of the last w keys that a causal mask shows a query,
+/// and of those behind them: j > i + keys - queries - w. Else none.
+std::optional<int64_t> getWindow(Value keep, const SymbolicExpr &queries,
+                                 const SymbolicExpr &keys,
+                                 const SymbolicShapes &shapes) {
+  std::optional<Bound> bound = getBound(keep, queries, keys, shapes);
+  if (!bound || bound->isUpper)
+    return std::nullopt;
+  std::optional<int64_t> window =
+      (keys - queries - bound->by + SymbolicExpr(1)).getConstant();
+  return window && *window >= 1 ? window : std::nullopt;
 }
+
+/// What all elements of `value` are, where it is computed from constants of one
+/// element; else none.
+std::optional<double> getUniform(Value value) {
+  if (std::optional<double> scalar = getScalar(value))
+    return scalar;
+  Operation *op = value.getDefiningOp();
+  if (auto cast = dyn_cast_if_present<CastOp>(op)) {
+    std::optional<double> from = getUniform(cast.getInput());
+    if (from && getElementTypeOrSelf(value.getType()).isInteger(1))
+      return *from != 0;
+    // All types have these.
+    return from == 0.0 || from == 1.0 ? from : std::nullopt;
+  }
+  if (isa_and_nonnull<BroadcastOp, GatherElementsOp, GatherNDOp, GatherOp,
+                      ReshapeOp, SliceOp, TransposeOp>(op))
+    return getUniform(op->getOperand(0));
+  if (auto where = value.getDefiningOp<WhereOp>()) {
+    std::optional<double> keep = getUniform(where.getCondition());
+    return keep ? getUniform(*keep ? where.getOnTrue() : where.getOnFalse())
+                : std::nullopt;
+  }
+  if (!isa_and_nonnull<AndOp, EqualOp, GreaterEqualOp, GreaterOp, LessEqualOp,
+                       LessOp>(op))
+    return std::nullopt;
+  std::optional<double> lhs = getUniform(op->getOperand(0)),
+                        rhs = getUniform(op->getOperand(1));
+  if (!lhs || !rhs)
+    return std::nullopt;
+  return TypeSwitch<Operation *, bool>(op)
+      .Case([&](AndOp) { return *lhs && *rhs; })
+      .Case([&](EqualOp) { return *lhs == *rhs; })
+      .Case([&](GreaterEqualOp) { return *lhs >= *rhs; })
+      .Case([&](GreaterOp) { return *lhs > *rhs; })
+      .Case([&](LessEqualOp) { return *lhs <= *rhs; })
+      .Default([&](Operation *) { return *lhs < *rhs; });
+}
+
+/// Whether all of `value`, of i1, is computed from constants and true.
+bool isTrue(Value value) { return getUniform(value).value_or(0) != 0; }
 
 /// What a mask shows, as the parts that must all be true.
 struct Shown {
@@ -89,8 +154,10 @@ struct Shown {
 Shown getShown(Value mask) {
   Shown shown{{}, false};
   if (!getElementTypeOrSelf(mask.getType()).isInteger(1)) {
-    // Beside a score of less than this size, exp of such a number is 0.
-    constexpr double hidden = -1e30;
+    // Beside a score of less than this size, exp of such a number is 0. Scores
+    // of f16 are below its largest number, and hardly near it.
+    double hidden =
+        getElementTypeOrSelf(mask.getType()).isF16() ? -65504 : -1e30;
     auto where = mask.getDefiningOp<WhereOp>();
     std::optional<double> low =
         where ? getSplat(where.getOnFalse()) : std::nullopt;
@@ -110,6 +177,15 @@ Shown getShown(Value mask) {
   return shown;
 }
 
+/// Drops a mask that is computed from constants and hides nothing.
+void dropEmpty(AttentionOp op) {
+  if (!op.getMask())
+    return;
+  bool isOfBits = getElementTypeOrSelf(op.getMask().getType()).isInteger(1);
+  if (getUniform(op.getMask()) == (isOfBits ? 1.0 : 0.0))
+    op.getMaskMutable().clear();
+}
+
 void recognize(AttentionOp op, const SymbolicShapes &shapes) {
   const SymbolicSizes *query = shapes.getSizes(op.getQuery());
   const SymbolicSizes *key = shapes.getSizes(op.getKey());
@@ -123,6 +199,13 @@ void recognize(AttentionOp op, const SymbolicShapes &shapes) {
   if (causal == shown.parts.end())
     return;
   shown.parts.erase(causal);
+  std::optional<int64_t> window;
+  llvm::erase_if(shown.parts, [&](Value part) {
+    std::optional<int64_t> own = getWindow(part, queries, keys, shapes);
+    if (own)
+      window = std::min(*own, window.value_or(*own));
+    return own.has_value();
+  });
   // A float, however low, does not hide a key from a row that sees no other.
   if (shown.isWeak &&
       !(shown.parts.empty() && shapes.isAtLeast(keys - queries, 0)))
@@ -133,7 +216,8 @@ void recognize(AttentionOp op, const SymbolicShapes &shapes) {
   if (!shown.parts.empty())
     op.getMaskMutable().append(shown.parts.front());
   op.setCausal(true);
-  reportRecognized(op, "causal mask");
+  op.setWindow(window);
+  reportRecognized(op, window ? "causal mask with a window" : "causal mask");
 }
 
 /// Whether `value` is made of positions: an iota, reshaped or with a sum.
@@ -179,8 +263,10 @@ struct RecognizeCausalMaskPass
     : impl::RecognizeCausalMaskPassBase<RecognizeCausalMaskPass> {
   void runOnOperation() override {
     SymbolicShapes shapes(getOperation());
-    for (auto op : getOperation().getBody().front().getOps<AttentionOp>())
+    for (auto op : getOperation().getBody().front().getOps<AttentionOp>()) {
+      dropEmpty(op);
       recognize(op, shapes);
+    }
     if (hasRemarks(getOperation()))
       for (auto op : getOperation().getBody().front().getOps<AttentionOp>())
         reportLeft(op, shapes);

@@ -149,3 +149,124 @@ func.func @fewer_keys(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %
   %o = graph.attention %q, %k, %k mask %mask scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xf32>) -> tensor<?x2x?x8xf32>
   return %o : tensor<?x2x?x8xf32>
 }
+
+// The last six keys that a query sees, in the way of the exporters.
+// CHECK-LABEL: func @window
+// CHECK:         graph.attention causal %{{.*}}, %{{.*}}, %{{.*}} scale 1.250000e-01 window 6 :
+func.func @window(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %old: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "past", 8]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %six = graph.constant dense<6> : tensor<i64>
+  %s = graph.symbol "s" range 0 to 64
+  %past = graph.symbol "past" range 0 to 64
+  %all = arith.addi %past, %s : index
+  %k = graph.concat %old, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+  %i = graph.iota %past step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %j = graph.iota %c0 step 1 size %all : tensor<?xi64>
+  %begin = graph.sub %rows, %six : tensor<?x1xi64>, tensor<i64> -> tensor<?x1xi64>
+  %near = graph.greater %j, %begin : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %keep = graph.less_equal %j, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %both = graph.and %near, %keep : tensor<?x?xi1>, tensor<?x?xi1> -> tensor<?x?xi1>
+  %o = graph.attention %q, %k, %k mask %both scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi1>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// As Attention-23 bounds it, with padding beside; the comparisons are the other
+// way round, and that with later keys is strict.
+// CHECK-LABEL: func @window_and_padding
+// CHECK-SAME:    %[[PADDING:[a-z0-9]+]]: tensor<?x1x1x?xi1>
+// CHECK:         graph.attention causal %{{.*}}, %{{.*}}, %{{.*}} mask %[[PADDING]] scale 1.250000e-01 window 3 :
+func.func @window_and_padding(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %padding: tensor<?x1x1x?xi1> {tenon.dims = ["b", 1, 1, "s"]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %one = graph.constant dense<1> : tensor<i64>
+  %two = graph.constant dense<-2> : tensor<i64>
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %begin = graph.add %rows, %two : tensor<?x1xi64>, tensor<i64> -> tensor<?x1xi64>
+  %near = graph.less_equal %begin, %i : tensor<?x1xi64>, tensor<?xi64> -> tensor<?x?xi1>
+  %end = graph.add %rows, %one : tensor<?x1xi64>, tensor<i64> -> tensor<?x1xi64>
+  %keep = graph.greater %end, %i : tensor<?x1xi64>, tensor<?xi64> -> tensor<?x?xi1>
+  %both = graph.and %keep, %near : tensor<?x?xi1>, tensor<?x?xi1> -> tensor<?x?xi1>
+  %all = graph.and %padding, %both : tensor<?x1x1x?xi1>, tensor<?x?xi1> -> tensor<?x1x?x?xi1>
+  %o = graph.attention %q, %q, %q mask %all scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x?x?xi1>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// Later keys are not hidden: keys around a query are no window.
+// CHECK-LABEL: func @window_of_both_sides
+// CHECK:         graph.attention %{{.*}} mask
+func.func @window_of_both_sides(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %six = graph.constant dense<6> : tensor<i64>
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %begin = graph.sub %rows, %six : tensor<?x1xi64>, tensor<i64> -> tensor<?x1xi64>
+  %near = graph.greater %i, %begin : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %o = graph.attention %q, %q, %q mask %near scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi1>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// A window of no key, and one whose size is a size of the model, stay masks.
+// CHECK-LABEL: func @window_of_none
+// CHECK:         graph.attention causal %{{.*}} mask %{{.*}} scale 1.250000e-01 :
+// CHECK:         graph.attention causal %{{.*}} mask %{{.*}} scale 1.250000e-01 :
+func.func @window_of_none(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}) -> (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) {
+  %c0 = arith.constant 0 : index
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %width = graph.from_indices %b : tensor<i64>
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %none = graph.greater %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %begin = graph.sub %rows, %width : tensor<?x1xi64>, tensor<i64> -> tensor<?x1xi64>
+  %near = graph.greater %i, %begin : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %first = graph.and %keep, %none : tensor<?x?xi1>, tensor<?x?xi1> -> tensor<?x?xi1>
+  %second = graph.and %keep, %near : tensor<?x?xi1>, tensor<?x?xi1> -> tensor<?x?xi1>
+  %o = graph.attention %q, %q, %q mask %first scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi1>) -> tensor<?x2x?x8xf32>
+  %u = graph.attention %q, %q, %q mask %second scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x?xi1>) -> tensor<?x2x?x8xf32>
+  return %o, %u : tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
+}
+
+// Of f16 the lowest number hides, others do not.
+// CHECK-LABEL: func @lowest_half
+// CHECK:         graph.attention causal %{{.*}}, %{{.*}}, %{{.*}} scale
+// CHECK:         graph.attention %{{.*}} mask
+func.func @lowest_half(%q: tensor<?x2x?x8xf16> {tenon.dims = ["b", 2, "s", 8]}) -> (tensor<?x2x?x8xf16>, tensor<?x2x?x8xf16>) {
+  %c0 = arith.constant 0 : index
+  %zero = graph.constant dense<0.0> : tensor<f16>
+  %low = graph.constant dense<-6.550400e+04> : tensor<f16>
+  %less = graph.constant dense<-1.000000e+04> : tensor<f16>
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %first = graph.where %keep, %zero, %low : tensor<?x?xi1>, tensor<f16>, tensor<f16> -> tensor<?x?xf16>
+  %second = graph.where %keep, %zero, %less : tensor<?x?xi1>, tensor<f16>, tensor<f16> -> tensor<?x?xf16>
+  %o = graph.attention %q, %q, %q mask %first scale 1.250000e-01 : (tensor<?x2x?x8xf16>, tensor<?x2x?x8xf16>, tensor<?x2x?x8xf16>, tensor<?x?xf16>) -> tensor<?x2x?x8xf16>
+  %u = graph.attention %q, %q, %q mask %second scale 1.250000e-01 : (tensor<?x2x?x8xf16>, tensor<?x2x?x8xf16>, tensor<?x2x?x8xf16>, tensor<?x?xf16>) -> tensor<?x2x?x8xf16>
+  return %o, %u : tensor<?x2x?x8xf16>, tensor<?x2x?x8xf16>
+}
+
+// Computed from a mask of ones; one of zeros hides all.
+// CHECK-LABEL: func @hides_nothing
+// CHECK:         graph.attention causal %{{.*}}, %{{.*}}, %{{.*}} scale
+// CHECK:         graph.attention causal %{{.*}} mask
+func.func @hides_nothing(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}) -> (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) {
+  %one = graph.constant dense<1> : tensor<i32>
+  %none = graph.constant dense<0> : tensor<i32>
+  %zero = graph.constant dense<0.0> : tensor<f32>
+  %low = graph.constant dense<-1.000000e+04> : tensor<f32>
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %ones = graph.broadcast %one to [%b, 1, 1, %s] : tensor<i32> -> tensor<?x1x1x?xi32>
+  %all = graph.greater %ones, %none : tensor<?x1x1x?xi32>, tensor<i32> -> tensor<?x1x1x?xi1>
+  %no = graph.greater %none, %ones : tensor<i32>, tensor<?x1x1x?xi32> -> tensor<?x1x1x?xi1>
+  %first = graph.where %all, %zero, %low : tensor<?x1x1x?xi1>, tensor<f32>, tensor<f32> -> tensor<?x1x1x?xf32>
+  %second = graph.where %no, %zero, %low : tensor<?x1x1x?xi1>, tensor<f32>, tensor<f32> -> tensor<?x1x1x?xf32>
+  %o = graph.attention causal %q, %q, %q mask %first scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x1x?xf32>) -> tensor<?x2x?x8xf32>
+  %u = graph.attention causal %q, %q, %q mask %second scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x1x?xf32>) -> tensor<?x2x?x8xf32>
+  return %o, %u : tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
+}

@@ -238,7 +238,8 @@ def RecognizeCausalMaskPass : Pass<"graph-recognize-causal-mask", "::mlir::func:
     one row, and attention does not visit keys that no query of a block sees. A
     mask of floats that adds a very low number to what is hidden is one where
     nothing else hides keys: in a row in which all is hidden that number would
-    hide none. Parts that are computed from constants and true say nothing.
+    hide none. Parts that are computed from constants and true say nothing. A
+    part that hides all but the last w keys before a query becomes `window`.
 
     Before:
 
