@@ -49,8 +49,22 @@ runCompiler(StringRef program, llvm::ArrayRef<StringRef> arguments,
              : -1;
 }
 
+/// What a format that a benchmark names asks of the compiler. Encoders in
+/// integers say themselves what is to be computed in them; decoders come in
+/// floats, or with weights of 4 bits.
+static std::vector<StringRef> optionsOf(StringRef format, bool isDecoder) {
+  if (format == "bf16")
+    return {"--precision", "bf16"};
+  if (isDecoder && format == "int8")
+    return {"--weights",       "int8",          "--group", "32",
+            "--quantize-head", "--activations", "int8"};
+  if (isDecoder && format == "int4")
+    return {"--activations", "int8"};
+  return {};
+}
+
 /// Compiles `model` for this machine. Returns the exit status.
-static int compileInChild(StringRef model, StringRef kind, StringRef precision,
+static int compileInChild(StringRef model, StringRef kind, StringRef format,
                           bool isDecoder, Compiled &result) {
   llvm::SmallString<128> folder;
   if (std::error_code error =
@@ -63,9 +77,9 @@ static int compileInChild(StringRef model, StringRef kind, StringRef precision,
   llvm::sys::path::append(artifact, llvm::sys::path::stem(model) + ".so");
   std::string self = llvm::sys::fs::getMainExecutable(
       nullptr, reinterpret_cast<void *>(&runArtifactCommand));
-  std::vector<StringRef> arguments = {
-      "tenon",  "compile", model,         "-o",      artifact,
-      "--emit", kind,      "--precision", precision, "--quiet"};
+  std::vector<StringRef> arguments = {"tenon",  "compile", model, "-o",
+                                      artifact, "--emit",  kind,  "--quiet"};
+  llvm::append_range(arguments, optionsOf(format, isDecoder));
   if (isDecoder)
     arguments.push_back("--decoder");
   std::string message;
@@ -160,7 +174,6 @@ int runArtifactCommand(int argc, char **argv) {
     return tn_command_line(static_cast<int>(words.size()),
                            const_cast<char **>(words.data()), nullptr);
   }
-  // Models in integers say themselves what is to be computed in them.
   StringRef format = "f32";
   if (const char *wanted = std::getenv("BENCH_FORMAT"); worker && wanted)
     format = wanted;
@@ -173,8 +186,7 @@ int runArtifactCommand(int argc, char **argv) {
   StringRef kind = name == "info" || name == "plan" ? "description"
                    : worker                         ? "exe"
                                                     : "so";
-  int status = compileInChild(*model, kind, format == "bf16" ? "bf16" : "f32",
-                              isDecoder, compiled);
+  int status = compileInChild(*model, kind, format, isDecoder, compiled);
   if (caughtSignal())
     raise(caughtSignal());
   if (status)
