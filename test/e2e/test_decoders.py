@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import tenon as package
 from conftest import MODELS, tenon
-from test_tiny_models import MODEL_FOLDERS, PASSING
+from test_tiny_models import MODEL_FOLDERS, OPTIONS, PASSING
 
 STEPS, CAPACITY = 40, 64
 # onnxruntime's CPU has no kernels of bf16.
@@ -35,7 +35,7 @@ class Decoder:
         """Logits of `rows` of the new tokens, of the last one without."""
         ids = np.array(ids, self.ids.dtype)
         rows = [ids.shape[1] - 1] if rows is None else rows
-        numbers = {"slots": slots, "starts": starts, "rows": rows, "context": [max(starts) + ids.shape[1]]}
+        numbers = {"slots": slots, "starts": starts, "rows": rows, "context": [max(1, max(starts) + ids.shape[1])]}
         logits, = self.session.run({self.ids.name: ids, **self.caches,
                                     **{name: np.array(value, np.int64) for name, value in numbers.items()}})
         return logits
@@ -95,7 +95,8 @@ def assert_same(found, tokens, gaps, tolerance):
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)
 def compiled(request, tmp_path_factory):
     artifact = tmp_path_factory.mktemp(request.param.name) / "model.so"
-    result = tenon("compile", request.param / "model.onnx", "-o", artifact, "--quiet", "--decoder")
+    result = tenon("compile", request.param / "model.onnx", "-o", artifact, "--quiet", "--decoder",
+                   *OPTIONS.get(request.param.name, []))
     assert result.returncode == 0, result.stderr
     return request.param, artifact, json.loads((request.param / "meta.json").read_text())["tolerance"]
 
