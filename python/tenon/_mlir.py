@@ -40,9 +40,9 @@ class ShapedType:
 
     def __init__(self, text):
         inner = text[text.index("<") + 1:text.rindex(">")].split(",")[0]
-        *sizes, self.element = inner.split("x") if not inner.startswith("index") \
-            else [inner]
-        self.shape = tuple(None if s == "?" else int(s) for s in sizes)
+        # Not at each x: `index` has one too.
+        sizes, self.element = re.fullmatch(r"((?:(?:\?|\d+)x)*)(.*)", inner).groups()
+        self.shape = tuple(None if s == "?" else int(s) for s in sizes.split("x")[:-1])
         self.dtype = element_dtype(self.element)
 
 

@@ -153,7 +153,7 @@ def test_a_place_outside_a_cache_is_an_error(compiled):
     _, artifact, _ = compiled
     decoder = Decoder(artifact, slots=2, capacity=9)
     decoder.step([make_prompt(8)], [0], [0])
-    for ids, slot, start in (([3, 4], 0, 8), ([3], 2, 0), ([3], 0, 9), ([3], -1, 0), ([3], 0, -1)):
+    for ids, slot, start in (([3, 4], 0, 8), ([3], 2, 0), ([3], 0, 9), ([3], -1, 0), ([3, 4], 0, -1)):
         with pytest.raises(package.Error, match=r"uses index -?\d+ of a dimension of size \d+"):
             decoder.step([ids], [slot], [start])
     assert np.isfinite(decoder.step([[3]], [0], [8])).all()

@@ -21,7 +21,7 @@ private:
   LogicalResult normalizeHeads();
   LogicalResult findStarts();
   LogicalResult rotate();
-  FailureOr<Value> appendToPast(Value past, Value heads);
+  Value appendToPast(Value past, Value heads);
   LogicalResult attend();
   Value makeScalar(OpFoldResult size) {
     return graph::FromIndicesOp::create(
@@ -206,13 +206,9 @@ LogicalResult GroupQueryAttention::rotate() {
 }
 
 /// append(heads into the past with room behind it)
-FailureOr<Value> GroupQueryAttention::appendToPast(Value past, Value heads) {
+Value GroupQueryAttention::appendToPast(Value past, Value heads) {
   RankedTensorType type = typeOf(heads);
   Sizes sizes = ctx.getSizes(past);
-  if (sizes.size() != 4) {
-    ctx.invalid() << "needs a past of rank 4, but has " << past.getType();
-    return failure();
-  }
   // Exporters give the size of a head a name of its own.
   sizes[1] = ctx.makeSize(type.getDimSize(1));
   sizes[3] = ctx.makeSize(type.getDimSize(3));
@@ -223,8 +219,7 @@ FailureOr<Value> GroupQueryAttention::appendToPast(Value past, Value heads) {
   Value room =
       ctx.pad(past, ctx.makeScalar(0, type.getElementType()), lows, highs);
   return graph::AppendOp::create(ctx.builder, ctx.loc, room.getType(), heads,
-                                 room, starts, /*slots=*/Value())
-      .getResult();
+                                 room, starts, /*slots=*/Value());
 }
 
 LogicalResult GroupQueryAttention::attend() {
@@ -258,15 +253,15 @@ LogicalResult GroupQueryAttention::import() {
   for (unsigned operand : {0, 1, 2})
     if (failed(ctx.requireRank(operand, 3)))
       return failure();
+  for (unsigned operand : {3, 4})
+    if (failed(ctx.requireRank(operand, 4)))
+      return failure();
   if (failed(refuseOthers()) || failed(readHeads()) ||
       failed(normalizeHeads()) || failed(findStarts()) || failed(rotate()))
     return failure();
   if (starts) {
-    FailureOr<Value> keys = appendToPast(ctx.getOperand(3), key);
-    FailureOr<Value> values = appendToPast(ctx.getOperand(4), value);
-    if (failed(keys) || failed(values))
-      return failure();
-    key = *keys, value = *values;
+    key = appendToPast(ctx.getOperand(3), key);
+    value = appendToPast(ctx.getOperand(4), value);
   }
   (void)ctx.setResult(key, 1);
   (void)ctx.setResult(value, 2);
