@@ -206,15 +206,14 @@ struct BlockTile {
   int64_t lanes = weights.lanes;
   /// Independent sums for each element of the tile, so that a multiply-add need
   /// not wait for the one before: as many as registers hold beside masks.
-  int64_t chains =
-      std::max<int64_t>(1, (lanes == 16 ? 8 : 4) / (rows * vectors));
+  int64_t chains = std::max<int64_t>(1, 8 / (rows * vectors));
 
   Value rowOf(int64_t row, int64_t size) {
     return t.mul(t.add(first, t.index(row)), t.index(size));
   }
   SmallVector<Value> begin(Value block);
-  void addStretch(SmallVectorImpl<Value> &sums, Value group, Value k,
-                  bool isUpper);
+  SmallVector<Value> addGroups(ArrayRef<Value> sums, Value group, Value k,
+                               int64_t count, ArrayRef<bool> halves);
   void finish(ArrayRef<Value> sums, Value block);
   void multiplyBlock(Value block);
   void multiplyHalves();
@@ -236,26 +235,37 @@ SmallVector<Value> BlockTile::begin(Value block) {
   return sums;
 }
 
-/// Adds the products of 16 elements from `k` on, in four groups from `group`
-/// on.
-void BlockTile::addStretch(SmallVectorImpl<Value> &sums, Value group, Value k,
-                           bool isUpper) {
+/// The sums with the products of `count` groups from `group` on, of their lower
+/// or upper halves, or both. The first group begins with element `k`.
+SmallVector<Value> BlockTile::addGroups(ArrayRef<Value> sums, Value group,
+                                        Value k, int64_t count,
+                                        ArrayRef<bool> halves) {
+  // A loop: unrolled, LLVM would keep all groups in registers that it has not.
+  auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), t.index(count),
+                                 t.index(1), sums);
+  OpBuilder::InsertionGuard guard(t.b);
+  t.b.setInsertionPointToStart(loop.getBody());
+  Value at = t.add(group, loop.getInductionVar());
+  k = t.add(k, t.mul(loop.getInductionVar(), t.index(4)));
+  if (column == 0)
+    weights.prefetch(t, number, at, 1);
   Type single = t.b.getF32Type();
   auto word = [&](int64_t value) {
     return t.splat(t.b.getI32IntegerAttr(value), lanes);
   };
-  for (int64_t g = 0; g < 4; ++g) {
-    SmallVector<Value> packed;
-    for (int64_t v = 0; v < vectors; ++v)
-      packed.push_back(weights.loadGroups(t, number, t.add(group, t.index(g)),
-                                          column + v * lanes));
-    for (int64_t byte = 0; byte < 4; ++byte) {
+  SmallVector<Value> packed, next(loop.getRegionIterArgs());
+  for (int64_t v = 0; v < vectors; ++v)
+    packed.push_back(weights.loadGroups(t, number, at, column + v * lanes));
+  int64_t turn = 0;
+  for (int64_t byte = 0; byte < 4; ++byte)
+    for (bool isUpper : halves) {
       int64_t bit = bitOf(byte, isUpper);
+      int64_t further = byte + (isUpper && halves.size() > 1 ? stretch : 0);
       SmallVector<Value> x;
       for (int64_t row = 0; row < rows; ++row) {
-        Value at = t.add(t.add(rowOf(row, weights.paddedDepth()), k),
-                         t.index(4 * g + byte));
-        x.push_back(t.broadcast(t.load(left.elements, at), lanes));
+        Value place = t.add(t.add(rowOf(row, weights.paddedDepth()), k),
+                            t.index(further));
+        x.push_back(t.broadcast(t.load(left.elements, place), lanes));
       }
       for (int64_t v = 0; v < vectors; ++v) {
         Value w;
@@ -267,12 +277,14 @@ void BlockTile::addStretch(SmallVectorImpl<Value> &sums, Value group, Value k,
               word(((int64_t(1) << weights.bits) - 1) << bit));
         w = t.convert(w, single);
         for (int64_t row = 0; row < rows; ++row) {
-          Value &sum = sums[(row * vectors + v) * chains + byte % chains];
+          Value &sum = next[(row * vectors + v) * chains + turn % chains];
           sum = vector::FMAOp::create(t.b, t.loc, w, x[row], sum);
         }
       }
+      ++turn;
     }
-  }
+  scf::YieldOp::create(t.b, t.loc, next);
+  return SmallVector<Value>(loop.getResults());
 }
 
 /// acc += scale · (sums - zero point · sum of x)
@@ -310,33 +322,29 @@ void BlockTile::finish(ArrayRef<Value> sums, Value block) {
 
 /// A block of whole groups.
 void BlockTile::multiplyBlock(Value block) {
-  bool holdsTwo = weights.bits == 4;
-  int64_t unit = holdsTwo ? 2 * stretch : stretch;
   SmallVector<Value> sums = begin(block);
   Value k = t.mul(block, t.index(weights.block));
-  int64_t elementsOfGroup = holdsTwo ? 8 : 4;
-  Value firstGroup = t.mul(block, t.index(weights.block / elementsOfGroup));
-  auto addUnit = [&](SmallVectorImpl<Value> &to, Value which) {
-    Value at = t.add(k, t.mul(which, t.index(unit)));
-    Value group =
-        t.add(firstGroup, t.mul(which, t.index(unit / elementsOfGroup)));
-    if (column == 0)
-      weights.prefetch(t, number, group, unit / elementsOfGroup);
-    addStretch(to, group, at, /*isUpper=*/false);
-    if (holdsTwo)
-      addStretch(to, group, t.add(at, t.index(stretch)), /*isUpper=*/true);
-  };
-  if (weights.block == unit) {
-    addUnit(sums, t.index(0));
-    return finish(sums, block);
+  if (weights.bits == 8) {
+    int64_t count = weights.block / 4;
+    Value group = t.mul(block, t.index(count));
+    return finish(addGroups(sums, group, k, count, {false}), block);
   }
-  auto loop = scf::ForOp::create(
-      t.b, t.loc, t.index(0), t.index(weights.block / unit), t.index(1), sums);
+  int64_t units = weights.block / (2 * stretch);
+  Value unit = t.mul(block, t.index(units));
+  auto addUnit = [&](ArrayRef<Value> before, Value which) {
+    return addGroups(before, t.mul(which, t.index(4)),
+                     t.mul(which, t.index(2 * stretch)), 4, {false, true});
+  };
+  if (units == 1)
+    return finish(addUnit(sums, unit), block);
+  auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), t.index(units),
+                                 t.index(1), sums);
   {
     OpBuilder::InsertionGuard guard(t.b);
     t.b.setInsertionPointToStart(loop.getBody());
-    SmallVector<Value> next(loop.getRegionIterArgs());
-    addUnit(next, loop.getInductionVar());
+    SmallVector<Value> next =
+        addUnit(SmallVector<Value>(loop.getRegionIterArgs()),
+                t.add(unit, loop.getInductionVar()));
     scf::YieldOp::create(t.b, t.loc, next);
   }
   finish(SmallVector<Value>(loop.getResults()), block);
@@ -347,9 +355,9 @@ void BlockTile::multiplyHalves() {
   t.forEach(t.index(0), t.index(weights.blocks()), 2, [&](Value block) {
     Value group = t.mul(block, t.index(2));
     auto multiplyHalf = [&](Value half, bool isUpper) {
-      SmallVector<Value> sums = begin(half);
-      addStretch(sums, group, t.mul(half, t.index(stretch)), isUpper);
-      finish(sums, half);
+      finish(addGroups(begin(half), group, t.mul(half, t.index(stretch)), 4,
+                       {isUpper}),
+             half);
     };
     multiplyHalf(block, false);
     Value second = t.add(block, t.index(1));

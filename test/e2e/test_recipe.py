@@ -205,9 +205,12 @@ def test_dumps_hold_the_recipe(minilm, tmp_path):
 
 @pytest.mark.parametrize("nodes, message", [
     ([{"node": "a", "precision": "f16"}], '"precision" needs "f32" or "bf16", found "f16"'),
-    ([{"node": "*/dense/MatMul", "weights": "int3"}], '"weights" needs "f32" or "int8", found "int3"'),
+    ([{"node": "*/dense/MatMul", "weights": "int3"}], '"weights" needs "f32", "int8" or "int4", found "int3"'),
     ([{"node": "a", "width": 100}], '"width" needs a positive multiple of 32, found 100'),
-    ([{"node": "a", "colour": 1}], 'unknown key "colour", expected weights, width, precision or schedule'),
+    ([{"node": "a", "colour": 1}], 'unknown key "colour", expected weights, group, width, precision, activations or schedule'),
+    ([{"node": "a", "weights": "int4", "group": 24}], '"group" needs a power of two from 16 to 256, found 24'),
+    ([{"node": "a", "group": 32}], "node 'a': \"group\" needs \"weights\" of \"int8\" or \"int4\""),
+    ([{"node": "a", "activations": "int4"}], '"activations" needs "f32" or "int8", found "int4"'),
     ([{"weights": "int8"}], 'needs a string "node"'),
     ([{"node": "[", "weights": "int8"}], "recipe: '[' is no pattern: "),
     ([{"node": "*/nothing", "weights": "int8"}], "node '*/nothing' fits none of the model's"),

@@ -16,6 +16,12 @@
 // VNNI:          llvm.intr.fmuladd
 // BF16:          llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.256"
 // BF16:          llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.256"({{.*}}) : (vector<8xf32>, vector<16xbf16>, vector<16xbf16>) -> vector<8xf32>
+// Sums of two small products fit 16 bits.
+// CHECK-LABEL: llvm.func {{.*}}@small
+// PLAIN:         llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"({{.*}}) : (vector<32xi8>, vector<32xi8>) -> vector<16xi16>
+// PLAIN:         llvm.call_intrinsic "llvm.x86.avx2.pmadd.wd"
+// NARROW:        llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.256"
+// VNNI:          llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.256"
 // CHECK-LABEL: llvm.func {{.*}}@wide
 // PLAIN:         llvm.call_intrinsic "llvm.x86.avx512.pmaddw.d.512"
 // VNNI:          llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"({{.*}}) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
@@ -31,6 +37,14 @@ module attributes {tenon.phase = "plan"} {
     %2 = vector.load %t[%c0] : memref<8xf32>, vector<8xf32>
     %3 = kernel.dot bf16 %2, %a, %a : vector<8xf32>
     vector.store %3, %t[%c0] : memref<8xf32>, vector<8xf32>
+    return
+  }
+  func.func private @small(%s: memref<8xi32>, %x: memref<8xi32>, %begin: index, %end: index) attributes {tenon.kernel} {
+    %c0 = arith.constant 0 : index
+    %a = vector.load %x[%c0] : memref<8xi32>, vector<8xi32>
+    %0 = vector.load %s[%c0] : memref<8xi32>, vector<8xi32>
+    %1 = kernel.dot u4s8 %0, %a, %a : vector<8xi32>
+    vector.store %1, %s[%c0] : memref<8xi32>, vector<8xi32>
     return
   }
   func.func private @wide(%s: memref<16xi32>, %x: memref<16xi32>, %t: memref<16xf32>, %begin: index, %end: index) attributes {tenon.kernel} {
