@@ -188,13 +188,13 @@ func.func @softmax_in_bytes(%x: tensor<4x100xf32>) -> tensor<4x100xi8> {
 
 // -----
 
-func.func @window(%q: tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32> {
-  %0 = kernel.region "attention" inputs(%q : tensor<1x2x4x8xf32>) indices() sizes() -> tensor<1x2x4x8xf32> {
-  ^bb0(%query: tensor<1x2x4x8xf32>):
-    // expected-error@+1 {{of a cache, with a window or with a soft cap has no kernel for GPUs}}
-    %1 = kernel.attention causal %query, %query, %query scale 1.0 window 3
+func.func @cache(%q: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index) -> tensor<1x2x4x8xf32> {
+  %0 = kernel.region "attention" inputs(%q, %c, %at : tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>) indices(%n) sizes() -> tensor<1x2x4x8xf32> {
+  ^bb0(%query: tensor<1x2x4x8xf32>, %cache: tensor<3x2x9x8xf32>, %starts: tensor<1xi64>, %length: index):
+    // expected-error@+1 {{of a cache has no kernel for GPUs}}
+    %1 = kernel.attention causal %query, %cache, %cache at %starts length %length scale 1.0
       {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 2, 3>, value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
-      : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32>
+      : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>, index) -> tensor<1x2x4x8xf32>
     kernel.yield %1 : tensor<1x2x4x8xf32>
   }
   return %0 : tensor<1x2x4x8xf32>

@@ -219,16 +219,17 @@ func.func @half_product(%x: tensor<?x64xf16>, %w: tensor<2x64x32xf16>, %n: index
 
 // -----
 
-// Activations were just written, and are packed: nothing is fetched. Blocks of a
-// long sum are equally deep, 200 for 400; a short one is one block.
+// Activations were just written, and are packed: nothing is fetched. Blocks are
+// equally deep, 100 for 400 and 128 for 384: a tile that is half as wide as a
+// panel has half of an L1 of 32 KB for a block, and takes half of that.
 // CHECK-LABEL: func @product_of_activations
 // CHECK:         kernel.region "long" {{.*}} schedule <"contract"
 // CHECK:           memref.alloca() {{.*}} : memref<1536xf32>
-// CHECK-NEXT:      memref.alloca() {{.*}} : memref<6400xf32>
+// CHECK-NEXT:      memref.alloca() {{.*}} : memref<3200xf32>
 // CHECK-NOT:       memref.prefetch
 // CHECK:         kernel.region "short" {{.*}} schedule <"contract"
 // CHECK:           memref.alloca() {{.*}} : memref<1536xf32>
-// CHECK-NEXT:      memref.alloca() {{.*}} : memref<12288xf32>
+// CHECK-NEXT:      memref.alloca() {{.*}} : memref<4096xf32>
 // CHECK-NOT:       memref.prefetch
 // CHECK:           return
 func.func @product_of_activations(%x: tensor<8x400xf32>, %y: tensor<400x64xf32>, %z: tensor<64x384xf32>, %v: tensor<384x32xf32>) -> (tensor<8x64xf32>, tensor<64x32xf32>) {
