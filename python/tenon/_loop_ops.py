@@ -178,6 +178,13 @@ def _(run, op, operands, values):
     return np.arange(ShapedType(op.result_types[0]).shape[0]) < op["mask_dim_sizes"][0]
 
 
+@op("vector.extract_strided_slice")
+def _(run, op, operands, values):
+    # Vectors have one dimension here.
+    (offset,), (size,), (stride,) = op["offsets"], op["sizes"], op["strides"]
+    return operands[0][offset:offset + size * stride:stride]
+
+
 @op("vector.shuffle")
 def _(run, op, operands, values):
     return np.concatenate(operands)[op["mask"]]

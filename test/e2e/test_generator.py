@@ -200,8 +200,10 @@ def test_another_thread_is_refused_and_may_stop():
 
 
 def start(*arguments, **options):
+    # A shell's background jobs, which tests may be, ignore Ctrl-C, and so would what they start.
     return subprocess.Popen([ARTIFACTS / "fake-tenon", *map(str, arguments)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, **options)
+                            stderr=subprocess.PIPE, text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
 
 def command(*arguments):

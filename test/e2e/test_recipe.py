@@ -1,5 +1,6 @@
 """Compression by a recipe, against onnxruntime on weights changed in the same way."""
 import json
+import re
 
 import numpy as np
 import onnx
@@ -155,7 +156,10 @@ def test_says_what_a_lower_precision_changes(minilm, tmp_path):
         error.max(), error.mean(), error.max() / np.abs(want).max(), error.mean() / np.abs(want).mean()], rtol=0.01)
     # One line for what was lowered, and one for each reason why not.
     notes = [line for line in done.stderr.splitlines() if "products: " in line]
-    assert len(notes) == 1 and "42 of 42 products: " in notes[0] and " in bf16, " in notes[0]
+    counts = [int(re.search(r"(\d+) of 42 products: ", note).group(1)) for note in notes]
+    assert sum(counts) == 42 and " in bf16, " in notes[0]
+    # Attention has no weights to halve where bf16 is no faster.
+    assert len(notes) == 1 or (counts == [36, 6] and "stays in f32: bf16 is no faster" in notes[1])
     # Nothing is asked for, and nothing is said.
     assert "products: " not in tenon("compile", model, "-o", tmp_path / "f32.so").stderr
 

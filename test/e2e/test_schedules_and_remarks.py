@@ -177,7 +177,8 @@ def test_without_schedules_the_recipe_has_none(model):
 
 def test_a_schedule_goes_on_from_text(model):
     dump = model.parent / "phases"
-    schedule = {"relu": {"family": "contract", "tile": [16, 1]}}
+    # Rows for tiles of 6 and of 8.
+    schedule = {"relu": {"family": "contract", "tile": [24, 1]}}
     assert compile_scheduled(model, schedule, "--dump-phases", dump).returncode == 0
     path = model.with_name("s.json")
     again = compile_model(dump / "4-fuse.mlir", model.with_name("again.so"), "--recipe", path)

@@ -16,7 +16,7 @@ MODEL_FOLDERS = sorted((MODELS / "tiny").glob("*/")) if (MODELS / "tiny").exists
 PASSING = set((__import__("pathlib").Path(__file__).parent / "tiny_passing.txt").read_text().split())
 
 # accuracy_level 4 lets onnxruntime, which is the reference, quantize activations.
-OPTIONS = {"smollm-genai-int4": ["--activations", "int8"]}
+OPTIONS = {name: ["--activations", "int8"] for name in ("llama-past-nbits4-accuracy4", "smollm-genai-int4")}
 
 
 # Made for GPUs in 16 bits; the data sets are of f32, as their reference computed.

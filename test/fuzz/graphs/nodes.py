@@ -130,8 +130,6 @@ class Node:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
-        # Without VNNI its products of bytes saturate at 16 bits unless asked not to.
-        options.add_session_config_entry("session.x64quantprecision", "1")
         return onnxruntime.InferenceSession(self.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def infer_types(self, types):
