@@ -223,7 +223,7 @@ typedef struct tn_decoder_options {
   int32_t sequences; /* at the same time; 0: one */
 } tn_decoder_options;
 
-/* Allocates all memory, which grows with capacity times sequences. Fails for a
+/* Allocates the caches, which grow with capacity times sequences. Fails for a
  * module that is no decoder. The caller releases `*decoder`. */
 TN_API tn_status tn_decoder_create(tn_module *module,
                                    const tn_decoder_options *options,
