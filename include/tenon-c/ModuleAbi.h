@@ -209,6 +209,9 @@ typedef struct tn_note {
   F(30, "avx512fp16", 7, 0, edx, 23, 0xe6)                                     \
   F(31, "avx512bf16", 7, 1, eax, 5, 0xe6)                                      \
   F(32, "egpr", 7, 1, edx, 21, 0x80000)                                        \
-  F(33, "sse4a", 0x80000001, 0, ecx, 6, 0)
+  F(33, "sse4a", 0x80000001, 0, ecx, 6, 0)                                     \
+  F(34, "amx-tile", 7, 0, edx, 24, 0x60000)                                    \
+  F(35, "amx-int8", 7, 0, edx, 25, 0x60000)                                    \
+  F(36, "amx-bf16", 7, 0, edx, 22, 0x60000)
 
 #endif

@@ -10,31 +10,33 @@ using namespace llvm;
 namespace tenon {
 
 /// Of the file. Raised when a fact is added, removed or changes its meaning.
-static constexpr int64_t fileVersion = 3;
+static constexpr int64_t fileVersion = 4;
 
 ArrayRef<TargetFacts> knownTargets() {
   static const TargetFacts targets[] = {
       // AVX2 and FMA: what every x86 server since 2015 has.
-      {"x86-64-v3", "x86-64-v3", 32, 16, 32 << 10, 256 << 10, 50, 0, 0, 10, 40,
+      {"x86-64-v3", "x86-64-v3", 32, 16, 0, 32 << 10, 256 << 10, 50, 0, 0, 10, 40,
        40, 2},
       // AVX-VNNI: clients of Intel since 2021.
-      {"alderlake", "alderlake", 32, 16, 32 << 10, 1280 << 10, 60, 0, 240, 14,
+      {"alderlake", "alderlake", 32, 16, 0, 32 << 10, 1280 << 10, 60, 0, 240, 14,
        40, 50, 2},
       // AVX-512 F, BW, CD, DQ, VL.
-      {"x86-64-v4", "x86-64-v4", 64, 32, 32 << 10, 1 << 20, 100, 0, 0, 12, 50,
+      {"x86-64-v4", "x86-64-v4", 64, 32, 0, 32 << 10, 1 << 20, 100, 0, 0, 12, 50,
        60, 2},
       // AVX512-VNNI.
-      {"cascadelake", "cascadelake", 64, 32, 32 << 10, 1 << 20, 100, 0, 400, 12,
+      {"cascadelake", "cascadelake", 64, 32, 0, 32 << 10, 1 << 20, 100, 0, 400, 12,
        50, 60, 2},
       // AVX512-BF16, at half the rate of f32. What LLVM calls by this name has
-      // AMX and AVX512-FP16 as well, which virtual machines hide and no kernel
-      // uses.
-      {"sapphirerapids", "cooperlake", 64, 32, 48 << 10, 2 << 20, 150, 75, 600,
-       12, 100, 80, 2},
+      // AMX as well, which many virtual machines hide.
+      {"sapphirerapids", "cooperlake", 64, 32, 0, 48 << 10, 2 << 20, 150, 75,
+       600, 12, 100, 80, 2},
+      // AMX of bf16 and of bytes.
+      {"sapphirerapids-amx", "sapphirerapids", 64, 32, 16, 48 << 10, 2 << 20,
+       150, 2000, 4000, 12, 100, 80, 2},
       // AVX512-BF16 at twice the rate of f32, from here on.
-      {"znver4", "znver4", 64, 32, 32 << 10, 1 << 20, 110, 220, 440, 20, 100,
+      {"znver4", "znver4", 64, 32, 0, 32 << 10, 1 << 20, 110, 220, 440, 20, 100,
        80, 2},
-      {"znver5", "znver5", 64, 32, 48 << 10, 1 << 20, 220, 440, 880, 25, 100,
+      {"znver5", "znver5", 64, 32, 0, 48 << 10, 1 << 20, 220, 440, 880, 25, 100,
        100, 2},
   };
   return targets;
@@ -54,6 +56,7 @@ namespace {
 struct Integer {
   StringLiteral key;
   int64_t TargetFacts::*member;
+  bool maybeZero = false; ///< where there is no such register
 };
 struct Real {
   StringLiteral key;
@@ -63,6 +66,7 @@ struct Real {
 
 const Integer integers[] = {{"vector_bytes", &TargetFacts::vectorBytes},
                             {"registers", &TargetFacts::registers},
+                            {"tile_rows", &TargetFacts::tileRows, true},
                             {"l1_bytes", &TargetFacts::l1Bytes},
                             {"l2_bytes", &TargetFacts::l2Bytes}};
 const Real reals[] = {{"f32_gflops", &TargetFacts::f32Gflops},
@@ -100,8 +104,9 @@ static Expected<TargetFacts> parse(StringRef file, StringRef text) {
   }
   for (const Integer &fact : integers) {
     std::optional<int64_t> value = object->getInteger(fact.key);
-    if (!value || *value <= 0)
-      return wrong(file, "needs a positive integer \"" + fact.key + "\"");
+    if (!value || *value < 0 || (*value == 0 && !fact.maybeZero))
+      return wrong(file, "needs a positive integer \"" + fact.key +
+                             (fact.maybeZero ? "\", or 0" : "\""));
     facts.*fact.member = *value;
   }
   for (const Real &fact : reals) {
@@ -114,6 +119,9 @@ static Expected<TargetFacts> parse(StringRef file, StringRef text) {
   if (facts.vectorBytes != 32 && facts.vectorBytes != 64)
     return wrong(file, "\"vector_bytes\" is " + Twine(facts.vectorBytes) +
                            ", but only 32 and 64 have kernels");
+  if (facts.tileRows != 0 && facts.tileRows != 16)
+    return wrong(file, "\"tile_rows\" is " + Twine(facts.tileRows) +
+                           ", but only 0 and 16 have kernels");
   return facts;
 }
 

@@ -29,6 +29,10 @@ void buildCpuLoweringPipeline(mlir::OpPassManager &pm,
 /// kernel.dot -> the instructions that the processor LLVM calls `cpu` has.
 std::unique_ptr<mlir::Pass> createLowerDotsPass(llvm::StringRef cpu);
 
+/// kernel.multiply_tiles -> loops over instructions of AMX, which `cpu` must
+/// have. Before loops become branches.
+std::unique_ptr<mlir::Pass> createLowerTilesPass(llvm::StringRef cpu);
+
 /// Rewrites math ops on f32 into arithmetic. Errors stay below these bounds, in
 /// units of the last place, for every f32 (VectorMathTest): exp, exp2 and erf
 /// 1, tanh, rsqrt and log 2, sqrt ½; sin and cos 2, or 1e-7 absolute, up to |x|

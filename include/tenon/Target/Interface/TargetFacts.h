@@ -15,11 +15,13 @@ struct TargetFacts {
   std::string cpu;     ///< what LLVM calls the processor, e.g. "x86-64-v4"
   int64_t vectorBytes; ///< 64 with AVX-512, 32 with AVX2
   int64_t registers;   ///< vector registers: 32 or 16
+  int64_t tileRows;    ///< of a matrix register: 16 with AMX, 0 without
   int64_t l1Bytes;     ///< data cache of one core
   int64_t l2Bytes;     ///< cache of one core
   double f32Gflops;    ///< multiply-add peak of one core, 10^9 flop/s
   double bf16Gflops;   ///< the same of pairs of bf16; 0 without an instruction
-  double int8Gops;     ///< the same of groups of four bytes
+  double int8Gops;     ///< the same of groups of four bytes, as bf16Gflops of
+                       ///< matrix registers where there are any
   double readGBs;      ///< memory read rate of one core, 10^9 byte/s
   double readGBsAll;   ///< of all cores together
   double l2GBs;        ///< read rate of one core from its L2

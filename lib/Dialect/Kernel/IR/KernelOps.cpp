@@ -195,6 +195,22 @@ LogicalResult DotOp::verify() {
   return success();
 }
 
+LogicalResult MultiplyTilesOp::verify() {
+  auto element = [](Value value) {
+    return cast<MemRefType>(value.getType()).getElementType();
+  };
+  bool isFloat = getKind() == DotKind::BF16;
+  Type lhs = element(getLhs()), rhs = element(getRhs()), acc = element(getAcc());
+  if (getKind() == DotKind::U4S8 || lhs.isBF16() != isFloat ||
+      rhs.isBF16() != isFloat || acc.isF32() != isFloat)
+    return emitOpError("of ")
+           << stringifyDotKind(getKind()) << " does not multiply " << lhs
+           << " by " << rhs << " into " << acc;
+  if (getRows() != 16 && getRows() != 32)
+    return emitOpError("has ") << getRows() << " rows, but needs 16 or 32";
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   std::pair<Value, ArrayRef<int64_t>> all[] = {
       {getQuery(), getQueryLayout()},

@@ -100,10 +100,12 @@ private:
   /// instruction, or that is no faster with it, widens them to f32.
   static void correctFacts(RegionOp region) {
     bool hasBf16 = false, hasBytes = false;
-    region.walk([&](DotOp dot) {
-      hasBf16 |= dot.getKind() == DotKind::BF16;
-      hasBytes |= dot.getKind() != DotKind::BF16;
-    });
+    auto note = [&](DotKind kind) {
+      hasBf16 |= kind == DotKind::BF16;
+      hasBytes |= kind != DotKind::BF16;
+    };
+    region.walk([&](DotOp dot) { note(dot.getKind()); });
+    region.walk([&](MultiplyTilesOp tiles) { note(tiles.getKind()); });
     if (!hasBf16)
       region->removeAttr(bf16FlopsAttr);
     if (!hasBytes)

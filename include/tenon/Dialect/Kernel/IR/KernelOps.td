@@ -333,6 +333,36 @@ def Kernel_DotOp : Kernel_Op<"dot", [
   let hasVerifier = 1;
 }
 
+def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles"> {
+  let summary = "A product of groups of narrow elements, of 16 or 32 rows and 32 columns";
+  let description = [{
+    Writes `Σ lhs · rhs` to `rows` rows of 32 columns of `acc`, or adds it to what
+    is there, for `depth` times 16 groups as in `kernel.dot`, but `u4s8`. Each matrix
+    lies in a memref of rank one, its rows as many elements apart as `row` says, its first at the
+    offset. The elements of a row are contiguous: those of `lhs` along the
+    contracted dimension, in `rhs` the groups of 32 columns, in `acc` 32 sums.
+    Stands in scheduled bodies and in the kernels of a plan, of machines whose
+    facts have `tile_rows`.
+
+    Example:
+
+    ```mlir
+    kernel.multiply_tiles u8s8 accumulate %a[%i] row %k, %b[%p] row %c128, %sums[%j] row %c32
+        depth %n rows 32 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+    ```
+  }];
+  let arguments = (ins Kernel_DotKind:$kind, UnitAttr:$accumulate,
+                       Arg<MemRefRankOf<[I8, UI8, BF16], [1]>, "", [MemRead]>:$lhs, Index:$lhs_offset, Index:$lhs_row,
+                       Arg<MemRefRankOf<[I8, BF16], [1]>, "", [MemRead]>:$rhs, Index:$rhs_offset, Index:$rhs_row,
+                       Arg<MemRefRankOf<[I32, F32], [1]>, "", [MemRead, MemWrite]>:$acc, Index:$acc_offset, Index:$acc_row,
+                       Index:$depth, Kernel_I64Attr:$rows);
+  let assemblyFormat = [{
+    $kind (`accumulate` $accumulate^)? $lhs `[` $lhs_offset `]` `row` $lhs_row `,` $rhs `[` $rhs_offset `]` `row` $rhs_row `,`
+    $acc `[` $acc_offset `]` `row` $acc_row `depth` $depth `rows` $rows attr-dict `:` type($lhs) `,` type($rhs) `,` type($acc)
+  }];
+  let hasVerifier = 1;
+}
+
 def Kernel_AttentionOp : Kernel_Op<"attention", [Pure, AttrSizedOperandSegments]> {
   let summary = "Anchor: fused attention; semantics of graph.attention";
   let description = [{
