@@ -114,7 +114,11 @@ void AttentionBody::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
     FlatMatrix rhsPart = rhs, accPart = acc;
     rhsPart.offset = t.add(rhs.offset, t.mul(column, t.index(how.group)));
     accPart.offset = t.add(acc.offset, column);
-    t.multiply(lhs, rhsPart, accPart, rows, depth, lanes, sum, how);
+    if (how.tiles)
+      t.multiplyTiles(lhs, std::nullopt, rhsPart, accPart, rows, depth, lanes,
+                      sum, how);
+    else
+      t.multiply(lhs, rhsPart, accPart, rows, depth, lanes, sum, how);
   });
 }
 
@@ -676,7 +680,7 @@ static Multiplication chooseScoring(AttentionOp op, const TargetFacts &facts) {
   };
   if (facts.bf16Gflops > facts.f32Gflops && isBf16(op.getQuery()) &&
       isBf16(op.getKey()) && isContiguous(op.getKeyLayout()))
-    return {2, DotKind::BF16};
+    return {2, DotKind::BF16, facts.tileRows > 0};
   return {};
 }
 

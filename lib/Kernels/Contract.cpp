@@ -26,12 +26,19 @@ namespace {
 /// each block fills the pipelines anew.
 constexpr int64_t longestBlock = 256;
 
+/// Groups in a block of matrix registers: a panel's fill half of the L1. They
+/// are of 8 and 16 bits, whose own rounding is what shows.
+constexpr int64_t matrixBlock = 192;
+
 /// A sum this short is one block: its error is below that of 768 in blocks.
 constexpr int64_t shortSum = 384;
 
 /// Multiply-adds of lanes that make a tile of the grid worth a launch's part:
 /// about 50 microseconds of one core.
 constexpr int64_t tileWork = 3000000;
+
+/// How much faster matrix registers multiply than vectors.
+constexpr int64_t matrixSpeed = 8;
 
 /// A grid of fewer tiles leaves threads idle: groups are smaller then.
 constexpr int64_t enoughTiles = 32;
@@ -48,6 +55,10 @@ struct ContractPlan {
   int64_t blockDepth;      ///< elements of the contracted dimension in a block
   bool collapsed;          ///< leading dimensions count as rows
 };
+
+/// The last rows of a tile are copied to where a whole matrix register of them
+/// can be read, if that is no more than this.
+constexpr int64_t mostLastBytes = 512 << 10;
 
 /// The grid: batches × groups of panels × blocks of rows, rows innermost, so
 /// that the panels of a group stay in a core's cache.
@@ -105,6 +116,8 @@ struct ContractBody {
   FlatMatrix acc = {};
   /// Null where an operand is read as it lies.
   Value leftBlock, leftRest, panel;
+  /// The last rows of a tile, as many as a matrix register has.
+  std::optional<FlatMatrix> lastRows;
   /// Of weights that are quantized in blocks.
   std::optional<BlockWeights> blockWeights;
   /// The left operand of a launch with so few rows that weights are not
@@ -125,12 +138,14 @@ private:
   void multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
                      Value number);
   FlatMatrix readPanel(FlatMatrix right, Value number, Value k, Value depth);
-  void multiplyBlock(FlatMatrix left, FlatMatrix right, Value rows,
-                     Value depth);
-  void multiplyRows(FlatMatrix left, FlatMatrix right, Value rows, Value groups,
+  void multiplyBlock(FlatMatrix left, std::optional<FlatMatrix> last,
+                     FlatMatrix right, Value rows, Value depth);
+  void multiplyRows(FlatMatrix left, std::optional<FlatMatrix> last,
+                    FlatMatrix right, Value rows, Value groups,
                     TileBuilder::Sum sum, Value ahead);
   void multiplyHalves(FlatMatrix left, FlatMatrix right, Value rows,
                       Value groups, TileBuilder::Sum sum, Value ahead);
+  void copyLastRows(FlatMatrix left, Value rows);
   void finishRow(Value accRow, Value row, Value column);
 };
 
@@ -148,7 +163,8 @@ bool ContractBody::fillsGroups() {
 /// not rounded, so they stay in registers where both operands are read as they
 /// lie.
 bool ContractBody::isWhole() {
-  return plan.how.dot == DotKind::U8S8 && !leftBlock && !panel;
+  return plan.how.dot == DotKind::U8S8 && !plan.how.tiles && !leftBlock &&
+         !panel;
 }
 
 bool ContractBody::isOneBlock() {
@@ -168,7 +184,9 @@ void ContractBody::createScratch() {
     return cast<ShapedType>(value.getType()).getElementType();
   };
   Type left = element(lhs), sum = element(op.getOutput());
-  acc = {scratch(sum, plan.rowBlock * panelColumns), zero, width, one};
+  int64_t rowBlock =
+      plan.how.tiles ? llvm::alignTo(plan.rowBlock, matrixRows) : plan.rowBlock;
+  acc = {scratch(sum, rowBlock * panelColumns), zero, width, one};
   bool hasDot = plan.how.dot.has_value();
   if (!op.getPacked() || (blockWeights && !quantizedRows))
     panel =
@@ -178,9 +196,24 @@ void ContractBody::createScratch() {
   if (quantizedRows)
     return;
   if (hasDot ? op.getTransposeLhs() : left != sum)
-    leftBlock = scratch(hasDot ? left : sum, plan.rowBlock * plan.blockDepth);
+    leftBlock = scratch(hasDot ? left : sum, rowBlock * plan.blockDepth);
   else if (!fillsGroups())
-    leftRest = scratch(left, plan.rowBlock * plan.how.group);
+    leftRest = scratch(left, rowBlock * plan.how.group);
+  APInt known;
+  if (plan.how.tiles && !leftBlock &&
+      matchPattern(contracted, m_ConstantInt(&known)) &&
+      matrixRows * known.getSExtValue() * left.getIntOrFloatBitWidth() / 8 <=
+          mostLastBytes)
+    lastRows = {scratch(left, matrixRows * known.getSExtValue()), zero,
+                contracted, one};
+}
+
+/// Fills lastRows with those of a tile that do not fill a matrix register.
+void ContractBody::copyLastRows(FlatMatrix left, Value rows) {
+  Value count = t.rem(rows, t.index(matrixRows));
+  left.offset = t.add(left.offset, t.mul(t.sub(rows, count), left.row));
+  t.pack(left, *lastRows, count, contracted, contracted, /*contiguous=*/true,
+         lanes * plan.how.group);
 }
 
 /// Few rows are read once, for all panels; those of bytes for each tile.
@@ -280,10 +313,14 @@ void ContractBody::finishRow(Value accRow, Value row, Value column) {
 }
 
 /// acc = left · right, or acc += it, for `groups` groups of the contracted
-/// dimension.
-void ContractBody::multiplyRows(FlatMatrix left, FlatMatrix right, Value rows,
-                                Value groups, TileBuilder::Sum sum,
-                                Value ahead) {
+/// dimension. `last`: the rows that do not fill a matrix register, where a
+/// whole one can be read.
+void ContractBody::multiplyRows(FlatMatrix left, std::optional<FlatMatrix> last,
+                                FlatMatrix right, Value rows, Value groups,
+                                TileBuilder::Sum sum, Value ahead) {
+  if (plan.how.tiles)
+    return t.multiplyTiles(left, last, right, acc, rows, groups, lanes, sum,
+                           plan.how);
   // Where a panel is wider than a register tile, one or two rows would read
   // every other cache line, and then the others.
   if (op.getPacked() && panelColumns > 2 * lanes)
@@ -320,8 +357,9 @@ void ContractBody::multiplyHalves(FlatMatrix left, FlatMatrix right, Value rows,
 
 /// Adds left · right to acc for `depth` elements of the contracted dimension,
 /// of which the last may not fill a group; where that is all, acc becomes it.
-void ContractBody::multiplyBlock(FlatMatrix left, FlatMatrix right, Value rows,
-                                 Value depth) {
+void ContractBody::multiplyBlock(FlatMatrix left,
+                                 std::optional<FlatMatrix> last,
+                                 FlatMatrix right, Value rows, Value depth) {
   // One block needs no sums to begin with.
   auto sum = isOneBlock() ? TileBuilder::Sum::Replace : TileBuilder::Sum::Add;
   Value group = t.index(plan.how.group);
@@ -334,10 +372,14 @@ void ContractBody::multiplyBlock(FlatMatrix left, FlatMatrix right, Value rows,
     FlatMatrix block{leftBlock, zero, t.index(plan.blockDepth), one};
     t.pack(left, block, rows, depth, t.mul(allGroups, group),
            /*contiguous=*/!op.getTransposeLhs(), lanes);
-    return multiplyRows(block, right, rows, allGroups, sum, ahead);
+    if (plan.how.tiles) {
+      Value few = t.rem(rows, t.index(matrixRows));
+      last = t.fromRow(block, t.sub(rows, few));
+    }
+    return multiplyRows(block, last, right, rows, allGroups, sum, ahead);
   }
   Value groups = t.div(depth, group);
-  multiplyRows(left, right, rows, groups, sum, ahead);
+  multiplyRows(left, last, right, rows, groups, sum, ahead);
   if (!leftRest)
     return;
   Value rest = t.rem(depth, group);
@@ -349,7 +391,7 @@ void ContractBody::multiplyBlock(FlatMatrix left, FlatMatrix right, Value rows,
     behind.offset = t.add(right.offset, t.mul(groups, right.row));
     FlatMatrix filled{leftRest, zero, group, one};
     t.pack(from, filled, rows, rest, group, /*contiguous=*/true, lanes);
-    multiplyRows(filled, behind, rows, one, TileBuilder::Sum::Add, Value());
+    multiplyHalves(filled, behind, rows, one, TileBuilder::Sum::Add, Value());
   });
 }
 
@@ -386,9 +428,15 @@ void ContractBody::multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
   if (!isOneBlock())
     t.fillZero(acc.buffer, zero, t.mul(rows, width), lanes);
   auto multiply = [&](Value k, Value depth) {
-    FlatMatrix part = left;
-    part.offset = t.add(left.offset, t.mul(k, left.column));
-    multiplyBlock(part, readPanel(right, number, k, depth), rows, depth);
+    auto from = [&](FlatMatrix matrix) {
+      matrix.offset = t.add(matrix.offset, t.mul(k, matrix.column));
+      return matrix;
+    };
+    std::optional<FlatMatrix> last;
+    if (lastRows)
+      last = from(*lastRows);
+    multiplyBlock(from(left), last, readPanel(right, number, k, depth), rows,
+                  depth);
   };
   if (isWhole())
     return multiply(zero, contracted);
@@ -429,6 +477,8 @@ void ContractBody::build(Value begin, Value end) {
       right.offset = batchOffset(t, rhsSizes, batch);
     if (quantizedRows)
       quantizedRows->prepare(t, left, rows);
+    if (lastRows)
+      copyLastRows(left, rows);
     t.forEach(firstPanel, endPanel, 1, [&](Value number) {
       if (quantizedRows)
         quantizedRows->multiply(t, acc, rows, number);
@@ -452,21 +502,23 @@ static Multiplication chooseMultiplication(ContractOp op,
     return cast<RankedTensorType>(value.getType()).getElementType().isBF16();
   };
   if (multipliesBytes(op))
-    return {4, DotKind::U8S8};
+    return {4, DotKind::U8S8, facts.tileRows > 0};
   if (isBf16(op.getLhs()) && isBf16(op.getRhs()) &&
       facts.bf16Gflops > facts.f32Gflops)
-    return {2, DotKind::BF16};
-  return {op.getScale() ? 1 : groupOf(op), std::nullopt};
+    return {2, DotKind::BF16, facts.tileRows > 0};
+  return {op.getScale() ? 1 : groupOf(op)};
 }
 
 /// Blocks of equal depth, where it is known.
 ///
 /// A register tile that is narrower than a panel reads every other cache line
 /// of a block, and so has half of the L1 for it: of that no more than half.
-static int64_t chooseBlockDepth(int64_t depth, int64_t lanes,
+static int64_t chooseBlockDepth(int64_t depth, int64_t lanes, bool tiles,
                                 const TargetFacts &facts) {
   int64_t longest = longestBlock, shortest = shortSum;
-  if (panelColumns > 2 * lanes) {
+  if (tiles) {
+    longest = shortest = matrixBlock;
+  } else if (panelColumns > 2 * lanes) {
     int64_t rowBytes = panelColumns * 4;
     longest = std::clamp<int64_t>(facts.l1Bytes / 2 / rowBytes, 64, longest);
     shortest = longest;
@@ -475,7 +527,8 @@ static int64_t chooseBlockDepth(int64_t depth, int64_t lanes,
     return longest;
   if (depth <= shortest)
     return std::max<int64_t>(depth, 1);
-  return llvm::divideCeil(depth, llvm::divideCeil(depth, longest));
+  int64_t block = llvm::divideCeil(depth, llvm::divideCeil(depth, longest));
+  return tiles ? llvm::alignTo(block, matrixGroups) : block;
 }
 
 /// Tiles: rows that fill register tiles; panels for about tileWork.
@@ -503,14 +556,16 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   int64_t group = plan.how.dot ? plan.how.group : 1;
   if (!ShapedType::isDynamic(depth))
     depth = llvm::divideCeil(depth, group);
-  plan.blockDepth = llvm::alignTo(chooseBlockDepth(depth, lanes, facts) * group,
-                                  plan.how.group);
+  plan.blockDepth = llvm::alignTo(
+      chooseBlockDepth(depth, lanes, plan.how.tiles, facts) * group,
+      plan.how.group);
   if (op.getBlock())
     plan.blockDepth =
         llvm::alignTo(plan.blockDepth, std::max<int64_t>(*op.getBlock(), 32));
   int64_t knownDepth = ShapedType::isDynamic(depth) ? 64 : depth;
   knownDepth = std::max<int64_t>(knownDepth, 1);
-  int64_t panelGroup = tileWork / (plan.rowBlock * panelColumns * knownDepth);
+  int64_t work = plan.how.tiles ? matrixSpeed * tileWork : tileWork;
+  int64_t panelGroup = work / (plan.rowBlock * panelColumns * knownDepth);
   panelGroup =
       std::min(panelGroup, facts.l2Bytes / 2 / (knownDepth * panelColumns * 4));
   panelGroup = std::clamp<int64_t>(panelGroup, 1, 16);

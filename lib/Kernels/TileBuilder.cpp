@@ -588,6 +588,52 @@ void TileBuilder::multiplyFew(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                sum, how);
 }
 
+FlatMatrix TileBuilder::fromRow(FlatMatrix matrix, Value row) {
+  matrix.offset = add(matrix.offset, mul(row, matrix.row));
+  return matrix;
+}
+
+void TileBuilder::multiplyTiles(FlatMatrix lhs, std::optional<FlatMatrix> last,
+                                FlatMatrix rhs, FlatMatrix acc, Value rows,
+                                Value depth, int64_t lanes, Sum sum,
+                                Multiplication how) {
+  assert(panelColumns == 2 * lanes && "matrix registers come with 16 lanes");
+  Value steps = div(depth, index(matrixGroups));
+  Value inTiles = mul(steps, index(matrixGroups));
+  auto multiplyRows = [&](FlatMatrix from, Value first, int64_t count) {
+    FlatMatrix to = fromRow(acc, first);
+    kernel::MultiplyTilesOp::create(b, loc, *how.dot, sum == Sum::Add,
+                                    from.buffer, from.offset, from.row,
+                                    rhs.buffer, rhs.offset, rhs.row, to.buffer,
+                                    to.offset, to.row, steps, count);
+  };
+  constexpr int64_t most = 2 * matrixRows;
+  Value inLarge = sub(rows, rem(rows, index(most)));
+  forEach(index(0), inLarge, most,
+          [&](Value first) { multiplyRows(fromRow(lhs, first), first, most); });
+  Value few = rem(rows, index(matrixRows)), end = sub(rows, few);
+  auto isLess = [&](Value lhs, Value rhs) -> Value {
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, lhs, rhs);
+  };
+  when(isLess(inLarge, end),
+       [&] { multiplyRows(fromRow(lhs, inLarge), inLarge, matrixRows); });
+  how.tiles = false;
+  when(isLess(index(0), few), [&] {
+    if (last)
+      multiplyRows(*last, end, matrixRows);
+    else
+      multiply(fromRow(lhs, end), rhs, fromRow(acc, end), few, inTiles, lanes,
+               sum, how);
+  });
+  when(isLess(inTiles, depth), [&] {
+    FlatMatrix from = lhs;
+    Value elements = mul(inTiles, index(how.group));
+    from.offset = add(lhs.offset, mul(elements, lhs.column));
+    multiply(from, fromRow(rhs, inTiles), acc, rows, sub(depth, inTiles), lanes,
+             Sum::Add, how);
+  });
+}
+
 /// Within each 128 bits, twice: what two vectors have in even places and what
 /// they have in odd ones are added.
 Value TileBuilder::addLanesOfFour(ArrayRef<Value> vectors) {

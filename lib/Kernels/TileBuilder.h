@@ -29,7 +29,13 @@ struct Multiplication {
   /// Without it single elements are multiplied in the type of the sums: lhs has
   /// that type, and rhs is converted in registers.
   std::optional<kernel::DotKind> dot;
+  /// In matrix registers where rows and groups fill them.
+  bool tiles = false;
 };
+
+/// Of a tile in matrix registers: rows, and groups along the contracted
+/// dimension. Its columns are panelColumns.
+constexpr int64_t matrixRows = 16, matrixGroups = 16;
 
 /// Builds a body at one location. Arithmetic on constants folds.
 struct TileBuilder {
@@ -128,6 +134,19 @@ struct TileBuilder {
   void multiplyFew(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc, int64_t rows,
                    mlir::Value depth, int64_t columns, int64_t lanes, Sum sum,
                    Multiplication how);
+
+  /// `multiply` in matrix registers, for panelColumns columns. Groups that do
+  /// not fill one are added in vectors, and so are the last rows that do not,
+  /// unless `last` says where a whole register of them can be read: then as
+  /// many rows of acc are written.
+  void multiplyTiles(FlatMatrix lhs, std::optional<FlatMatrix> last,
+                     FlatMatrix rhs, FlatMatrix acc, mlir::Value rows,
+                     mlir::Value depth, int64_t lanes, Sum sum,
+                     Multiplication how);
+
+  /// The matrix from `row` on.
+  FlatMatrix fromRow(FlatMatrix matrix, mlir::Value row);
+
   /// Calls `body` with the first of so many rows, a power of two up to `most`,
   /// until there are `rows`.
   void forEachTile(mlir::Value rows, int64_t most,

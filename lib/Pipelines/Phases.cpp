@@ -20,7 +20,8 @@ static const Phase phases[] = {
      "nvvm"},
     {"plan", "Phase 6: buffers, launches, and places in the arena",
      buildPlanPipeline,
-     "func,scf,plan,arith,math,memref,vector,affine,llvm,gpu,nvvm,kernel.dot,kernel.multiply_tiles"},
+     "func,scf,plan,arith,math,memref,vector,affine,llvm,gpu,nvvm,kernel.dot,"
+     "kernel.multiply_tiles"},
     {"emit", "Phase 7: host code and kernels as llvm", buildEmitPipeline,
      "llvm"},
 };

@@ -172,7 +172,7 @@ static void verifyProcessor(const std::string &path, uint16_t machine,
   if (machine != thisMachine)
     fail(TN_ERROR_ARTIFACT, "artifact '", path, "' is made for ",
          machineName(machine), ", this machine is ", machineName(thisMachine));
-  std::string missing = missingFeatures(features, processorFeatures());
+  std::string missing = missingFeatures(features, usableFeatures(features));
   if (!missing.empty())
     fail(TN_ERROR_ARTIFACT, "artifact '", path,
          "' needs a processor with features that this one lacks (", missing,

@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 using namespace tenon::runtime;
@@ -29,8 +31,31 @@ uint64_t tenon::runtime::processorFeatures() {
 #undef FEATURE
   return result;
 }
+
+/// The features whose registers the system keeps as `state`.
+static constexpr uint64_t featuresWith(uint64_t state) {
+  uint64_t result = 0;
+#define FEATURE(BIT, NAME, LEAF, SUBLEAF, REGISTER, PLACE, STATE)              \
+  if ((STATE) & state)                                                         \
+    result |= uint64_t(1) << BIT;
+  TN_X86_FEATURES(FEATURE)
+#undef FEATURE
+  return result;
+}
+
+uint64_t tenon::runtime::usableFeatures(uint64_t needed) {
+  // Of XCR0: the data of matrix registers.
+  constexpr long tileData = 18, requestPermission = 0x1023;
+  constexpr uint64_t withTiles = featuresWith(uint64_t(1) << tileData);
+  uint64_t usable = needed & processorFeatures();
+  if ((usable & withTiles) &&
+      syscall(SYS_arch_prctl, requestPermission, tileData) != 0)
+    usable &= ~withTiles;
+  return usable;
+}
 #else
 uint64_t tenon::runtime::processorFeatures() { return 0; }
+uint64_t tenon::runtime::usableFeatures(uint64_t) { return 0; }
 #endif
 
 std::string tenon::runtime::missingFeatures(uint64_t needed, uint64_t present) {

@@ -1,9 +1,20 @@
-// Bytes are multiplied in groups on every machine, bf16 only where that is faster.
+// Bytes are multiplied in groups on every machine, bf16 only where that is faster, and both in matrix registers where there are any.
+// RUN: tenon-opt %s --kernel-schedule-regions=target=sapphirerapids-amx --kernel-simplify-bodies | FileCheck %s --check-prefix=TILES
 // RUN: tenon-opt %s --kernel-schedule-regions=target=znver5 --kernel-simplify-bodies | FileCheck %s --check-prefixes=CHECK,DOTS
 // RUN: tenon-opt %s --kernel-schedule-regions=target=sapphirerapids --kernel-simplify-bodies | FileCheck %s --check-prefixes=CHECK,WIDENS
 // RUN: tenon-opt %s --kernel-schedule-regions=target=x86-64-v4 --kernel-simplify-bodies | FileCheck %s --check-prefixes=CHECK,WIDENS
 
 // All of the contracted dimension in one loop, whose sums stay in registers.
+// Whole registers of K; the last rows of a tile are copied behind zeros of their own.
+// TILES-LABEL: func @bytes
+// TILES-SAME:    tensor<?x768xi8>
+// TILES:         memref.alloca() {alignment = 64 : i64} : memref<12288xi8>
+// TILES:         kernel.multiply_tiles u8s8 %{{.*}} depth %c12 rows 32 : memref<?xi8>, memref<49152xi8>, memref<2048xi32>
+// TILES:         kernel.multiply_tiles u8s8 %{{.*}} rows 16 : memref<?xi8>, memref<49152xi8>, memref<2048xi32>
+// TILES:         kernel.multiply_tiles u8s8 %{{.*}} rows 16 : memref<12288xi8>, memref<49152xi8>, memref<2048xi32>
+// TILES-NOT:     kernel.dot
+// TILES:         return
+
 // CHECK-LABEL: func @bytes
 // CHECK:         kernel.region
 // CHECK-SAME:    tenon.int8_ops = "98304*n"

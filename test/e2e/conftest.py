@@ -42,9 +42,11 @@ def tenon(*arguments):
 
 def skip_unless_runs(cpu):
     """Skips a test that runs code for a processor which this machine's is not."""
-    needed = {"x86-64-v4": "avx512bw", "znver4": "avx512_bf16", "znver5": "avx512_bf16"}.get(cpu)
-    if needed and needed not in PROCESSOR:
-        pytest.skip(f"runs code for {cpu}, and this processor lacks {needed}")
+    needed = {"x86-64-v4": ["avx512bw"], "znver4": ["avx512_bf16", "sse4a"], "znver5": ["avx512_bf16", "sse4a"],
+              "sapphirerapids": ["avx512_bf16"], "sapphirerapids-amx": ["amx_int8", "amx_bf16"]}.get(cpu, [])
+    for feature in needed:
+        if feature not in PROCESSOR:
+            pytest.skip(f"runs code for {cpu}, and this processor lacks {feature}")
 
 
 def compile_model(model, artifact, *options):

@@ -1,8 +1,10 @@
 // Measures with vector loops; the best of several passes counts, since what
 // disturbs a pass only makes it slower.
 #include "Machine.h"
+#include "../Processor.h"
 #include "../ThreadPool.h"
 #include "tenon-c/CommandLine.h"
+#include "tenon-c/ModuleAbi.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <immintrin.h>
+#include <string_view>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -99,9 +102,70 @@ __attribute__((target("avx2,avxvnni"))) static void dotBytes256() {
     }
 }
 
-/// Operations, 10^9 a second, of a loop whose instruction does `each`.
-static double measurePeak(int threads, void (*loop)(), int each) {
-  double operations = double(each) * accumulators * double(rounds) * threads;
+/// Matrix registers that are multiplied in turn hide the latency.
+static constexpr int matrices = 4;
+static constexpr int64_t matrixRounds = rounds / 8;
+
+/// Sixteen rows of 64 bytes in each of the eight matrix registers (Intel SDM,
+/// volume 2, LDTILECFG).
+__attribute__((target("amx-tile"))) static void configureTiles() {
+  struct {
+    uint8_t palette = 1, start = 0, reserved[14] = {};
+    uint16_t rowBytes[16] = {};
+    uint8_t rows[16] = {};
+  } configuration;
+  for (int i = 0; i < 8; ++i) {
+    configuration.rowBytes[i] = 64;
+    configuration.rows[i] = 16;
+  }
+  // GCC 12 takes it for a read of the first eight bytes.
+  __asm__ volatile("" : : "m"(configuration));
+  _tile_loadconfig(&configuration);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_zero(4);
+  _tile_zero(5);
+}
+
+__attribute__((target("amx-tile,amx-bf16"))) static void multiplyBf16Tiles() {
+  configureTiles();
+  for (int64_t round = 0; round < matrixRounds; ++round) {
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_dpbf16ps(1, 4, 5);
+    _tile_dpbf16ps(2, 4, 5);
+    _tile_dpbf16ps(3, 4, 5);
+  }
+  _tile_release();
+}
+
+__attribute__((target("amx-tile,amx-int8"))) static void multiplyByteTiles() {
+  configureTiles();
+  for (int64_t round = 0; round < matrixRounds; ++round) {
+    _tile_dpbusd(0, 4, 5);
+    _tile_dpbusd(1, 4, 5);
+    _tile_dpbusd(2, 4, 5);
+    _tile_dpbusd(3, 4, 5);
+  }
+  _tile_release();
+}
+
+static bool mayUse(const char *feature) {
+  uint64_t bit = 0;
+#define FEATURE(BIT, NAME, ...)                                                \
+  if (std::string_view(feature) == NAME)                                       \
+    bit = uint64_t(1) << BIT;
+  TN_X86_FEATURES(FEATURE)
+#undef FEATURE
+  return tenon::runtime::usableFeatures(bit) != 0;
+}
+
+/// Operations, 10^9 a second, of a loop that runs an instruction which does
+/// `each` so many times.
+static double measurePeak(int threads, void (*loop)(), int each,
+                          int64_t times = accumulators * rounds) {
+  double operations = double(each) * double(times) * threads;
   double best = 0;
   Clock::time_point begin = Clock::now();
   while (secondsSince(begin) < 0.2) {
@@ -120,12 +184,18 @@ double tenon::runtime::measureF32Peak(int threads) {
 }
 
 double tenon::runtime::measureBf16Peak(int threads) {
+  if (mayUse("amx-bf16"))
+    return measurePeak(threads, multiplyBf16Tiles, 2 * 16 * 16 * 32,
+                       matrices * matrixRounds);
   return __builtin_cpu_supports("avx512bf16")
              ? measurePeak(threads, dotBf16, 64)
              : 0;
 }
 
 double tenon::runtime::measureInt8Peak(int threads) {
+  if (mayUse("amx-int8"))
+    return measurePeak(threads, multiplyByteTiles, 2 * 16 * 16 * 64,
+                       matrices * matrixRounds);
   if (__builtin_cpu_supports("avx512vnni"))
     return measurePeak(threads, dotBytes512, 128);
   return __builtin_cpu_supports("avxvnni")

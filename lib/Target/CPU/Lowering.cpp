@@ -91,6 +91,7 @@ void tenon::buildCpuLoweringPipeline(OpPassManager &pm,
   pm.addPass(memref::createExpandStridedMetadataPass());
   // Strided metadata is computed with affine.apply.
   pm.addPass(createLowerAffinePass());
+  pm.addPass(createLowerTilesPass(facts.cpu));
   pm.addPass(createSCFToControlFlowPass());
   // Rounding to bf16 is an instruction on few machines, and there it takes
   // numbers below the normal ones for zero. Those of f16 come with AVX2.

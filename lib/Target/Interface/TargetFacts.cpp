@@ -15,17 +15,17 @@ static constexpr int64_t fileVersion = 4;
 ArrayRef<TargetFacts> knownTargets() {
   static const TargetFacts targets[] = {
       // AVX2 and FMA: what every x86 server since 2015 has.
-      {"x86-64-v3", "x86-64-v3", 32, 16, 0, 32 << 10, 256 << 10, 50, 0, 0, 10, 40,
-       40, 2},
+      {"x86-64-v3", "x86-64-v3", 32, 16, 0, 32 << 10, 256 << 10, 50, 0, 0, 10,
+       40, 40, 2},
       // AVX-VNNI: clients of Intel since 2021.
-      {"alderlake", "alderlake", 32, 16, 0, 32 << 10, 1280 << 10, 60, 0, 240, 14,
-       40, 50, 2},
+      {"alderlake", "alderlake", 32, 16, 0, 32 << 10, 1280 << 10, 60, 0, 240,
+       14, 40, 50, 2},
       // AVX-512 F, BW, CD, DQ, VL.
-      {"x86-64-v4", "x86-64-v4", 64, 32, 0, 32 << 10, 1 << 20, 100, 0, 0, 12, 50,
-       60, 2},
-      // AVX512-VNNI.
-      {"cascadelake", "cascadelake", 64, 32, 0, 32 << 10, 1 << 20, 100, 0, 400, 12,
+      {"x86-64-v4", "x86-64-v4", 64, 32, 0, 32 << 10, 1 << 20, 100, 0, 0, 12,
        50, 60, 2},
+      // AVX512-VNNI.
+      {"cascadelake", "cascadelake", 64, 32, 0, 32 << 10, 1 << 20, 100, 0, 400,
+       12, 50, 60, 2},
       // AVX512-BF16, at half the rate of f32. What LLVM calls by this name has
       // AMX as well, which many virtual machines hide.
       {"sapphirerapids", "cooperlake", 64, 32, 0, 48 << 10, 2 << 20, 150, 75,

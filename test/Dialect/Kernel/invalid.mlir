@@ -150,6 +150,30 @@ func.func @bytes_into_floats(%s: vector<8xf32>, %a: vector<8xi32>) {
 
 // -----
 
+func.func @tiles_of_small_bytes(%a: memref<?xi8>, %s: memref<?xi32>, %n: index) {
+  // expected-error@+1 {{of u4s8 does not multiply 'i8' by 'i8' into 'i32'}}
+  kernel.multiply_tiles u4s8 %a[%n] row %n, %a[%n] row %n, %s[%n] row %n depth %n rows 16 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+  return
+}
+
+// -----
+
+func.func @tiles_of_two_kinds(%a: memref<?xi8>, %x: memref<?xbf16>, %s: memref<?xf32>, %n: index) {
+  // expected-error@+1 {{of bf16 does not multiply 'bf16' by 'i8' into 'f32'}}
+  kernel.multiply_tiles bf16 %x[%n] row %n, %a[%n] row %n, %s[%n] row %n depth %n rows 16 : memref<?xbf16>, memref<?xi8>, memref<?xf32>
+  return
+}
+
+// -----
+
+func.func @tiles_of_few_rows(%a: memref<?xi8>, %s: memref<?xi32>, %n: index) {
+  // expected-error@+1 {{has 8 rows, but needs 16 or 32}}
+  kernel.multiply_tiles u8s8 %a[%n] row %n, %a[%n] row %n, %s[%n] row %n depth %n rows 8 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+  return
+}
+
+// -----
+
 func.func @bf16_into_integers(%s: vector<8xi32>) {
   // expected-error@+1 {{of bf16 adds to lanes of f32, not of 'i32'}}
   %0 = kernel.dot bf16 %s, %s, %s : vector<8xi32>

@@ -88,6 +88,15 @@ func.func @dots(%sum: vector<16xi32>, %a: vector<16xi32>, %total: vector<8xf32>,
   return %0, %1 : vector<16xi32>, vector<8xf32>
 }
 
+// CHECK-LABEL: func.func @tiles
+func.func @tiles(%a: memref<?xi8>, %b: memref<?xi8>, %s: memref<?xi32>, %x: memref<?xbf16>, %t: memref<1024xf32>, %n: index) {
+  // CHECK: kernel.multiply_tiles u8s8 %{{.*}}[%{{.*}}] row %{{.*}}, %{{.*}}[%{{.*}}] row %{{.*}}, %{{.*}}[%{{.*}}] row %{{.*}} depth %{{.*}} rows 32 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+  kernel.multiply_tiles u8s8 %a[%n] row %n, %b[%n] row %n, %s[%n] row %n depth %n rows 32 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+  // CHECK: kernel.multiply_tiles bf16 accumulate %{{.*}} rows 16 : memref<?xbf16>, memref<?xbf16>, memref<1024xf32>
+  kernel.multiply_tiles bf16 accumulate %x[%n] row %n, %x[%n] row %n, %t[%n] row %n depth %n rows 16 : memref<?xbf16>, memref<?xbf16>, memref<1024xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @blocks
 func.func @blocks(%x: tensor<?x64xf32>, %s: tensor<1x2x32xf16>, %z: tensor<1x2x32xi8>) -> tensor<?x32xf32> {
   // CHECK: %[[W:.*]] = kernel.weight "w" from "f" at 0 source tensor<32x32xi8> transposed layout panel32x8 : tensor<1x8x32x4xi8>

@@ -2,6 +2,11 @@
 #include "tenon-c/ModuleAbi.h"
 #include "gtest/gtest.h"
 
+#if defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 using namespace tenon::runtime;
 
 static constexpr uint64_t avx = 1 << 9, fma = 1 << 10, avx2 = 1 << 12;
@@ -42,5 +47,23 @@ TEST(Processor, SaysWhatTheCompilerSays) {
   EXPECT_EQ(has(1 << 23), bool(__builtin_cpu_supports("avx512vl")));
   EXPECT_EQ(has(1 << 27), bool(__builtin_cpu_supports("avx512vnni")));
   EXPECT_EQ(has(uint64_t(1) << 31), bool(__builtin_cpu_supports("avx512bf16")));
+}
+
+TEST(Processor, MayUseWhatIsNeededAndThere) {
+  EXPECT_EQ(usableFeatures(0), 0u);
+  EXPECT_EQ(usableFeatures(avx), processorFeatures() & avx);
+  EXPECT_EQ(usableFeatures(uint64_t(1) << 63), 0u);
+}
+
+// The system keeps these registers only for a process that asked.
+TEST(Processor, AsksForMatrixRegisters) {
+  constexpr uint64_t tiles = uint64_t(1) << 34;
+  if (!(processorFeatures() & tiles))
+    GTEST_SKIP() << "this processor has no AMX";
+  constexpr long getPermission = 0x1022;
+  uint64_t permitted = 0;
+  ASSERT_EQ(usableFeatures(tiles), tiles);
+  ASSERT_EQ(syscall(SYS_arch_prctl, getPermission, &permitted), 0);
+  EXPECT_TRUE(permitted >> 18 & 1);
 }
 #endif

@@ -200,7 +200,8 @@ LogicalResult MultiplyTilesOp::verify() {
     return cast<MemRefType>(value.getType()).getElementType();
   };
   bool isFloat = getKind() == DotKind::BF16;
-  Type lhs = element(getLhs()), rhs = element(getRhs()), acc = element(getAcc());
+  Type lhs = element(getLhs()), rhs = element(getRhs()),
+       acc = element(getAcc());
   if (getKind() == DotKind::U4S8 || lhs.isBF16() != isFloat ||
       rhs.isBF16() != isFloat || acc.isF32() != isFloat)
     return emitOpError("of ")

@@ -44,21 +44,29 @@ TEST(TargetFacts, SayWhatIsWrongWithAFile) {
   EXPECT_NE(errorOf("/none.json").find("'/none.json'"), std::string::npos);
   const std::pair<const char *, const char *> cases[] = {
       {"{", "facts.json"},
-      {"[]", "needs \"tenon_facts\": 3"},
+      {"[]", "needs \"tenon_facts\": 4"},
       {R"({"tenon_facts": 7})", "found 7"},
       {R"({"tenon_facts": 1, "name": "old"})", "found 1"},
-      {R"({"tenon_facts": 3})", "needs a string \"name\""},
-      {R"({"tenon_facts": 3, "name": "a", "cpu": "b", "vector_bytes": -1})",
+      {R"({"tenon_facts": 4})", "needs a string \"name\""},
+      {R"({"tenon_facts": 4, "name": "a", "cpu": "b", "vector_bytes": -1})",
        "needs a positive integer \"vector_bytes\""},
-      {R"({"tenon_facts": 3, "name": "a", "cpu": "b", "vector_bytes": 32,
-           "registers": 1, "l1_bytes": 1, "l2_bytes": 1, "f32_gflops": 1,
+      {R"({"tenon_facts": 4, "name": "a", "cpu": "b", "vector_bytes": 32,
+           "registers": 1, "tile_rows": 0, "l1_bytes": 1, "l2_bytes": 1, "f32_gflops": 1,
            "bf16_gflops": -1})",
        "needs a positive number \"bf16_gflops\", or 0"},
-      {R"({"tenon_facts": 3, "name": "a", "cpu": "b", "vector_bytes": 16,
-           "registers": 1, "l1_bytes": 1, "l2_bytes": 1, "f32_gflops": 1,
+      {R"({"tenon_facts": 4, "name": "a", "cpu": "b", "vector_bytes": 16,
+           "registers": 1, "tile_rows": 0, "l1_bytes": 1, "l2_bytes": 1, "f32_gflops": 1,
            "bf16_gflops": 0, "int8_gops": 0, "read_gbs": 1, "read_gbs_all": 1,
            "l2_gbs": 1, "launch_us": 1})",
-       "\"vector_bytes\" is 16"}};
+       "\"vector_bytes\" is 16"},
+      {R"({"tenon_facts": 4, "name": "a", "cpu": "b", "vector_bytes": 64,
+           "registers": 1, "tile_rows": -1})",
+       "needs a positive integer \"tile_rows\", or 0"},
+      {R"({"tenon_facts": 4, "name": "a", "cpu": "b", "vector_bytes": 64,
+           "registers": 1, "tile_rows": 8, "l1_bytes": 1, "l2_bytes": 1,
+           "f32_gflops": 1, "bf16_gflops": 0, "int8_gops": 0, "read_gbs": 1,
+           "read_gbs_all": 1, "l2_gbs": 1, "launch_us": 1})",
+       "\"tile_rows\" is 8"}};
   for (auto [text, message] : cases)
     EXPECT_NE(errorOf(writeFile(text)).find(message), std::string::npos)
         << errorOf(writeFile(text));
