@@ -471,8 +471,7 @@ static Value multiplyAdd(TileBuilder &t, Value lhs, Value rhs, Value sum) {
 void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                                Value first, int64_t rows, Value depth,
                                int64_t lanes, int64_t vectors, Sum sum,
-                               Multiplication how, Value ahead,
-                               Value aheadStep) {
+                               Multiplication how, std::optional<Ahead> ahead) {
   SmallVector<Value> lhsRows, accRows, sums;
   for (int64_t m = 0; m < rows; ++m) {
     Value row = add(first, index(m));
@@ -497,14 +496,12 @@ void TileBuilder::multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
       loaded[v] = how.group > 1 ? loadGroups(rhs.buffer, at, lanes, how.group)
                                 : loadVector(rhs.buffer, at, lanes);
     }
-    // Two cache lines of 32 bits are what one step of a lone tile reads itself.
-    for (int64_t line : {0, 16})
-      if (ahead)
-        memref::PrefetchOp::create(
-            b, loc, rhs.buffer,
-            ValueRange(
-                add(ahead, add(mul(k, aheadStep), index(line * how.group)))),
-            /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+    for (int64_t line = 0; ahead && line < ahead->lines; ++line)
+      memref::PrefetchOp::create(
+          b, loc, rhs.buffer,
+          ValueRange(add(ahead->offset, add(mul(k, ahead->step),
+                                            index(line * 16 * how.group)))),
+          /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
     SmallVector<Value> next(loop.getRegionIterArgs());
     for (int64_t i = 0; i < (how.dot ? 1 : how.group); ++i) {
       SmallVector<Value> rhsVectors(vectors);
@@ -549,30 +546,41 @@ void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
   int64_t full = tileRows(lanes);
   Value rest = rem(rows, index(full));
   Value end = sub(rows, rest);
-  Value whole = index(2 * lanes * how.group), step;
+  // Two cache lines of 32 bits are what one step of a lone tile reads itself;
+  // of several each needs no more than one.
+  Value whole = index(2 * lanes * how.group), tiles = div(rows, index(full));
+  auto multiplyFull = [&](std::optional<Ahead> ahead) {
+    forEach(index(0), end, full, [&](Value first) {
+      std::optional<Ahead> part = ahead;
+      if (part)
+        part->offset = add(ahead->offset, mul(div(first, index(full)),
+                                              mul(ahead->step, depth)));
+      multiplyTile(lhs, rhs, acc, first, full, depth, lanes, /*vectors=*/2, sum,
+                   how, part);
+    });
+  };
   if (ahead)
-    step = div(whole, max(div(rows, index(full)), index(1)));
-  forEach(index(0), end, full, [&](Value first) {
-    Value from;
-    if (ahead)
-      from = add(ahead, mul(div(first, index(full)), mul(step, depth)));
-    multiplyTile(lhs, rhs, acc, first, full, depth, lanes, /*vectors=*/2, sum,
-                 how, from, step);
-  });
+    choose(
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, tiles,
+                              index(2)),
+        [&] { multiplyFull(Ahead{ahead, whole, 2}); },
+        [&] { multiplyFull(Ahead{ahead, div(whole, tiles), 1}); });
+  else
+    multiplyFull(std::nullopt);
   for (int64_t part : {4, 2, 1}) {
     Value present = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
                                           rest, index(part));
-    auto multiplyPart = [&](Value from) {
+    auto multiplyPart = [&](std::optional<Ahead> from) {
       multiplyTile(lhs, rhs, acc, end, part, depth, lanes, /*vectors=*/2, sum,
-                   how, from, whole);
+                   how, from);
     };
     when(present, [&] {
       // With no full tile, and more than these rows can hide.
       if (ahead && part == 4)
         return choose(
-            equal(end, index(0)), [&] { multiplyPart(ahead); },
-            [&] { multiplyPart(Value()); });
-      multiplyPart(Value());
+            equal(end, index(0)), [&] { multiplyPart(Ahead{ahead, whole, 2}); },
+            [&] { multiplyPart(std::nullopt); });
+      multiplyPart(std::nullopt);
     });
     Value taken =
         arith::SelectOp::create(b, loc, present, index(part), index(0));

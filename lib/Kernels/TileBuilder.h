@@ -174,12 +174,17 @@ private:
                               mlir::Value mask, int64_t lanes);
   /// Swaps blocks of half the size off the diagonal, then within each block.
   void transposeSquare(llvm::MutableArrayRef<mlir::Value> rows);
-  /// `ahead`: elements of rhs.buffer from there on, and how many for each step
-  /// along the contracted dimension, are brought into the cache.
+  /// What is brought into the cache on the way: at each step along the
+  /// contracted dimension so many lines of rhs.buffer, `step` elements behind
+  /// those of the step before.
+  struct Ahead {
+    mlir::Value offset, step;
+    int64_t lines;
+  };
   void multiplyTile(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                     mlir::Value first, int64_t rows, mlir::Value depth,
                     int64_t lanes, int64_t vectors, Sum sum, Multiplication how,
-                    mlir::Value ahead = {}, mlir::Value aheadStep = {});
+                    std::optional<Ahead> ahead = std::nullopt);
   /// The group at `offset` as an i32.
   mlir::Value loadGroup(mlir::Value flat, mlir::Value offset, int64_t group);
   /// The first or second bf16 of each group, as f32.
