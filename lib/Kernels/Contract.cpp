@@ -33,13 +33,6 @@ constexpr int64_t matrixBlock = 192;
 /// A sum this short is one block: its error is below that of 768 in blocks.
 constexpr int64_t shortSum = 384;
 
-/// Multiply-adds of lanes that make a tile of the grid worth a launch's part:
-/// about 50 microseconds of one core.
-constexpr int64_t tileWork = 3000000;
-
-/// How much faster matrix registers multiply than vectors.
-constexpr int64_t matrixSpeed = 8;
-
 /// A grid of fewer tiles leaves threads idle: groups are smaller then.
 constexpr int64_t enoughTiles = 32;
 
@@ -531,7 +524,8 @@ static int64_t chooseBlockDepth(int64_t depth, int64_t lanes, bool tiles,
   return tiles ? llvm::alignTo(block, matrixGroups) : block;
 }
 
-/// Tiles: rows that fill register tiles; panels for about tileWork.
+/// Tiles: rows that fill register tiles, and as many panels as half of the
+/// second cache holds: rows are read from beyond it once for all of them.
 static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   auto lhsType = cast<RankedTensorType>(op.getLhs().getType());
   auto rhsType = cast<RankedTensorType>(op.getRhs().getType());
@@ -564,11 +558,8 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
         llvm::alignTo(plan.blockDepth, std::max<int64_t>(*op.getBlock(), 32));
   int64_t knownDepth = ShapedType::isDynamic(depth) ? 64 : depth;
   knownDepth = std::max<int64_t>(knownDepth, 1);
-  int64_t work = plan.how.tiles ? matrixSpeed * tileWork : tileWork;
-  int64_t panelGroup = work / (plan.rowBlock * panelColumns * knownDepth);
-  panelGroup =
-      std::min(panelGroup, facts.l2Bytes / 2 / (knownDepth * panelColumns * 4));
-  panelGroup = std::clamp<int64_t>(panelGroup, 1, 16);
+  int64_t panelGroup = std::clamp<int64_t>(
+      facts.l2Bytes / 2 / (knownDepth * panelColumns * 4), 1, 16);
   int64_t columns = outputType.getDimSize(outputType.getRank() - 1);
   if (!ShapedType::isDynamic(columns) && columns > 0) {
     int64_t panels = llvm::divideCeil(columns, panelColumns);
