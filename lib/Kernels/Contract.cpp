@@ -53,11 +53,24 @@ struct ContractPlan {
 /// can be read, if that is no more than this.
 constexpr int64_t mostLastBytes = 512 << 10;
 
-/// The grid: batches × groups of panels × blocks of rows, rows innermost, so
-/// that the panels of a group stay in a core's cache.
+/// Blocks of rows that follow one another for each group of panels. Threads
+/// begin with parts of the grid that lie far apart: these are other rows where
+/// there are many, so that what a core wrote is what it reads next.
+constexpr int64_t chunkBlocks = 8;
+
+/// The grid: batches × chunks of rows × groups of panels × blocks of rows in a
+/// chunk, so that the panels of a group stay in a core's cache.
 struct Grid {
   SmallVector<Value> leading;
   Value rows, columns, panels, panelGroup, groups, blocks, total;
+  Value blocksInChunk; ///< but in the last one
+};
+
+/// A tile of the grid: where in the leading dimensions, and its first panel
+/// and row by groups and blocks.
+struct Tile {
+  SmallVector<Value> batch;
+  Value group, block;
 };
 
 } // namespace
@@ -84,7 +97,22 @@ static Grid buildGrid(TileBuilder &t, ArrayRef<Value> sizes,
   Value last = t.sub(grid.panelGroup, t.index(1));
   grid.groups = t.div(t.add(grid.panels, last), grid.panelGroup);
   grid.total = t.mul(batches, t.mul(grid.groups, grid.blocks));
+  Value chunks = t.max(t.ceilDiv(grid.blocks, chunkBlocks), t.index(1));
+  grid.blocksInChunk =
+      t.div(t.add(grid.blocks, t.sub(chunks, t.index(1))), chunks);
   return grid;
+}
+
+static Tile findTile(TileBuilder &t, const Grid &grid, Value number) {
+  SmallVector<Value> space(grid.leading);
+  space.push_back(t.mul(grid.groups, grid.blocks));
+  SmallVector<Value> at = t.delinearize(number, space);
+  Value inMatrix = at.pop_back_val();
+  Value chunk = t.div(inMatrix, t.mul(grid.groups, grid.blocksInChunk));
+  Value before = t.mul(chunk, grid.blocksInChunk);
+  Value blocks = t.min(grid.blocksInChunk, t.sub(grid.blocks, before));
+  Value inChunk = t.sub(inMatrix, t.mul(before, grid.groups));
+  return {at, t.div(inChunk, blocks), t.add(before, t.rem(inChunk, blocks))};
 }
 
 namespace {
@@ -441,14 +469,12 @@ void ContractBody::multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
 void ContractBody::build(Value begin, Value end) {
   prepareBlockRows();
   createScratch();
-  t.forEach(begin, end, 1, [&](Value tile) {
-    SmallVector<Value> space(grid.leading);
-    space.append({grid.groups, grid.blocks});
-    SmallVector<Value> at = t.delinearize(tile, space);
-    ArrayRef<Value> batch = ArrayRef(at).drop_back(2);
-    Value firstRow = t.mul(at.back(), t.index(plan.rowBlock));
+  t.forEach(begin, end, 1, [&](Value number) {
+    Tile tile = findTile(t, grid, number);
+    ArrayRef<Value> batch = tile.batch;
+    Value firstRow = t.mul(tile.block, t.index(plan.rowBlock));
     Value rows = t.min(t.sub(grid.rows, firstRow), t.index(plan.rowBlock));
-    Value firstPanel = t.mul(at[at.size() - 2], grid.panelGroup);
+    Value firstPanel = t.mul(tile.group, grid.panelGroup);
     Value endPanel = t.min(t.add(firstPanel, grid.panelGroup), grid.panels);
     Value batchRow = firstRow; // in the output, all leading dims as rows
     if (!plan.collapsed) {
