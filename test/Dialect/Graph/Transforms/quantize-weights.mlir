@@ -95,3 +95,25 @@ module attributes {tenon.folder = "/dev", tenon.derived_prefix = "/proc/"} {
     return %0 : tensor<?x64xf32>
   }
 }
+
+// -----
+
+module attributes {tenon.folder = "/dev"} {
+  func.func @importance_of_others(%x: tensor<?x8xf32>) -> tensor<?x64xf32> {
+    %w = graph.weight "w" from "zero" at 0 : tensor<8x64xf32>
+    // expected-error@+1 {{needs an array of 8 numbers of f32 as tenon.importance, one for each contracted channel, but has array<f32: 1.000000e+00>}}
+    %0 = graph.matmul %x, %w {tenon.weights = "int4", tenon.group = 32, tenon.importance = array<f32: 1.0>} : tensor<?x8xf32>, tensor<8x64xf32> -> tensor<?x64xf32>
+    return %0 : tensor<?x64xf32>
+  }
+}
+
+// -----
+
+module attributes {tenon.folder = "/dev"} {
+  func.func @negative_importance(%x: tensor<?x2xf32>) -> tensor<?x64xf32> {
+    %w = graph.weight "w" from "zero" at 0 : tensor<2x64xf32>
+    // expected-error@+1 {{has tenon.importance -5.000000e-01 of channel 1, which must be finite and not negative}}
+    %0 = graph.matmul %x, %w {tenon.weights = "int4", tenon.group = 32, tenon.importance = array<f32: 1.0, -0.5>} : tensor<?x2xf32>, tensor<2x64xf32> -> tensor<?x64xf32>
+    return %0 : tensor<?x64xf32>
+  }
+}

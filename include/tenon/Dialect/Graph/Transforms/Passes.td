@@ -324,6 +324,11 @@ def QuantizeWeightsPass : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
     of its kernel, which widens the bytes in registers. New weights are files, as
     `graph-narrow-feed-forward` writes them.
 
+    With `tenon.group` also, each so many contracted elements of a column have a
+    scale of their own, and of four bits a zero point, of which those with the
+    least squared error are searched for; `tenon.importance`, an array with a number
+    for each contracted channel, says how much errors there count.
+
     Before:
 
     ```mlir
