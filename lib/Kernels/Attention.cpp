@@ -383,32 +383,6 @@ void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
   });
 }
 
-/// The nearest float of 8 bits, which are those of a bf16 (Veltkamp's split).
-/// Not by truncf: it would have to be widened again to be summed.
-static Value roundToBf16(TileBuilder &t, Value x) {
-  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
-  Value large = arith::MulFOp::create(
-      t.b, t.loc, x, t.splat(t.b.getF32FloatAttr(0x1.0001p16f), lanes));
-  Value rest = arith::SubFOp::create(t.b, t.loc, large, x);
-  return arith::SubFOp::create(t.b, t.loc, large, rest);
-}
-
-/// The upper halves of two vectors of 32 bits, that of `low` below.
-static Value pairUpperHalves(TileBuilder &t, Value low, Value high) {
-  int64_t lanes = cast<VectorType>(low.getType()).getNumElements();
-  auto words = VectorType::get(lanes, t.b.getI32Type());
-  auto constant = [&](int64_t value) {
-    return t.splat(t.b.getI32IntegerAttr(value), lanes);
-  };
-  low = vector::BitCastOp::create(t.b, t.loc, words, low);
-  high = vector::BitCastOp::create(t.b, t.loc, words, high);
-  Value pairs = arith::OrIOp::create(
-      t.b, t.loc, arith::ShRUIOp::create(t.b, t.loc, low, constant(16)),
-      arith::AndIOp::create(t.b, t.loc, high, constant(0xffff0000)));
-  return vector::BitCastOp::create(
-      t.b, t.loc, VectorType::get(2 * lanes, t.b.getBF16Type()), pairs);
-}
-
 /// Values as weights lie in pairs: of the two vectors that follow one another
 /// in a row of weights, keys of one lane are a pair. Those behind `count` hold
 /// the last, and have no weight.
@@ -432,8 +406,8 @@ void AttentionBody::pairValues(FlatMatrix v, Value count) {
       Value pair = t.add(t.div(first, t.index(2)), lane);
       Value target = t.mul(pair, t.index(2 * paddedValue));
       for (int64_t column = 0; column < paddedValue; column += lanes)
-        t.store(pairUpperHalves(t, load(key, column),
-                                load(t.add(key, t.index(lanes)), column)),
+        t.store(t.pairUpperHalves(load(key, column),
+                                  load(t.add(key, t.index(lanes)), column)),
                 values, t.add(target, t.index(2 * column)));
     });
   });
@@ -471,9 +445,9 @@ void AttentionBody::exponentiateRow(Value row) {
     if (!weights) {
       t.store(weight, scores, at);
     } else {
-      weight = roundToBf16(t, weight);
+      weight = t.roundToBf16(weight);
       if (before)
-        t.store(pairUpperHalves(t, before, weight), weights,
+        t.store(t.pairUpperHalves(before, weight), weights,
                 t.sub(at, t.index(lanes)));
       before = before ? Value() : weight;
     }

@@ -75,6 +75,7 @@ static int64_t bitOf(int64_t byte, bool isUpper) {
 void BlockWeights::unpack(TileBuilder &t, Value number, Value k, Value depth,
                           Value to) const {
   bool holdsTwo = bits == 4;
+  bool inPairs = cast<MemRefType>(to.getType()).getElementType().isBF16();
   int64_t step = holdsTwo ? 2 * stretch : stretch;
   Value end = t.mul(t.ceilDiv(depth, step), t.index(step));
   t.forEach(t.index(0), end, step, [&](Value local) {
@@ -93,6 +94,7 @@ void BlockWeights::unpack(TileBuilder &t, Value number, Value k, Value depth,
           zeros = t.splat(t.b.getF32FloatAttr(offset), lanes);
         for (int64_t g = 0; g < 4; ++g) {
           Value both = loadGroups(t, number, t.add(group, t.index(g)), column);
+          Value before; // of a pair
           for (int64_t byte = 0; byte < 4; ++byte) {
             auto word = [&](int64_t value) {
               return t.splat(t.b.getI32IntegerAttr(value), lanes);
@@ -105,9 +107,20 @@ void BlockWeights::unpack(TileBuilder &t, Value number, Value k, Value depth,
             if (zeros)
               value = arith::SubFOp::create(t.b, t.loc, value, zeros);
             value = arith::MulFOp::create(t.b, t.loc, value, scales);
-            Value row = t.add(local, t.index(upper * stretch + 4 * g + byte));
-            t.store(value, to,
-                    t.add(t.mul(row, t.index(panelColumns)), t.index(column)));
+            int64_t behind = upper * stretch + 4 * g + byte;
+            auto store = [&](Value vector, int64_t row, int64_t place) {
+              Value begin =
+                  t.mul(t.add(local, t.index(row)), t.index(panelColumns));
+              t.store(vector, to, t.add(begin, t.index(place)));
+            };
+            if (!inPairs) {
+              store(value, behind, column);
+              continue;
+            }
+            value = t.roundToBf16(value);
+            if (byte % 2 == 1)
+              store(t.pairUpperHalves(before, value), behind - 1, 2 * column);
+            before = value;
           }
         }
       }

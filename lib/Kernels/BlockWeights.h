@@ -31,9 +31,9 @@ struct BlockWeights {
   /// Rows that are multiplied without unpacking weights: more are faster with.
   static constexpr int64_t mostRows = 8;
 
-  /// `depth` rows, from row `k` on, of panel `number` as f32, 32 to a row of
-  /// `to`. `k` is a multiple of 32 and of the block; a multiple of 32 rows is
-  /// written.
+  /// `depth` rows, from row `k` on, of panel `number`, 32 to a row of `to`, as
+  /// f32 or, if that is the type of `to`, as bf16 in pairs of rows. `k` is a
+  /// multiple of 32 and of the block; a multiple of 32 rows is written.
   void unpack(TileBuilder &t, mlir::Value number, mlir::Value k,
               mlir::Value depth, mlir::Value to) const;
 

@@ -30,6 +30,10 @@ constexpr int64_t longestBlock = 256;
 /// are of 8 and 16 bits, whose own rounding is what shows.
 constexpr int64_t matrixBlock = 192;
 
+/// Rows that vectors multiply as fast as weights come from memory, which they
+/// bring into the cache ahead.
+constexpr int64_t fewRows = 4;
+
 /// A sum this short is one block: its error is below that of 768 in blocks.
 constexpr int64_t shortSum = 384;
 
@@ -147,6 +151,8 @@ struct ContractBody {
   Value hasFewRows;
   /// The left operand of a tile in bytes, if it is to be.
   std::optional<QuantizedRows> quantizedRows;
+  /// The same in bf16, for matrix registers, where there are more rows.
+  std::optional<FlatMatrix> roundedRows;
 
   void build(Value begin, Value end);
 
@@ -209,13 +215,21 @@ void ContractBody::createScratch() {
       plan.how.tiles ? llvm::alignTo(plan.rowBlock, matrixRows) : plan.rowBlock;
   acc = {scratch(sum, rowBlock * panelColumns), zero, width, one};
   bool hasDot = plan.how.dot.has_value();
-  if (!op.getPacked() || (blockWeights && !quantizedRows))
+  if (!op.getPacked())
     panel =
         scratch(hasDot ? element(rhs) : sum, plan.blockDepth * panelColumns);
+  if (blockWeights && (hasDot || !quantizedRows))
+    panel = scratch(hasDot ? t.b.getBF16Type() : sum,
+                    plan.blockDepth * panelColumns);
   // A left operand of 16 bits is widened once for each panel, not once for each
   // column. One that is multiplied as it lies must have its groups in rows.
-  if (quantizedRows)
+  if (quantizedRows) {
+    if (hasDot)
+      roundedRows = {
+          scratch(t.b.getBF16Type(), rowBlock * blockWeights->paddedDepth()),
+          zero, t.index(blockWeights->paddedDepth()), one};
     return;
+  }
   if (hasDot ? op.getTransposeLhs() : left != sum)
     leftBlock = scratch(hasDot ? left : sum, rowBlock * plan.blockDepth);
   else if (!fillsGroups())
@@ -340,8 +354,14 @@ void ContractBody::multiplyRows(FlatMatrix left, std::optional<FlatMatrix> last,
                                 FlatMatrix right, Value rows, Value groups,
                                 TileBuilder::Sum sum, Value ahead) {
   if (plan.how.tiles)
-    return t.multiplyTiles(left, last, right, acc, rows, groups, lanes, sum,
-                           plan.how);
+    return t.choose(
+        arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sle, rows,
+                              t.index(fewRows)),
+        [&] { multiplyHalves(left, right, rows, groups, sum, ahead); },
+        [&] {
+          t.multiplyTiles(left, last, right, acc, rows, groups, lanes, sum,
+                          plan.how);
+        });
   // Where a panel is wider than a register tile, one or two rows would read
   // every other cache line, and then the others.
   if (op.getPacked() && panelColumns > 2 * lanes)
@@ -399,7 +419,8 @@ void ContractBody::multiplyBlock(FlatMatrix left,
     }
     return multiplyRows(block, last, right, rows, allGroups, sum, ahead);
   }
-  Value groups = t.div(depth, group);
+  // Rounded rows end with zeros.
+  Value groups = roundedRows ? allGroups : t.div(depth, group);
   multiplyRows(left, last, right, rows, groups, sum, ahead);
   if (!leftRest)
     return;
@@ -456,6 +477,9 @@ void ContractBody::multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
     std::optional<FlatMatrix> last;
     if (lastRows)
       last = from(*lastRows);
+    if (roundedRows)
+      last =
+          t.fromRow(from(left), t.sub(rows, t.rem(rows, t.index(matrixRows))));
     multiplyBlock(from(left), last, readPanel(right, number, k, depth), rows,
                   depth);
   };
@@ -494,13 +518,26 @@ void ContractBody::build(Value begin, Value end) {
       right = {rhs, zero, one, contracted};
     if (!plan.collapsed && !op.getPacked())
       right.offset = batchOffset(t, rhsSizes, batch);
+    Value areFew;
+    if (roundedRows)
+      areFew = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sle,
+                                     rows, t.index(BlockWeights::mostRows));
+    auto choose = [&](function_ref<void()> inBytes,
+                      function_ref<void()> rounded) {
+      roundedRows ? t.choose(areFew, inBytes, rounded) : inBytes();
+    };
     if (quantizedRows)
-      quantizedRows->prepare(t, left, rows);
+      choose([&] { quantizedRows->prepare(t, left, rows); },
+             [&] {
+               t.pack(left, *roundedRows, rows, contracted, roundedRows->row,
+                      /*contiguous=*/true, 2 * lanes);
+             });
     if (lastRows)
       copyLastRows(left, rows);
     t.forEach(firstPanel, endPanel, 1, [&](Value number) {
       if (quantizedRows)
-        quantizedRows->multiply(t, acc, rows, number);
+        choose([&] { quantizedRows->multiply(t, acc, rows, number); },
+               [&] { multiplyPanel(*roundedRows, right, rows, number); });
       else if (blockRows)
         t.choose(
             hasFewRows, [&] { blockRows->multiply(t, acc, rows, number); },
@@ -514,7 +551,8 @@ void ContractBody::build(Value begin, Value end) {
   });
 }
 
-/// Bytes are always multiplied in groups, bf16 where that is faster.
+/// Bytes are always multiplied in groups, bf16 where that is faster. Rows that
+/// may be rounded, and weights in blocks, become bf16 for matrix registers.
 static Multiplication chooseMultiplication(ContractOp op,
                                            const TargetFacts &facts) {
   auto isBf16 = [](Value value) {
@@ -525,6 +563,8 @@ static Multiplication chooseMultiplication(ContractOp op,
   if (isBf16(op.getLhs()) && isBf16(op.getRhs()) &&
       facts.bf16Gflops > facts.f32Gflops)
     return {2, DotKind::BF16, facts.tileRows > 0};
+  if (op.getQuantizeLhs() && facts.tileRows > 0)
+    return {2, DotKind::BF16, true};
   return {op.getScale() ? 1 : groupOf(op)};
 }
 

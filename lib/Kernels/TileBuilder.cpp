@@ -144,6 +144,31 @@ Value TileBuilder::convert(Value value, Type element) {
   return b.createOrFold<arith::TruncFOp>(loc, to, value);
 }
 
+/// Veltkamp's split. Not by truncf: what is rounded would have to be widened
+/// again where it is used as f32, too.
+Value TileBuilder::roundToBf16(Value x) {
+  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
+  Value large = arith::MulFOp::create(
+      b, loc, x, splat(b.getF32FloatAttr(0x1.0001p16f), lanes));
+  Value rest = arith::SubFOp::create(b, loc, large, x);
+  return arith::SubFOp::create(b, loc, large, rest);
+}
+
+Value TileBuilder::pairUpperHalves(Value low, Value high) {
+  int64_t lanes = cast<VectorType>(low.getType()).getNumElements();
+  auto words = VectorType::get(lanes, b.getI32Type());
+  auto constant = [&](int64_t value) {
+    return splat(b.getI32IntegerAttr(value), lanes);
+  };
+  low = vector::BitCastOp::create(b, loc, words, low);
+  high = vector::BitCastOp::create(b, loc, words, high);
+  Value pairs = arith::OrIOp::create(
+      b, loc, arith::ShRUIOp::create(b, loc, low, constant(16)),
+      arith::AndIOp::create(b, loc, high, constant(0xffff0000)));
+  return vector::BitCastOp::create(
+      b, loc, VectorType::get(2 * lanes, b.getBF16Type()), pairs);
+}
+
 Value TileBuilder::load(Value flat, Value offset) {
   if (cast<MemRefType>(flat.getType()).getRank() == 0)
     return memref::LoadOp::create(b, loc, flat, ValueRange());
@@ -290,10 +315,10 @@ void TileBuilder::pack(FlatMatrix from, FlatMatrix to, Value rows,
                        int64_t lanes) {
   Type element = cast<MemRefType>(to.buffer.getType()).getElementType();
   // Narrow elements have no masked loads on all machines.
-  bool isNarrow =
-      cast<MemRefType>(from.buffer.getType()).getElementTypeBitWidth() < 32;
+  Type source = cast<MemRefType>(from.buffer.getType()).getElementType();
+  bool isCopied = source == element && source.getIntOrFloatBitWidth() >= 32;
   APInt known;
-  if (contiguous && !isNarrow && matchPattern(width, m_ConstantInt(&known))) {
+  if (contiguous && isCopied && matchPattern(width, m_ConstantInt(&known))) {
     forEach(index(0), rows, 1, [&](Value i) {
       Value source = add(from.offset, mul(i, from.row));
       Value target = add(to.offset, mul(i, to.row));

@@ -72,6 +72,11 @@ struct TileBuilder {
   /// signed integers as floats; as they are where they have that type.
   mlir::Value convert(mlir::Value value, mlir::Type element);
 
+  /// The nearest float of 8 bits, which are those of a bf16.
+  mlir::Value roundToBf16(mlir::Value x);
+  /// The upper halves of two vectors of 32 bits, that of `low` below.
+  mlir::Value pairUpperHalves(mlir::Value low, mlir::Value high);
+
   mlir::Value load(mlir::Value flat, mlir::Value offset);
   mlir::Value loadVector(mlir::Value flat, mlir::Value offset, int64_t lanes);
   void store(mlir::Value value, mlir::Value flat, mlir::Value offset);
@@ -101,7 +106,8 @@ struct TileBuilder {
                 int64_t lanes);
 
   /// to[i, j] = from[i, j] for i < rows and j < columns, 0 for columns <= j <
-  /// width, in the type of `to`, which is that of `from` or f32.
+  /// width, in the type of `to`, which is that of `from` or f32, or
+  /// bf16 where that is f32.
   void pack(FlatMatrix from, FlatMatrix to, mlir::Value rows,
             mlir::Value columns, mlir::Value width, bool contiguous,
             int64_t lanes);

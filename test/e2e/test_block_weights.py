@@ -289,6 +289,38 @@ def test_rounded_activations(tmp_path, cpu, bits, block):
             assert m < 8 or relative_error(found, x @ weight.values.T) > 1e-3
 
 
+def to_bf16(x):
+    """The nearest bf16, halves to the even one."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    return ((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000).view(np.float32)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("block", [16, 32, 128])
+def test_activations_for_matrix_registers(tmp_path, bits, block):
+    """Many rows, and weights, become bf16; few rows become bytes as on other machines."""
+    skip_unless_runs("sapphirerapids-amx")
+    rng, nodes, inputs, initializers, weights = np.random.default_rng(block + bits), [], [], [], {}
+    shapes = [*SHAPES, (64, 576), (96, 1536)]
+    for i, (n, k) in enumerate(shapes):
+        for zero in ("none", "packed"):
+            name = f"y{i}{zero}"
+            weights[name] = Weight(rng, n, k, bits, block, zero)
+            node, arrays = weights[name].node(f"x{i}", name)
+            nodes.append(node)
+            initializers += arrays
+        inputs.append((f"x{i}", TensorProto.FLOAT, ["m", k]))
+    model = save(tmp_path, nodes, inputs, [(name, TensorProto.FLOAT) for name in weights], initializers)
+    artifact = compile_model(model, tmp_path / "model.so", "--cpu", "sapphirerapids-amx", "--activations", "int8")
+    session = package.Session(artifact, threads=2, check_memory=True)
+    for m in [*ROWS, 300]:
+        feed = {f"x{i}": away_from_halves(rng.standard_normal((m, k), np.float32)) for i, (_, k) in enumerate(shapes)}
+        for (name, weight), found in zip(weights.items(), session.run(feed)):
+            x = feed["x" + name[1]]
+            wanted = rounded(x) @ weight.values.T if m <= 8 else to_bf16(x) @ to_bf16(weight.values).T
+            check_close(found, wanted)
+
+
 def test_rounded_activations_of_a_node(tmp_path):
     """A recipe says of which, and what cannot be is said."""
     rng, weight = np.random.default_rng(1), Weight(np.random.default_rng(2), 33, 64, 4, 32, "packed")

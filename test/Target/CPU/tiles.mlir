@@ -19,9 +19,11 @@
 // Sixteen rows, added to sums.
 // CHECK-LABEL: llvm.func {{.*}}@floats
 // CHECK-NOT:     tilezero
-// CHECK-COUNT-5: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"
-// CHECK-NOT:     tileloadd
-// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"
+// CHECK-NEXT:    llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// CHECK:         llvm.call_intrinsic "llvm.x86.tileloadd64.internal"
+// CHECK-NEXT:    llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// CHECK-NOT:     tdpbf16ps
 // CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
 module attributes {tenon.phase = "plan"} {
   func.func private @bytes(%a: memref<4096xi8>, %b: memref<4096xi8>, %s: memref<1024xi32>, %begin: index, %end: index) attributes {tenon.kernel} {
