@@ -600,8 +600,8 @@ void TileBuilder::multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc,
                    how, from);
     };
     when(present, [&] {
-      // With no full tile, and more than these rows can hide.
-      if (ahead && part == 4)
+      // With no full tile.
+      if (ahead)
         return choose(
             equal(end, index(0)), [&] { multiplyPart(Ahead{ahead, whole, 2}); },
             [&] { multiplyPart(std::nullopt); });
