@@ -197,6 +197,11 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
       return std::nullopt;
     return *known;
   };
+  // Of what may be a cache, whose rows may end with a scale.
+  auto headSize = [&](Value heads) {
+    Type element = cast<RankedTensorType>(heads.getType()).getElementType();
+    return of(heads)->back() - SymbolicExpr(AppendOp::getRowSize(0, element));
+  };
   return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
       .Case<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, SinOp, CosOp,
             TanhOp, ErfOp, SigmoidOp, ReluOp, FloorOp, CeilOp, RoundOp, NotOp,
@@ -448,7 +453,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         assumeEqual(op, (*key)[0], (*value)[0]);
         assumeEqual(op, (*key)[1], (*value)[1]);
         assumeEqual(op, (*key)[2], (*value)[2]);
-        assumeEqual(op, (*query)[3], (*key)[3]);
+        assumeEqual(op, (*query)[3], headSize(attention.getKey()));
         if (Value mask = attention.getMask()) {
           const SymbolicSizes *known = of(mask);
           if (!known)
@@ -463,7 +468,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
           assumeMaskLength(attention);
         }
         SymbolicSizes result = *query;
-        result.back() = value->back();
+        result.back() = headSize(attention.getValue());
         return result;
       })
       .Case([&](AppendOp append) -> std::optional<SymbolicSizes> {
@@ -472,7 +477,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         if (!input || !cache)
           return std::nullopt;
         assumeEqual(op, (*input)[1], (*cache)[1]);
-        assumeEqual(op, (*input)[3], (*cache)[3]);
+        assumeEqual(op, (*input)[3], headSize(append.getCache()));
         for (Value places :
              {Value(append.getStarts()), Value(append.getSlots())})
           if (const SymbolicSizes *count = places ? of(places) : nullptr)

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -282,6 +283,8 @@ private:
         unread.insert(cache);
       }
     }
+    Type stored = getElementTypeOrSelf(op.getValue());
+    value[3] = value[3] - SymbolicExpr(graph::AppendOp::getRowSize(0, stored));
     SymbolicExpr scores = query[0] * query[1] * query[2] * key[2];
     flops = flops + SymbolicExpr(2) * scores * (query[3] + value[3]) +
             SymbolicExpr(5) * scores;

@@ -40,6 +40,8 @@ constexpr llvm::StringLiteral folderAttr = "tenon.folder";
 constexpr llvm::StringLiteral recipeAttr = "tenon.recipe";
 /// Asks for a decoder.
 constexpr llvm::StringLiteral decoderAttr = "tenon.decoder";
+/// What a decoder's caches are stored in, if not in the type of the past.
+constexpr llvm::StringLiteral kvCacheAttr = "tenon.kv_cache";
 /// What the names of files of weights that compress makes start with.
 constexpr llvm::StringLiteral derivedAttr = "tenon.derived_prefix";
 
@@ -285,6 +287,9 @@ CompileStatus Compilation::import(MLIRContext *context, StringRef path) {
   module.get()->setAttr(folderAttr, StringAttr::get(context, folder));
   if (options.decoder) {
     module.get()->setAttr(decoderAttr, UnitAttr::get(context));
+    if (!options.recipe.kvCache.empty())
+      module.get()->setAttr(kvCacheAttr,
+                            StringAttr::get(context, options.recipe.kvCache));
     // Before sizes are set, of which a decoder has its own.
     PassManager manager(context);
     manager.addNestedPass<func::FuncOp>(graph::createAssumeDecoderPass());
@@ -383,6 +388,8 @@ LogicalResult Compilation::prepareCompress(StringRef outputPath) {
   Recipe used;
   used.target = options.target;
   used.decoder = module.get()->hasAttr(decoderAttr);
+  if (auto format = module.get()->getAttrOfType<StringAttr>(kvCacheAttr))
+    used.kvCache = format.str();
   for (const SymbolSize &size : options.sizes)
     used.sizes.push_back(size.str());
   used.nodes = collectChoices(*module);

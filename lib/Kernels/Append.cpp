@@ -1,10 +1,13 @@
 // Schedules kernel.append: rows of what is new are copied to their places in a
-// cache, whose memory the region has as its result's.
+// cache, whose memory the region has as its result's, and become bytes with a
+// scale on the way where the cache is of i8.
 #include "AttentionRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Kernels/Family.h"
 
 using namespace mlir;
@@ -59,6 +62,58 @@ static void checkPlace(TileBuilder &t, Value slot, Value slots, Value position,
       [&] { note(slot, slots); });
 }
 
+/// `size` elements as bytes, and behind them what these are multiples of. A row
+/// with a NaN has that as its scale. `step` elements are loaded at once.
+static void quantizeRow(TileBuilder &t, FlatMatrix from, FlatMatrix to,
+                        int64_t size, int64_t step) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  Type f32 = b.getF32Type();
+  auto constant = [&](double value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value));
+  };
+  auto load = [&](Value column) {
+    Value source = t.add(from.offset, t.mul(column, from.column));
+    return t.convert(step > 1 ? t.loadVector(from.buffer, source, step)
+                              : t.load(from.buffer, source),
+                     f32);
+  };
+  auto largest = scf::ForOp::create(
+      b, loc, t.index(0), t.index(size), t.index(step),
+      ValueRange(step > 1 ? t.zeros(f32, step) : constant(0)),
+      [&](OpBuilder &, Location, Value column, ValueRange sofar) {
+        Value magnitude = math::AbsFOp::create(b, loc, load(column));
+        Value next =
+            arith::MaximumFOp::create(b, loc, sofar.front(), magnitude);
+        scf::YieldOp::create(b, loc, next);
+      });
+  Value amax = largest.getResult(0);
+  if (step > 1)
+    amax = vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXIMUMF,
+                                       amax);
+  Value isLarge = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, amax,
+                                        constant(0x1p-100));
+  Value factor = arith::SelectOp::create(
+      b, loc, isLarge, arith::DivFOp::create(b, loc, constant(127), amax),
+      constant(0));
+  t.forEach(t.index(0), t.index(size), step, [&](Value column) {
+    Value value = load(column);
+    auto typed = [&](Type element) -> Type {
+      return step > 1 ? VectorType::get(step, element) : element;
+    };
+    value = arith::MulFOp::create(
+        b, loc, value, step > 1 ? t.broadcast(factor, step) : factor);
+    value = math::RoundEvenOp::create(b, loc, value);
+    value = arith::FPToSIOp::create(b, loc, typed(b.getI32Type()), value);
+    value = arith::TruncIOp::create(b, loc, typed(b.getI8Type()), value);
+    t.store(value, to.buffer, t.add(to.offset, column));
+  });
+  Value scale = arith::DivFOp::create(b, loc, amax, constant(127));
+  t.store(vector::BitCastOp::create(b, loc, VectorType::get(4, b.getI8Type()),
+                                    t.broadcast(scale, 1)),
+          to.buffer, t.add(to.offset, t.index(size)));
+}
+
 static LogicalResult scheduleAppend(RegionOp region, const TargetFacts &facts,
                                     RewriterBase &rewriter) {
   AppendOp op = findAppend(region);
@@ -83,8 +138,10 @@ static LogicalResult scheduleAppend(RegionOp region, const TargetFacts &facts,
   };
   AttentionHeads input = readHeads(t, argument(op.getInput()), op.getLayout());
   AttentionHeads cache = readHeads(t, scheduled.output(0), {0, 1, 2, 3});
-  Type stored = getElementTypeOrSelf(op.getCache().getType());
-  int64_t size = cast<RankedTensorType>(op.getCache().getType()).getDimSize(3);
+  Type given = getElementTypeOrSelf(op.getInput().getType());
+  auto cacheType = cast<RankedTensorType>(op.getCache().getType());
+  Type stored = cacheType.getElementType();
+  int64_t size = graph::AppendOp::getHeadSize(cacheType);
   bool hasVectors = op.getLayout()[3] == 3 && size % lanes == 0;
   int64_t step = hasVectors ? lanes : 1;
   auto toIndex = [&](Value places, Value row) -> Value {
@@ -104,13 +161,17 @@ static LogicalResult scheduleAppend(RegionOp region, const TargetFacts &facts,
           t.forEach(t.index(0), input.sizes[1], 1, [&](Value head) {
             FlatMatrix from = input.at(t, at[0], head, at[1]);
             FlatMatrix to = cache.at(t, slot, head, position);
+            if (stored.isInteger(8))
+              return quantizeRow(t, from, to, size, step);
             t.forEach(t.index(0), t.index(size), step, [&](Value column) {
               Value source = t.add(from.offset, t.mul(column, from.column));
               Value value = hasVectors
                                 ? t.loadVector(from.buffer, source, lanes)
                                 : t.load(from.buffer, source);
-              t.store(t.convert(value, stored), to.buffer,
-                      t.add(to.offset, column));
+              if (given != stored)
+                value =
+                    t.convert(t.convert(value, rewriter.getF32Type()), stored);
+              t.store(value, to.buffer, t.add(to.offset, column));
             });
           });
         });

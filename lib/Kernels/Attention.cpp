@@ -2,13 +2,15 @@
 // online softmax (arXiv:1805.02867, arXiv:2205.14135), on register tiles.
 // Floats of 16 bits are widened as they are read, but for queries and keys of
 // bf16 where the machine multiplies pairs faster, and there values too if a
-// recipe chose that; scores and sums are of f32.
+// recipe chose that; scores and sums are of f32. Bytes of a cache are widened
+// as they are read, and their scales multiply scores and weights.
 #include "AttentionRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "tenon/Analysis/SymbolicIndex.h"
 #include "tenon/Kernels/Family.h"
 #include <limits>
 
@@ -26,6 +28,10 @@ static constexpr int64_t fewQueries = 3;
 /// earlier block unless this much is above it: weights are then at most 2^8,
 /// which sums hold as well, and few blocks but the first rescale sums.
 static constexpr double mostAboveBase = 5.5;
+
+/// Keys of a cache that a tile reads for a single query. Sizes alone decide how
+/// keys are split, so that results do not depend on the number of threads.
+static constexpr int64_t splitKeys = 2 * keyBlock;
 
 static constexpr double log2OfE = 1.4426950408889634;
 
@@ -45,18 +51,22 @@ struct AttentionBody {
   Value mask;          // or null
   Value starts, slots; // of rows of the batch in caches, or null
   Value grouped;       ///< see groupsQueries; null for false
-  Value single; ///< whether there is one query, whose heads that read the same
-                ///< keys are `singleRows` rows of a tile; null where not known
-  int64_t singleRows;
+  Value single;       ///< whether there is one query of a cache; null for false
+  int64_t singleRows; ///< heads of it that are rows of a tile, where few are
+  Value partials;     ///< what tiles that share a row give; null without caches
   Value scores, packedQueries, keys, values;
   Value weights; // in pairs, or null: then they take the place of scores
-  Value sums, bases, totals; // of rows; of weights in each lane
-  int64_t head, paddedHead;  // E, and E rounded up to groups
-  int64_t paddedValue;       // that of values, rounded up to panels
+  Value keyScales, valueScales; // of a block of a cache of bytes, or null
+  Value sums, bases, totals;    // of rows; of weights in each lane
+  int64_t head, paddedHead;     // E, and E rounded up to groups
+  int64_t paddedValue;          // that of values, rounded up to panels
 
   void build(Value begin, Value end);
+  /// Of one row from one tile: its sums, then its base and total.
+  static int64_t partialSize(int64_t paddedValue) { return paddedValue + 2; }
 
 private:
+  void storePartial(Value row, Value target);
   void multiply(FlatMatrix lhs, FlatMatrix rhs, FlatMatrix acc, Value rows,
                 Value depth, int64_t columns, TileBuilder::Sum sum,
                 Multiplication how = {});
@@ -66,6 +76,7 @@ private:
   void scoreSingleRows(FlatMatrix q, FlatMatrix k, int64_t first, int64_t rows,
                        Value count);
   void weighSingle(FlatMatrix v, Value count);
+  void loadScales(FlatMatrix rows, int64_t size, Value count, Value scales);
   /// Are the rows of a head multiplied as they lie?
   bool readsRows() {
     return head % (lanes * scoring.group) == 0 &&
@@ -249,6 +260,17 @@ void AttentionBody::weighSingle(FlatMatrix v, Value count) {
     });
 }
 
+/// What the bytes of `count` rows are multiplied by, which lies behind them.
+void AttentionBody::loadScales(FlatMatrix rows, int64_t size, Value count,
+                               Value scales) {
+  auto single = VectorType::get(1, t.b.getF32Type());
+  t.forEach(t.index(0), count, 1, [&](Value row) {
+    Value at = t.add(rows.offset, t.mul(row, rows.row));
+    Value bytes = t.loadVector(rows.buffer, t.add(at, t.index(size)), 4);
+    t.store(vector::BitCastOp::create(t.b, t.loc, single, bytes), scales, row);
+  });
+}
+
 /// Where the mask has one row of scores, and whether that is one element for
 /// all keys.
 AttentionBody::MaskRow AttentionBody::findMask(Value batch, Value headIndex,
@@ -316,6 +338,9 @@ void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
     Value first = t.add(firstKey, t.index(j));
     Value at = t.add(rowOffset, t.index(j));
     Value score = t.loadVector(scores, at, lanes);
+    if (keyScales)
+      score = arith::MulFOp::create(b, loc, score,
+                                    t.loadVector(keyScales, t.index(j), lanes));
     Value bias = mask ? maskLanes(from, first, isFull) : Value(), keep;
     if (op.getSoftcap()) {
       Value cap =
@@ -349,7 +374,7 @@ void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
     if (keep)
       score = arith::SelectOp::create(b, loc, keep, score,
                                       t.broadcast(lowest, lanes));
-    if (keep || scalesFirst())
+    if (keep || scalesFirst() || keyScales)
       t.store(score, scores, at);
     rowLargest = rowLargest ? t.larger(rowLargest, score) : score;
   }
@@ -413,7 +438,8 @@ void AttentionBody::pairValues(FlatMatrix v, Value count) {
   });
 }
 
-/// Replaces one row of scores by weights, 2^(log2(e) · (score - base)).
+/// Replaces one row of scores by weights, 2^(log2(e) · (score - base)), times
+/// the scale of each value where there are scales.
 void AttentionBody::exponentiateRow(Value row) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
@@ -443,7 +469,11 @@ void AttentionBody::exponentiateRow(Value row) {
                                     t.broadcast(shift, lanes));
     Value weight = math::Exp2Op::create(b, loc, power);
     if (!weights) {
-      t.store(weight, scores, at);
+      Value scaled = weight;
+      if (valueScales)
+        scaled = arith::MulFOp::create(
+            b, loc, weight, t.loadVector(valueScales, t.index(j), lanes));
+      t.store(scaled, scores, at);
     } else {
       weight = t.roundToBf16(weight);
       if (before)
@@ -475,6 +505,20 @@ Value AttentionBody::isFullBlock(const MaskRow &from, Value firstKey,
   return arith::AndIOp::create(t.b, t.loc, isFull, hasEach);
 }
 
+/// One row of sums, weighted as exp(score - base), for mergePartials.
+void AttentionBody::storePartial(Value row, Value target) {
+  Value flat = t.flatten(partials);
+  t.forEach(t.index(0), t.index(paddedValue), lanes, [&](Value column) {
+    Value at = t.add(t.mul(row, t.index(paddedValue)), column);
+    t.store(t.loadVector(sums, at, lanes), flat, t.add(target, column));
+  });
+  t.store(t.load(bases, row), flat, t.add(target, t.index(paddedValue)));
+  Value total = t.loadVector(totals, t.mul(row, t.index(lanes)), lanes);
+  t.store(vector::ReductionOp::create(t.b, t.loc, vector::CombiningKind::ADD,
+                                      total, arith::FastMathFlags::reassoc),
+          flat, t.add(target, t.index(paddedValue + 1)));
+}
+
 void AttentionBody::build(Value begin, Value end) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
@@ -493,15 +537,22 @@ void AttentionBody::build(Value begin, Value end) {
   Value lowest = scalar(-std::numeric_limits<float>::infinity());
   Value none = scalar(0);
   Value scoreStride = t.index(keyBlock), sumStride = t.index(paddedValue);
-  int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
-                          .getDimSize(op.getValueLayout()[3]);
+  int64_t valueSize = getHeadSize(op.getValue(), op.getValueLayout());
   Type stored = getElementTypeOrSelf(op.getOutput().getType());
 
+  auto ifSingle = [&](Value value, Value otherwise) -> Value {
+    return single ? arith::SelectOp::create(b, loc, single, value, otherwise)
+                        .getResult()
+                  : otherwise;
+  };
+  Value splits = single ? t.size(partials, 1) : one;
   t.forEach(begin, end, 1, [&](Value tile) {
-    SmallVector<Value> at = t.delinearize(
-        tile, {query.sizes[0], choose(key.sizes[1], heads), blocks});
+    SmallVector<Value> at =
+        t.delinearize(tile, {query.sizes[0], choose(key.sizes[1], heads),
+                             ifSingle(splits, blocks)});
     Value batch = at[0], kvBatch = at[0];
-    Value firstRow = t.mul(at[2], t.index(queryBlock));
+    // Of a single query a tile has all rows, and some of the keys.
+    Value firstRow = ifSingle(zero, t.mul(at[2], t.index(queryBlock)));
     Value rows = t.min(t.sub(rowCount, firstRow), t.index(queryBlock));
     Value headIndex = choose(t.mul(at[1], group), at[1]);
     Value kvHead = t.div(headIndex, group);
@@ -545,10 +596,25 @@ void AttentionBody::build(Value begin, Value end) {
     };
     if (op.getWindow())
       beginKey = windowOf(zero);
+    if (single) {
+      Value first = t.mul(at[2], t.index(splitKeys));
+      beginKey = ifSingle(t.max(beginKey, first), beginKey);
+      // The last has all that is left, should the length be given too small.
+      Value isLast = t.equal(t.add(at[2], one), splits);
+      Value end = arith::SelectOp::create(
+          b, loc, isLast, endKey,
+          t.min(endKey, t.add(first, t.index(splitKeys))));
+      endKey = ifSingle(end, endKey);
+    }
     t.forEach(beginKey, endKey, keyBlock, [&](Value firstKey) {
       Value count = t.min(t.sub(endKey, firstKey), t.index(keyBlock));
       FlatMatrix k = key.at(t, kvBatch, kvHead, firstKey);
+      FlatMatrix v = value.at(t, kvBatch, kvHead, firstKey);
       FlatMatrix scoreMatrix{scores, zero, scoreStride, one};
+      if (keyScales)
+        loadScales(k, head, count, keyScales);
+      if (valueScales)
+        loadScales(v, valueSize, count, valueScales);
       // Keys lie transposed in scratch, so that lanes run along keys.
       auto fromPacked = [&] {
         if (scoring.dot)
@@ -566,7 +632,7 @@ void AttentionBody::build(Value begin, Value end) {
                                           rows, t.index(fewQueries));
         t.choose(few, [&] { scoreFewQueries(q, k, rows, count); }, fromPacked);
       };
-      if (single && readsRows())
+      if (singleRows > 0 && readsRows())
         t.choose(single, [&] { scoreSingle(q, k, count); }, score);
       else
         score();
@@ -589,7 +655,6 @@ void AttentionBody::build(Value begin, Value end) {
       });
       // In a loop of its own, which waits for no largest score.
       t.forEach(zero, rows, 1, [&](Value row) { exponentiateRow(row); });
-      FlatMatrix v = value.at(t, kvBatch, kvHead, firstKey);
       if (weights) {
         pairValues(v, count);
         FlatMatrix pairs{values, zero, t.index(2 * paddedValue), one};
@@ -602,7 +667,7 @@ void AttentionBody::build(Value begin, Value end) {
           multiply(scoreMatrix, v, {sums, zero, sumStride, one}, rows, count,
                    paddedValue, TileBuilder::Sum::Add);
         };
-        if (single)
+        if (singleRows > 0)
           t.choose(single, [&] { weighSingle(v, count); }, weigh);
         else
           weigh();
@@ -615,7 +680,7 @@ void AttentionBody::build(Value begin, Value end) {
       }
     });
     FlatMatrix out = rowsOf(output);
-    t.forEach(zero, rows, 1, [&](Value row) {
+    auto finish = [&](Value row) {
       Value total = vector::ReductionOp::create(
           b, loc, vector::CombiningKind::ADD,
           t.loadVector(totals, t.mul(row, t.index(lanes)), lanes),
@@ -643,7 +708,95 @@ void AttentionBody::build(Value begin, Value end) {
         t.store(t.convert(mean, stored), out.buffer,
                 t.add(target, t.mul(column, out.column)));
       });
+    };
+    t.forEach(zero, rows, 1, [&](Value row) {
+      if (!single)
+        return finish(row);
+      Value isSplit = arith::AndIOp::create(
+          b, loc, single,
+          arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ugt, splits,
+                                one));
+      auto store = [&] {
+        Value line = t.add(t.mul(batch, heads), t.add(headIndex, row));
+        Value number = t.add(t.mul(line, splits), at[2]);
+        storePartial(row, t.mul(number, t.index(partialSize(paddedValue))));
+      };
+      t.choose(isSplit, store, [&] { finish(row); });
     });
+  });
+}
+
+/// Adds up what the tiles that share a row gave: a tile of this is a head.
+/// `partials` is rows×splits×(sums, base, total).
+static void mergePartials(TileBuilder &t, AttentionOp op, Value partials,
+                          const AttentionHeads &output, int64_t paddedValue,
+                          int64_t lanes, Value begin, Value end) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  auto scalar = [&](double value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value));
+  };
+  Value zero = t.index(0), one = t.index(1);
+  Value splits = t.size(partials, 1), flat = t.flatten(partials);
+  Value lowest = scalar(-std::numeric_limits<float>::infinity());
+  Value size = t.index(AttentionBody::partialSize(paddedValue));
+  int64_t valueSize = getHeadSize(op.getValue(), op.getValueLayout());
+  Type stored = getElementTypeOrSelf(op.getOutput().getType());
+  Value sums = memref::AllocaOp::create(
+      b, loc, MemRefType::get({paddedValue}, b.getF32Type()),
+      b.getI64IntegerAttr(64));
+  t.forEach(begin, end, 1, [&](Value row) {
+    Value first = t.mul(row, t.mul(splits, size));
+    auto partOf = [&](Value split) { return t.add(first, t.mul(split, size)); };
+    auto load = [&](Value split, int64_t place) {
+      return t.load(flat, t.add(partOf(split), t.index(place)));
+    };
+    auto reduce = [&](Value start, function_ref<Value(Value, Value)> next) {
+      auto loop = scf::ForOp::create(
+          b, loc, zero, splits, one, start,
+          [&](OpBuilder &, Location, Value split, ValueRange sofar) {
+            scf::YieldOp::create(b, loc, next(split, sofar.front()));
+          });
+      return loop.getResult(0);
+    };
+    Value base = reduce(lowest, [&](Value split, Value largest) {
+      return t.larger(load(split, paddedValue), largest);
+    });
+    // Of a tile that saw no key the base is -inf, and its weight 0.
+    auto weightOf = [&](Value split) -> Value {
+      Value shift = arith::MulFOp::create(
+          b, loc, arith::SubFOp::create(b, loc, load(split, paddedValue), base),
+          scalar(log2OfE));
+      return math::Exp2Op::create(b, loc, shift);
+    };
+    t.fillZero(sums, zero, t.index(paddedValue), lanes);
+    Value total = reduce(scalar(0), [&](Value split, Value sofar) -> Value {
+      Value weight = weightOf(split), part = partOf(split);
+      Value factor = t.broadcast(weight, lanes);
+      t.forEach(zero, t.index(paddedValue), lanes, [&](Value column) {
+        Value sum = t.loadVector(flat, t.add(part, column), lanes);
+        t.store(vector::FMAOp::create(b, loc, sum, factor,
+                                      t.loadVector(sums, column, lanes)),
+                sums, column);
+      });
+      return math::FmaOp::create(b, loc, load(split, paddedValue + 1), weight,
+                                 sofar);
+    });
+    Value inverse = arith::DivFOp::create(b, loc, scalar(1), total);
+    SmallVector<Value> at =
+        t.delinearize(row, {output.sizes[0], output.sizes[1]});
+    FlatMatrix out = output.at(t, at[0], at[1], zero);
+    bool hasVectors =
+        valueSize % lanes == 0 && isContiguous(op.getOutputLayout());
+    t.forEach(
+        zero, t.index(valueSize), hasVectors ? lanes : 1, [&](Value column) {
+          Value sum = hasVectors ? t.loadVector(sums, column, lanes)
+                                 : t.load(sums, column);
+          Value mean = arith::MulFOp::create(
+              b, loc, sum, hasVectors ? t.broadcast(inverse, lanes) : inverse);
+          t.store(t.convert(mean, stored), out.buffer,
+                  t.add(out.offset, t.mul(column, out.column)));
+        });
   });
 }
 
@@ -694,6 +847,91 @@ static int64_t countSingleRows(AttentionOp op) {
   return heads / kvHeads;
 }
 
+namespace {
+
+/// How the keys of caches are split where there is a single query.
+struct SplitKeys {
+  Value isSingle, count;          ///< whether they are, and into how many parts
+  Value rows;                     ///< of the output, over batch and heads
+  RankedTensorType type;          ///< of what the parts give: AttentionBody's
+  SmallVector<Value> resultSizes; ///< of the output and this
+};
+
+} // namespace
+
+/// By the longest row of the batch: shorter ones have parts without keys.
+static SplitKeys splitKeysOf(TileBuilder &t, RegionOp region, AttentionOp op,
+                             ArrayRef<Value> outputSizes, int64_t padded) {
+  ArrayRef<int64_t> layout = op.getOutputLayout();
+  unsigned number = cast<BlockArgument>(op.getLength()).getArgNumber();
+  Value length = region.getIndices()[number - region.getInputs().size()];
+  SplitKeys split;
+  split.isSingle = t.equal(outputSizes[layout[2]], t.index(1));
+  split.count = t.ceilDiv(t.max(length, t.index(1)), splitKeys);
+  split.rows = t.mul(outputSizes[layout[0]], outputSizes[layout[1]]);
+  split.type =
+      RankedTensorType::get({ShapedType::kDynamic, ShapedType::kDynamic,
+                             AttentionBody::partialSize(padded)},
+                            t.b.getF32Type());
+  llvm::append_range(split.resultSizes, region.getSizes());
+  split.resultSizes.append({split.rows, split.count});
+  return split;
+}
+
+/// The region behind `parts` that makes one output of what these give where
+/// there are several; else parts have written it. Gets what is said of the
+/// node.
+static RegionOp createMerge(RewriterBase &rewriter, RegionOp region,
+                            AttentionOp op, RegionOp parts,
+                            const SplitKeys &split, int64_t padded,
+                            int64_t lanes) {
+  Location loc = region.getLoc();
+  rewriter.setInsertionPoint(region);
+  TileBuilder t{rewriter, loc};
+  Value isSplit = arith::CmpIOp::create(
+      rewriter, loc, arith::CmpIPredicate::sgt, split.count, t.index(1));
+  Value none = t.index(0);
+  Value grid = rewriter.createOrFold<arith::SelectOp>(
+      loc, split.isSingle,
+      rewriter.createOrFold<arith::SelectOp>(loc, isSplit, split.rows, none),
+      none);
+  auto schedule =
+      ScheduleAttr::get(region.getContext(), "attention-merge", {1}, lanes);
+  ScheduledRegion merge = createScheduledRegion(
+      rewriter, loc, (region.getName() + "_merge").str(),
+      region.getResultTypes(), parts.getResults(), ValueRange(),
+      region.getSizes(), grid, schedule, rewriter.getDenseI64ArrayAttr({0}));
+  TileBuilder inside{rewriter, loc};
+  mergePartials(inside, op, merge.block->getArgument(1),
+                readHeads(inside, merge.output(0), op.getOutputLayout()),
+                padded, lanes, merge.begin, merge.end);
+  YieldOp::create(rewriter, loc, ValueRange());
+
+  // The node's tensor is complete behind the merge.
+  parts->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+  for (StringRef name : {"tenon.id", "tenon.layer", "tenon.kind"})
+    if (Attribute attr = region->getAttr(name))
+      merge.op->setAttr(name, attr);
+  parts->removeAttr("tenon.id");
+  SymbolicIndices indices;
+  std::optional<SymbolicExpr> rows = indices.get(split.rows),
+                              count = indices.get(split.count);
+  if (rows && count) {
+    SymbolicExpr read =
+        *rows * *count * SymbolicExpr(AttentionBody::partialSize(padded));
+    Type stored = getElementTypeOrSelf(op.getOutput().getType());
+    int64_t rowBytes = getHeadSize(op.getOutput(), op.getOutputLayout()) *
+                       stored.getIntOrFloatBitWidth() / 8;
+    auto set = [&](StringRef name, const SymbolicExpr &expr) {
+      merge.op->setAttr(name, rewriter.getStringAttr(expr.str()));
+    };
+    set("tenon.flops", SymbolicExpr(2) * read);
+    set("tenon.read_bytes", SymbolicExpr(4) * read);
+    set("tenon.written_bytes", *rows * SymbolicExpr(rowBytes));
+  }
+  return merge.op;
+}
+
 static LogicalResult scheduleAttention(RegionOp region,
                                        const TargetFacts &facts,
                                        RewriterBase &rewriter) {
@@ -729,12 +967,26 @@ static LogicalResult scheduleAttention(RegionOp region,
     heads = rewriter.createOrFold<arith::SelectOp>(
         loc, single, outside.index(kvHeads), heads);
   }
-  Value gridSize = outside.mul(outside.mul(resultSizes[outputLayout[0]], heads),
-                               outside.ceilDiv(queries, queryBlock));
+  int64_t valueSize = getHeadSize(op.getValue(), op.getValueLayout());
+  int64_t padded = llvm::alignTo(valueSize, panelColumns);
+  Value blocks = outside.ceilDiv(queries, queryBlock);
+  std::optional<SplitKeys> split;
+  if (op.getStarts()) {
+    split = splitKeysOf(outside, region, op, resultSizes, padded);
+    blocks = rewriter.createOrFold<arith::SelectOp>(loc, split->isSingle,
+                                                    split->count, blocks);
+  }
+  Value gridSize =
+      outside.mul(outside.mul(resultSizes[outputLayout[0]], heads), blocks);
   auto schedule = ScheduleAttr::get(region.getContext(), "attention",
                                     {queryBlock, keyBlock}, lanes);
   ScheduledRegion scheduled =
-      createScheduledRegion(rewriter, region, gridSize, schedule);
+      split ? createScheduledRegion(rewriter, loc, region.getName(),
+                                    {region.getResultTypes()[0], split->type},
+                                    region.getInputs(), region.getIndices(),
+                                    split->resultSizes, gridSize, schedule,
+                                    /*updates=*/nullptr)
+            : createScheduledRegion(rewriter, region, gridSize, schedule);
   Value output = scheduled.output(0);
   auto buffer = [&](Value argument) {
     return scheduled.argument(cast<BlockArgument>(argument));
@@ -751,9 +1003,9 @@ static LogicalResult scheduleAttention(RegionOp region,
   };
   int64_t head = cast<RankedTensorType>(op.getQuery().getType())
                      .getDimSize(op.getQueryLayout()[3]);
-  int64_t valueSize = cast<RankedTensorType>(op.getValue().getType())
-                          .getDimSize(op.getValueLayout()[3]);
-  int64_t padded = llvm::alignTo(valueSize, panelColumns);
+  auto hasScales = [](Value cache) {
+    return getElementTypeOrSelf(cache.getType()).isInteger(8);
+  };
   Multiplication scoring = chooseScoring(op, facts);
   Multiplication weighting = chooseWeighting(op, scoring);
   int64_t paddedHead = llvm::alignTo(head, scoring.group);
@@ -785,13 +1037,16 @@ static LogicalResult scheduleAttention(RegionOp region,
       op.getStarts() ? buffer(op.getStarts()) : Value(),
       op.getSlots() ? buffer(op.getSlots()) : Value(),
       groupsQueries(op) ? isSingle(t, query.sizes[2]) : Value(),
-      singleRows > 0 ? isSingle(t, query.sizes[2]) : Value(),
+      split ? isSingle(t, query.sizes[2]) : Value(),
       singleRows,
+      split ? scheduled.output(1) : Value(),
       scratch(queryBlock * keyBlock),
       packs ? scratchOf(scoredType, queryBlock * paddedHead) : Value(),
       scratchOf(scoredType, paddedHead * keyBlock),
       direct ? Value() : scratchOf(weightType, keyBlock * padded),
       weighting.dot ? scratchOf(weightType, queryBlock * keyBlock) : Value(),
+      hasScales(op.getKey()) ? scratch(keyBlock) : Value(),
+      hasScales(op.getValue()) ? scratch(keyBlock) : Value(),
       scratch(queryBlock * padded),
       scratch(queryBlock),
       scratch(queryBlock * lanes),
@@ -800,7 +1055,11 @@ static LogicalResult scheduleAttention(RegionOp region,
       padded};
   body.build(scheduled.begin, scheduled.end);
   YieldOp::create(rewriter, loc, ValueRange());
-  rewriter.replaceOp(region, scheduled.op);
+  RegionOp last = scheduled.op;
+  if (split)
+    last =
+        createMerge(rewriter, region, op, scheduled.op, *split, padded, lanes);
+  rewriter.replaceOp(region, last);
   return success();
 }
 

@@ -28,9 +28,11 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
   };
   for (Value value : {op.getQuery(), op.getKey(), op.getValue()}) {
     auto type = cast<RankedTensorType>(value.getType());
-    if (!isFloat(type) || !isa<BlockArgument>(value))
+    bool isCache = op.getStarts() && value != op.getQuery();
+    bool isBytes = isCache && type.getElementType().isSignlessInteger(8);
+    if (!(isFloat(type) || isBytes) || !isa<BlockArgument>(value))
       return op.emitOpError("needs inputs of its region of f32, f16 or bf16, "
-                            "but found ")
+                            "or caches of i8, but found ")
              << type;
   }
   if (op.getMask()) {
@@ -49,8 +51,7 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
                  "inputs, but found ")
              << value.getType();
   auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {
-    int64_t size =
-        cast<RankedTensorType>(value.getType()).getDimSize(layout[3]);
+    int64_t size = getHeadSize(value, layout);
     constexpr int64_t largest = graph::AttentionOp::largestHead;
     if (ShapedType::isDynamic(size) || size > largest)
       return op.emitOpError("needs a static head size of at most ")
@@ -60,6 +61,14 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
   if (failed(checkHead(op.getQuery(), op.getQueryLayout())))
     return failure();
   return checkHead(op.getValue(), op.getValueLayout());
+}
+
+int64_t tenon::getHeadSize(Value value, ArrayRef<int64_t> layout) {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t size = type.getDimSize(layout[3]);
+  return ShapedType::isDynamic(size)
+             ? size
+             : size - graph::AppendOp::getRowSize(0, type.getElementType());
 }
 
 AttentionHeads tenon::readHeads(TileBuilder &t, Value memref,

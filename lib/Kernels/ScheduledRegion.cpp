@@ -19,27 +19,38 @@ Value ScheduledRegion::argument(BlockArgument first) const {
   return block->getArgument(number);
 }
 
-ScheduledRegion createScheduledRegion(RewriterBase &rewriter, RegionOp region,
-                                      Value grid, ScheduleAttr schedule) {
-  Location loc = region.getLoc();
-  auto op = RegionOp::create(rewriter, loc, region.getResultTypes(),
-                             region.getName(), region.getInputs(),
-                             region.getIndices(), region.getSizes(), grid,
-                             schedule, region.getUpdatesAttr());
-  op->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+ScheduledRegion createScheduledRegion(RewriterBase &rewriter, Location loc,
+                                      StringRef name, TypeRange results,
+                                      ValueRange inputs, ValueRange indices,
+                                      ValueRange sizes, Value grid,
+                                      ScheduleAttr schedule,
+                                      DenseI64ArrayAttr updates) {
+  auto op =
+      RegionOp::create(rewriter, loc, results, rewriter.getStringAttr(name),
+                       inputs, indices, sizes, grid, schedule, updates);
   Block *block = rewriter.createBlock(&op.getBody());
   auto addMemRef = [&](Type type) {
     auto tensor = cast<RankedTensorType>(type);
     block->addArgument(
         MemRefType::get(tensor.getShape(), tensor.getElementType()), loc);
   };
-  llvm::for_each(region.getInputs().getTypes(), addMemRef);
-  llvm::for_each(region.getResultTypes(), addMemRef);
-  for (size_t i = 0; i < region.getIndices().size() + 2; ++i)
+  llvm::for_each(inputs.getTypes(), addMemRef);
+  llvm::for_each(results, addMemRef);
+  for (size_t i = 0; i < indices.size() + 2; ++i)
     block->addArgument(rewriter.getIndexType(), loc);
   rewriter.setInsertionPointToStart(block);
   return {op, block, block->getArgument(block->getNumArguments() - 2),
           block->getArguments().back()};
+}
+
+ScheduledRegion createScheduledRegion(RewriterBase &rewriter, RegionOp region,
+                                      Value grid, ScheduleAttr schedule) {
+  ScheduledRegion result = createScheduledRegion(
+      rewriter, region.getLoc(), region.getName(), region.getResultTypes(),
+      region.getInputs(), region.getIndices(), region.getSizes(), grid,
+      schedule, region.getUpdatesAttr());
+  result.op->setDiscardableAttrs(region->getDiscardableAttrDictionary());
+  return result;
 }
 
 SmallVector<Value> getResultSizes(OpBuilder &builder, RegionOp region,

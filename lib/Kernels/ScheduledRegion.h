@@ -18,6 +18,13 @@ struct ScheduledRegion {
   mlir::Value argument(mlir::BlockArgument first) const;
 };
 
+/// Creates the second form of a region that has no first, with an empty body.
+ScheduledRegion createScheduledRegion(
+    mlir::RewriterBase &rewriter, mlir::Location loc, llvm::StringRef name,
+    mlir::TypeRange results, mlir::ValueRange inputs, mlir::ValueRange indices,
+    mlir::ValueRange sizes, mlir::Value grid, kernel::ScheduleAttr schedule,
+    mlir::DenseI64ArrayAttr updates);
+
 /// Creates the second form before `region`, with an empty body.
 ScheduledRegion createScheduledRegion(mlir::RewriterBase &rewriter,
                                       kernel::RegionOp region, mlir::Value grid,

@@ -22,6 +22,11 @@ bool isGroup(int64_t size) {
   return size >= 16 && size <= 256 && llvm::isPowerOf2_64(size);
 }
 
+bool isCacheFormat(StringRef format) {
+  return format == "f32" || format == "f16" || format == "bf16" ||
+         format == "int8";
+}
+
 namespace {
 
 /// Reads one file; remembers its name for errors.
@@ -76,6 +81,14 @@ private:
       recipe.decoder = *value.getAsBoolean();
       return llvm::Error::success();
     }
+    if (key == "kv_cache") {
+      std::optional<StringRef> format = value.getAsString();
+      if (!format || !isCacheFormat(*format))
+        return wrong("\"kv_cache\" needs \"f32\", \"f16\", \"bf16\" or "
+                     "\"int8\"");
+      recipe.kvCache = format->str();
+      return llvm::Error::success();
+    }
     if (key == "nodes") {
       if (!value.getAsArray())
         return wrong("\"nodes\" needs an array of objects");
@@ -85,7 +98,7 @@ private:
       return llvm::Error::success();
     }
     return wrong("unknown key \"" + key +
-                 "\", expected target, sizes, decoder or nodes");
+                 "\", expected target, sizes, decoder, kv_cache or nodes");
   }
 
   llvm::Error readNode(Recipe &recipe, const json::Value &value) {
@@ -213,6 +226,8 @@ void writeRecipe(const Recipe &recipe, llvm::raw_ostream &os) {
     });
     if (recipe.decoder)
       stream.attribute("decoder", true);
+    if (!recipe.kvCache.empty())
+      stream.attribute("kv_cache", recipe.kvCache);
     stream.attributeArray("nodes", [&] {
       for (const auto &[id, choice] : recipe.nodes)
         stream.object([&] {

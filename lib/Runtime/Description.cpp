@@ -398,6 +398,22 @@ int64_t Description::arenaBytes(const std::vector<int64_t> &sizes) const {
   return arena;
 }
 
+int64_t Description::stateBytes(const std::vector<int64_t> &sizes) const {
+  int64_t all = 0;
+  for (const Value &input : inputs) {
+    if (!input.isState)
+      continue;
+    int64_t bytes = elementBytes(input.type);
+    for (const Dim &dim : input.dims) {
+      int64_t size = dim.symbol >= 0 ? sizes[dim.symbol] : dim.size;
+      if (__builtin_mul_overflow(bytes, size, &bytes))
+        fail(TN_ERROR_INPUT, "the memory that a run needs is too large");
+    }
+    all = sum(all, bytes);
+  }
+  return all;
+}
+
 int64_t Description::liveBytes(const std::vector<int64_t> &sizes) const {
   int64_t most = 0;
   // The sum only grows where a slice begins to live.

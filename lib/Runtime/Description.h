@@ -119,6 +119,8 @@ struct Description {
   std::vector<int64_t> sliceOffsets(const std::vector<int64_t> &sizes) const;
   /// Bytes of the arena at these sizes, in the order of the symbols.
   int64_t arenaBytes(const std::vector<int64_t> &sizes) const;
+  /// Bytes of the inputs that runs change, as caches are, at these sizes.
+  int64_t stateBytes(const std::vector<int64_t> &sizes) const;
   /// The most bytes that are alive at one step: no arena is smaller.
   int64_t liveBytes(const std::vector<int64_t> &sizes) const;
 };

@@ -7,6 +7,13 @@
 
 using namespace tenon::runtime;
 
+/// Deep enough for any size that a model computes.
+static constexpr int deepest = 100;
+
+/// What waits for its operator at once: at each depth the left operands of a
+/// sum and of a product, and two arguments of a function.
+static constexpr int mostOperands = 4 * deepest + 1;
+
 class Expression::Parser {
 public:
   Parser(const std::string &text, const std::vector<std::string> &symbols)
@@ -20,9 +27,6 @@ public:
   }
 
 private:
-  /// Deep enough for any size that a model computes.
-  static constexpr int deepest = 100;
-
   void sum() {
     if (++depth > deepest)
       fail(TN_ERROR_ARTIFACT, "expression is nested more than ", deepest,
@@ -167,16 +171,17 @@ int64_t Expression::divide(Step step, int64_t lhs, int64_t rhs) {
 }
 
 int64_t Expression::evaluate(const std::vector<int64_t> &symbols) const {
-  std::vector<int64_t> stack;
+  // Nothing is allocated: a session evaluates some for each step of a decoder.
+  int64_t stack[mostOperands];
+  int64_t *end = stack;
   for (const Node &node : nodes) {
     if (node.step == Step::Constant || node.step == Step::Symbol) {
-      stack.push_back(node.step == Step::Constant ? node.value
-                                                  : symbols.at(node.value));
+      *end++ =
+          node.step == Step::Constant ? node.value : symbols.at(node.value);
       continue;
     }
-    int64_t rhs = stack.back();
-    stack.pop_back();
-    int64_t &lhs = stack.back();
+    int64_t rhs = *--end;
+    int64_t &lhs = end[-1];
     bool overflows = false;
     switch (node.step) {
     case Step::Add:
@@ -211,8 +216,8 @@ int64_t Expression::evaluate(const std::vector<int64_t> &symbols) const {
     case Step::Select: {
       // Condition, then and otherwise lie on the stack in this order.
       int64_t then = lhs;
-      stack.pop_back();
-      stack.back() = stack.back() ? then : rhs;
+      --end;
+      end[-1] = end[-1] ? then : rhs;
       break;
     }
     case Step::Constant:
@@ -222,5 +227,5 @@ int64_t Expression::evaluate(const std::vector<int64_t> &symbols) const {
     if (overflows)
       fail(TN_ERROR_INPUT, "a size is too large: ", source);
   }
-  return stack.empty() ? 0 : stack.back();
+  return end == stack ? 0 : end[-1];
 }

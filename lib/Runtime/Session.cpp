@@ -163,8 +163,7 @@ void Session::bindValue(int64_t &result, const Symbol &symbol) const {
 
 void Session::bindSymbols() {
   const Description &text = module->description();
-  // Which dimension gave a symbol its size, for the message of a conflict.
-  std::vector<std::pair<int, int>> origin(symbols.size(), {-1, -1});
+  origin.assign(symbols.size(), {-1, -1});
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value &value = text.inputs[i];
     if (!inputs[i].isSet)
@@ -411,9 +410,9 @@ void Session::run() {
   frame.session = this;
   std::fill(indexErrors.begin(), indexErrors.end(), 0);
   frame.index_errors = indexErrors.data();
-  std::vector<int64_t> sizes = outputSizes;
+  countedSizes = outputSizes;
   int64_t unequal[2] = {};
-  frame.output_sizes = sizes.data();
+  frame.output_sizes = countedSizes.data();
   frame.unequal = unequal;
   runBegin = Clock::now();
   int64_t failed = 0;
@@ -426,7 +425,7 @@ void Session::run() {
   if (failed != 0)
     failAssumption(failed, std::to_string(unequal[0]) + " and " +
                                std::to_string(unequal[1]));
-  setOutputSizes(sizes);
+  setOutputSizes(countedSizes);
   if (options.check_memory)
     checkGuards();
 }

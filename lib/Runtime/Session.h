@@ -74,6 +74,9 @@ private:
   std::vector<Input> inputs;
   std::vector<Output> outputs;
   std::vector<int64_t> symbols, outputSizes;
+  std::vector<int64_t> countedSizes; ///< outputSizes, as the run counted them
+  /// Which dimension of which input gave a symbol its size.
+  std::vector<std::pair<int, int>> origin;
   std::vector<int64_t> indexErrors; ///< see tn_frame
   std::vector<void *> inputPointers, outputPointers;
   int64_t neededArena = 0;

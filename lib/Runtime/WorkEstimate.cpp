@@ -54,7 +54,7 @@ void WorkEstimate::update(const std::vector<int64_t> &symbols) {
   if (last == symbols)
     return;
   last = symbols;
-  std::vector<int64_t> timeOf;
+  timeOf.clear();
   for (const Costs *costs : kinds)
     timeOf.push_back(costs ? estimate(*costs, symbols) : unknown);
   for (size_t i = 0; i < times.size(); ++i)

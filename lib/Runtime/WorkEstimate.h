@@ -33,7 +33,7 @@ private:
   std::vector<const Costs *> kinds; ///< null where nothing is known
   std::vector<size_t> kindOf;       ///< of launches
   std::optional<std::vector<int64_t>> last;
-  std::vector<int64_t> times;
+  std::vector<int64_t> times, timeOf; ///< of launches, and of kinds
 };
 
 } // namespace tenon::runtime

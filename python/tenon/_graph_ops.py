@@ -496,6 +496,7 @@ def attention(op, query, key, value, mask, starts=(), slots=()):
         first = starts[0].reshape(-1, 1, 1, 1)
     else:
         first = np.full((1, 1, 1, 1), key.shape[2] - rows)
+    key, value = (from_bytes(x) if x.dtype == np.int8 else x for x in (key, value))
     groups = query.shape[1] // key.shape[1]
     key, value = (np.repeat(wide(x), groups, 1) for x in (key, value))
     scores = np.matmul(wide(query), key.swapaxes(-1, -2)) * op["scale"]
@@ -528,9 +529,25 @@ def _(run, op, operands, values):
     return to(op, attention(op, query, key, value, mask, starts, slots))
 
 
+def to_bytes(rows):
+    """What a cache of i8 holds: each row as integers, and behind them what these are multiples of."""
+    amax = np.abs(rows).max(-1, keepdims=True)
+    with np.errstate(all="ignore"):
+        factor = np.where(amax > np.float32(2**-100), np.float32(127) / amax, np.float32(0))
+        integers = np.rint(rows * factor).astype(np.int8)
+    return np.concatenate([integers, (amax / np.float32(127)).view(np.int8)], -1)
+
+
+def from_bytes(cache):
+    scales = np.ascontiguousarray(cache[..., -4:]).view(np.float32)
+    return cache[..., :-4].astype(np.float32) * scales
+
+
 def append(new, cache, starts, slots):
     """New is batch×heads×sequence×size, the cache slots×heads×capacity×size."""
     result = np.array(cache)
+    if cache.dtype == np.int8:
+        new = to_bytes(wide(new))
     for row, start in enumerate(starts):
         slot, end = slots[row] if slots is not None else row, start + new.shape[2]
         if not (0 <= slot < len(cache) and 0 <= start and end <= cache.shape[2]):

@@ -203,7 +203,7 @@ func.func @attention_of_no_input(%x: tensor<1x2x4x8xf32>) {
   %0 = kernel.region "r" inputs(%x : tensor<1x2x4x8xf32>) indices() sizes() -> tensor<1x2x4x8xf32> {
   ^bb0(%a: tensor<1x2x4x8xf32>):
     %e = tensor.empty() : tensor<1x2x4x8xf32>
-    // expected-error@+1 {{needs inputs of its region of f32, f16 or bf16, but found 'tensor<1x2x4x8xf32>'}}
+    // expected-error@+1 {{needs inputs of its region of f32, f16 or bf16, or caches of i8, but found 'tensor<1x2x4x8xf32>'}}
     %0 = kernel.attention %a, %e, %e scale 1.0 {query_layout = #layout, key_layout = #layout, value_layout = #layout, output_layout = #layout} : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32>
     kernel.yield %0 : tensor<1x2x4x8xf32>
   }

@@ -53,6 +53,8 @@ def test_sizes_of_a_module(tmp_path, model):
     (["--target=foo"], "--target foo: there is no target 'foo'; there are cpu"),
     (["--cpu=foo"], "--cpu foo: there is no target 'foo'; there are x86-64-v3"),
     (["--target=nvidia", "--cpu=x86-64-v3"], "--cpu x86-64-v3: is for target cpu, not nvidia"),
+    (["--kv-cache=int4", "--decoder"], "--kv-cache int4: expected f32, f16, bf16 or int8"),
+    (["--kv-cache=int8"], "--kv-cache int8: needs --decoder"),
     (["--recipe=/none"], "recipe '/none': No such file or directory"),
     (["--remarks=/none/x"], "cannot write /none/x"), (["--dump-phases=/dev/null/x"], "cannot create /dev/null/x: Not a directory"),
     (["--before=foo"], "--before foo: expected PHASE=PIPELINE"), (["--before=foo=cse"], "--before foo=cse: there is no such phase"),

@@ -9,7 +9,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tenon as package
-from conftest import MODELS, tenon
+from tenon._graph_ops import from_bytes, to_bytes
+from tenon._interpreter import Interpreter
+from tenon._mlir import ShapedType
+from conftest import MODELS, compile_model, tenon
 from test_tiny_models import MODEL_FOLDERS, OPTIONS, PASSING
 
 STEPS, CAPACITY = 40, 64
@@ -24,10 +27,12 @@ FOLDERS = [folder for folder in MODEL_FOLDERS if folder.name in PASSING - WITHOU
 class Decoder:
     """A session and its caches."""
 
-    def __init__(self, artifact, slots=1, capacity=CAPACITY):
-        self.session = package.Session(artifact, threads=2)
+    def __init__(self, artifact, slots=1, capacity=CAPACITY, threads=2):
+        self.session = package.Session(artifact, threads=threads)
         sizes = {"slots": slots, "capacity": capacity}
-        self.caches = {value.name: np.full([sizes.get(size, size) for size in value.shape], np.nan, value.dtype)
+        # A scale of which all bytes are -1 is a NaN, too.
+        self.caches = {value.name: np.full([sizes.get(size, size) for size in value.shape],
+                                           -1 if value.dtype == np.int8 else np.nan, value.dtype)
                        for value in self.session.inputs if "capacity" in value.shape}
         self.ids, = (value for value in self.session.inputs if len(value.shape) == 2)
 
@@ -230,10 +235,16 @@ def save_packed(path):
     return path
 
 
-def save_separate(path, mask):
+def separate_weights(size):
+    """Of save_separate with two heads of this size."""
+    random, width = np.random.default_rng(3), 2 * size
+    sizes = {"table": (50, width), **{name: (width, width) for name in "qkv"}, "head": (width, 50)}
+    return {name: random.standard_normal(shape).astype(np.float32) / np.sqrt(np.float32(shape[0] / 16))
+            for name, shape in sizes.items()}
+
+
+def save_separate(path, mask, size=8):
     """A layer of MultiHeadAttention of com.microsoft with a past, and a mask of what is no padding."""
-    random = np.random.default_rng(3)
-    weights = {"table": (50, 16), "q": (16, 16), "k": (16, 16), "v": (16, 16), "head": (16, 50)}
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["x"]),
              *(helper.make_node("MatMul", ["x", name], [name + "x"]) for name in "qkv"),
              helper.make_node("Cast", ["attention_mask"], ["seen"], to=TensorProto.INT32),
@@ -244,13 +255,12 @@ def save_separate(path, mask):
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "sequence"]),
                      helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "total"]),
-                     *(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, "past", 8])
+                     *(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, "past", size])
                        for name in ("past.key", "past.value"))],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "sequence", 50]),
-         *(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, "total", 8])
+         *(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, "total", size])
            for name in ("present.key", "present.value"))],
-        [numpy_helper.from_array(random.standard_normal(shape).astype(np.float32), name)
-         for name, shape in weights.items()])
+        [numpy_helper.from_array(array, name) for name, array in separate_weights(size).items()])
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[
         helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]), path)
     return path
@@ -270,3 +280,122 @@ def test_other_operators_with_a_past(tmp_path, save):
         found.append(int(decoder.step([fed], [0], [start])[0, 0].argmax()))
         start += len(fed)
     assert_same(found, tokens, gaps, 1e-4)
+
+
+def dtype_of(kind):
+    return ShapedType(f"tensor<1x{kind}>").dtype
+
+
+def store(rows, kind):
+    """What a cache of this type holds of keys or values, as f32."""
+    if kind == "int8":
+        return from_bytes(to_bytes(rows))
+    return rows.astype({"f32": np.float32, "f16": np.float16, "bf16": dtype_of("bf16")}[kind]).astype(np.float32)
+
+
+def attend(ids, kind, size):
+    """Logits of every token of one sequence of save_separate."""
+    weights = separate_weights(size)
+    x = weights["table"][ids]
+    heads = [(x @ weights[name]).reshape(len(ids), 2, size).swapaxes(0, 1) for name in "qkv"]
+    q, k, v = heads[0], *(store(part, kind) for part in heads[1:])
+    scores = q @ k.swapaxes(1, 2) / np.sqrt(np.float32(size))
+    scores = np.where(np.tri(len(ids), dtype=bool), scores, -np.inf)
+    scores = np.exp(scores - scores.max(-1, keepdims=True))
+    attention = scores / scores.sum(-1, keepdims=True) @ v
+    return (x + attention.swapaxes(0, 1).reshape(x.shape)) @ weights["head"]
+
+
+@pytest.mark.parametrize("cpu", ["native", "x86-64-v3"])
+@pytest.mark.parametrize("kind, size", [("f32", 32), ("f16", 32), ("bf16", 32), ("int8", 32), ("int8", 64), ("f16", 8),
+                                        ("int8", 8), ("int8", 20)])
+def test_caches_of_another_type(tmp_path, kind, size, cpu):
+    """Prompts and single tokens, with more keys than one part of them, are what such a cache gives."""
+    model = save_separate(tmp_path / "model.onnx", False, size)
+    artifact = compile_model(model, tmp_path / "model.so", "--decoder", "--kv-cache", kind, "--cpu", cpu)
+    ids = np.random.default_rng(5).integers(0, 50, 300)
+    wanted = attend(ids, kind, size)
+    decoder = Decoder(artifact, slots=2, capacity=301)
+    dtype = np.int8 if kind == "int8" else dtype_of(kind)
+    row = size + 4 if kind == "int8" else size
+    assert all(cache.dtype == dtype and cache.shape == (2, 2, 301, row) for cache in decoder.caches.values())
+    found = [decoder.step([ids[:90]], [1], [0], range(90))[0]]
+    found += [decoder.step([ids[start:start + 1]], [1], [start])[0] for start in range(90, 140)]
+    found += [decoder.step([ids[140:280]], [1], [140], range(140))[0]]
+    found += [decoder.step([ids[start:start + 1]], [1], [start])[0] for start in range(280, 300)]
+    # An element near the middle of two bytes may become either.
+    tolerance = 0.05 if kind == "int8" else 2e-3 if kind == "bf16" else 1e-3
+    difference = np.abs(np.concatenate(found) - wanted)
+    assert difference.max() < tolerance and difference.mean() < 1e-3
+
+
+def test_results_do_not_depend_on_threads_or_neighbours(tmp_path):
+    """Keys are split by sizes alone, and a longer neighbour adds parts without keys."""
+    artifact = compile_model(save_separate(tmp_path / "model.onnx", False, 32), tmp_path / "model.so", "--decoder")
+    ids = np.random.default_rng(5).integers(0, 50, (2, 700))
+    results = []
+    for threads in (1, 2, 3):
+        decoder = Decoder(artifact, slots=2, capacity=700, threads=threads)
+        decoder.step([ids[0, :200]], [0], [0])
+        decoder.step([ids[1, :690]], [1], [0])
+        alone = decoder.step([ids[0, 200:201]], [0], [200])[0]
+        both = decoder.step([ids[0, 200:201], ids[1, 690:691]], [0, 1], [200, 690])
+        np.testing.assert_array_equal(both[0], alone)
+        results.append(both)
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+
+
+@pytest.mark.parametrize("kind", ["f16", "int8"])
+def test_phases_agree_on_narrow_caches(tmp_path, kind):
+    model = save_separate(tmp_path / "model.onnx", False)
+    result = tenon("compile", model, "-o", tmp_path / "plan.mlir", "--stop-after", "plan", "--dump-phases", tmp_path,
+                   "--quiet", "--decoder", "--kv-cache", kind)
+    assert result.returncode == 0, result.stderr
+    dtype, size = (np.int8, 12) if kind == "int8" else (np.float16, 8)
+    ids = np.array([[3, 7, 20, 9]])
+    step = {"input_ids": ids, "slots": [0], "starts": [0], "rows": [3], "context": [4],
+            **{f"past.{name}": np.zeros((1, 2, 6, size), dtype) for name in ("key", "value")}}
+    for phase in ("2-simplify", "4-fuse", "5-schedule", "6-plan"):
+        found, = Interpreter(tmp_path / f"{phase}.mlir").run({name: np.array(value) for name, value in step.items()}).values()
+        np.testing.assert_allclose(found[0, 0], attend(ids[0], kind, 8)[3], atol=0.05, err_msg=phase)
+
+
+def test_a_recipe_says_what_caches_are_stored_in(tmp_path):
+    model = save_separate(tmp_path / "model.onnx", False)
+    (tmp_path / "recipe.json").write_text(json.dumps({"tenon_recipe": 1, "decoder": True, "kv_cache": "int8"}))
+    first = compile_model(model, tmp_path / "a.so", "--recipe", tmp_path / "recipe.json")
+    again = compile_model(model, tmp_path / "b.so", "--recipe", tmp_path / "a.so.recipe.json")
+    assert json.loads((tmp_path / "a.so.recipe.json").read_text())["kv_cache"] == "int8"
+    assert first.read_bytes() == again.read_bytes()
+    # What is given beside a recipe overrides it.
+    other = compile_model(model, tmp_path / "c.so", "--recipe", tmp_path / "recipe.json", "--kv-cache", "f16")
+    assert {value.dtype for value in Decoder(other).session.inputs} >= {np.dtype(np.float16)}
+
+
+def test_info_counts_caches(tmp_path):
+    model = save_separate(tmp_path / "model.onnx", False)
+    shape = ["--shape", "slots=3,capacity=100,batch=1,sequence=1,rows=1,context=50"]
+    for kind, row in (("f32", 32), ("f16", 16), ("int8", 12)):
+        artifact = compile_model(model, tmp_path / f"{kind}.so", "--decoder", "--kv-cache", kind)
+        said = json.loads(tenon("info", artifact, "--json", *shape).stdout)
+        assert said["cache_bytes"] == 2 * 3 * 2 * 100 * row
+        text = tenon("info", artifact, *shape).stdout
+        assert f"caches                           {said['cache_bytes']} bytes" in text
+        total = said["weight_bytes"] + said["cache_bytes"] + said["arena_bytes"]
+        assert f"weights, caches and arena        {total * 1e-6:.3f} MB" in text
+    plain = compile_model(model, tmp_path / "plain.so")
+    assert "caches" not in tenon("info", plain).stdout
+
+
+def test_a_step_copies_no_cache(tmp_path):
+    """Nothing is copied between launches, and no memory of a run grows with the capacity."""
+    model = save_separate(tmp_path / "model.onnx", False)
+    for kind in ("f32", "int8"):
+        text = compile_model(model, tmp_path / "description", "--decoder", "--kv-cache", kind, "--emit",
+                             "description").read_text()
+        records = [line.split() for line in text.splitlines()]
+        assert sum(record[0] == "state" for record in records) == 2
+        assert not [record for record in records if record[0] == "copy"]
+        slices = [record for record in records if record[0] == "slice"]
+        assert slices and not [record for record in slices if "capacity" in " ".join(record) or "slots" in " ".join(record)]

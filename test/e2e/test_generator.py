@@ -282,7 +282,7 @@ def test_worker_speaks_the_protocol(tmp_path):
         word, key, value = line.split()
         assert word == "info"
         said[key] = value
-    assert said.keys() == {"load_s", "version", "weight_bytes"} and float(said["load_s"]) >= 0
+    assert said.keys() == {"load_s", "version", "weight_bytes", "cache_bytes"} and float(said["load_s"]) >= 0
     for length in (10, 4, 10):
         assert int(ask(f"prefill {length}")) > 0
         assert list(map(int, ask("tokens").split())) == chain(length - 1, 1)

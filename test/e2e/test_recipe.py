@@ -232,7 +232,9 @@ def test_bad_recipes(minilm, tmp_path, nodes, message):
 def test_a_file_that_is_no_recipe(minilm, tmp_path):
     for text, message in (("{", "recipe '"), ("{}", '"tenon_recipe": 1'),
                           ('{"tenon_recipe": 1, "sizes": 3}', '"sizes" needs an array'),
-                          ('{"tenon_recipe": 1, "speed": 3}', 'unknown key "speed"')):
+                          ('{"tenon_recipe": 1, "kv_cache": "int4"}', '"kv_cache" needs "f32", "f16", "bf16" or "int8"'),
+                          ('{"tenon_recipe": 1, "kv_cache": "int8"}', '--kv-cache int8: needs --decoder'),
+                          ('{"tenon_recipe": 1, "speed": 3}', 'unknown key "speed", expected target, sizes, decoder, kv_cache or nodes')):
         (tmp_path / "recipe.json").write_text(text)
         result = tenon("compile", minilm / "model.onnx", "-o", tmp_path / "x.so", "--recipe", tmp_path / "recipe.json")
         assert result.returncode == 1 and message in result.stderr, result.stderr

@@ -70,6 +70,12 @@ static cl::opt<bool> decoder(
              "artifact's sessions and change them in place, for tenon "
              "generate; sizes: slots, capacity, rows"),
     cl::sub(command));
+static cl::opt<std::string> kvCache(
+    "kv-cache", cl::value_desc("f32|f16|bf16|int8"),
+    cl::desc(
+        "With --decoder, what caches of keys and values are stored in (the "
+        "model's type); int8: a scale for each token and head"),
+    cl::sub(command));
 static cl::opt<double>
     tune("tune", cl::value_desc("SECONDS"),
          cl::desc("Try other tiles for matrix products on this machine, which "
@@ -332,6 +338,16 @@ static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
     options.recipe = *recipe;
   }
   options.decoder = decoder || options.recipe.decoder;
+  if (kvCache != "" && !tenon::isCacheFormat(kvCache)) {
+    fail("--kv-cache " + kvCache + ": expected f32, f16, bf16 or int8");
+    return nullptr;
+  }
+  if (kvCache != "")
+    options.recipe.kvCache = kvCache;
+  if (options.recipe.kvCache != "" && !options.decoder) {
+    fail("--kv-cache " + options.recipe.kvCache + ": needs --decoder");
+    return nullptr;
+  }
   if (precision != "" && precision != "f32" && precision != "bf16") {
     fail("--precision " + precision + ": expected f32 or bf16");
     return nullptr;

@@ -43,7 +43,7 @@ struct CompilerOptions {
   std::string dumpFolder;  ///< gets N-PHASE.mlir after each phase, unless empty
   std::string emit = "so"; ///< one of the target's emitKinds()
   bool decoder = false;    ///< make the form of docs/decoders.md
-  Recipe recipe;           ///< its nodes; target and sizes are those above
+  Recipe recipe;           ///< its nodes and kvCache; the rest is that above
   std::string programRuntime; ///< tenon-program.o, for emit = "exe"
   std::string kernelCache;    ///< a folder of objects of kernels, or empty
   std::vector<PassesBefore> passesBefore;

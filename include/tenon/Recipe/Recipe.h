@@ -37,6 +37,7 @@ struct Recipe {
   std::string target;             ///< of the facts that were used, or empty
   std::vector<std::string> sizes; ///< as --dim takes them
   bool decoder = false;           ///< the form of docs/decoders.md
+  std::string kvCache;            ///< what its caches are stored in, or empty
   /// By the ids of nodes; * and ? stand for any text and any character. A later
   /// entry overrides what an earlier one says of a node.
   std::vector<std::pair<std::string, NodeChoice>> nodes;
@@ -46,6 +47,9 @@ struct Recipe {
 constexpr int64_t defaultGroup = 32;
 /// Whether so many may: kernels need a power of two from 16 to 256.
 bool isGroup(int64_t size);
+
+/// Whether caches of a decoder may be stored in it: f32, f16, bf16 or int8.
+bool isCacheFormat(llvm::StringRef format);
 
 /// Reads a recipe. An error names the file, the node and the key, what was
 /// expected and what was found.

@@ -49,6 +49,19 @@ static int64_t readWeightBytes(const Description &description) {
   return bytes;
 }
 
+/// Bytes of the caches that a decoder has.
+static int64_t kvCacheBytes(const Description &description,
+                            const StepModel &model) {
+  std::map<std::string, int64_t> shape;
+  for (const Symbol &symbol : description.symbols) {
+    if (symbol.name == "slots")
+      shape["slots"] = model.slots();
+    if (symbol.name == "capacity")
+      shape["capacity"] = model.capacity();
+  }
+  return description.stateBytes(chooseSizes(description, shape));
+}
+
 /// The most memory that the process had, in bytes; 0 where nobody says.
 static double peakBytes() {
   std::ifstream status("/proc/self/status");
@@ -201,10 +214,12 @@ int tenon::runtime::generateWorker(const Arguments &arguments) {
       makeModel(module, arguments, int64_t(ids.size()));
   Generator generator(*model);
   double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  const Description &description = module->description();
   std::printf("info load_s %.4f\ninfo version abi-%u\ninfo weight_bytes "
-              "%lld\nready\n",
+              "%lld\ninfo cache_bytes %lld\nready\n",
               seconds, tn_abi_version(),
-              (long long)readWeightBytes(module->description()));
+              (long long)readWeightBytes(description),
+              (long long)kvCacheBytes(description, *model));
   std::fflush(stdout);
   std::vector<int64_t> output;
   auto run = [&](int64_t tokens) {

@@ -172,6 +172,13 @@ static void printText(const Description &description,
               "%lld, gap %.2f %%\n",
               (long long)arena, (long long)live,
               live ? 100.0 * double(arena - live) / double(live) : 0);
+  if (description.decoder) {
+    int64_t caches = description.stateBytes(sizes);
+    std::printf("  caches                           %lld bytes\n"
+                "  weights, caches and arena        %.3f MB\n",
+                (long long)caches,
+                double(description.weightBytes + caches + arena) * 1e-6);
+  }
   printLayers(description, sizes);
 }
 
@@ -215,10 +222,12 @@ static void printJson(const Description &description,
       sumCosts(launchCosts(description, sizes, 1, limitsOf(description)));
   std::printf("},\n  \"weight_bytes\": %lld,\n  \"flops\": %lld,\n  "
               "\"compulsory_bytes\": %lld,\n  \"arena_bytes\": %lld,\n  "
-              "\"arena_lower_bound\": %lld,\n  \"layers\": [",
+              "\"arena_lower_bound\": %lld,\n  \"cache_bytes\": %lld,\n  "
+              "\"layers\": [",
               (long long)description.weightBytes, (long long)sum.flops,
               (long long)sum.bytes, (long long)description.arenaBytes(sizes),
-              (long long)description.liveBytes(sizes));
+              (long long)description.liveBytes(sizes),
+              (long long)description.stateBytes(sizes));
   isFirst = true;
   for (const LayerCosts &layer : layerCosts(description, sizes)) {
     std::printf("%s\n    {\"layer\": %s, \"launches_before\": %lld, "

@@ -712,3 +712,11 @@ func.func @blocks_of_other_zero_points(%q: tensor<4x32xui8>, %s: tensor<4x2xf32>
   %0 = graph.dequantize_blocks %q block 16 scale %s zero_point %z : (tensor<4x32xui8>, tensor<4x2xf32>, tensor<4x2xi8>) -> tensor<4x32xf32>
   return
 }
+
+// -----
+
+func.func @append_without_scale(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xi8>, %at: tensor<1xi64>) {
+  // expected-error@+1 {{appends 'tensor<1x2x4x8xf32>' to 'tensor<3x2x9x8xi8>', which differ in dimension 3 beside the bytes of a scale}}
+  %0 = graph.append %x into %c at %at : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xi8>, tensor<1xi64>) -> tensor<3x2x9x8xi8>
+  return
+}

@@ -83,6 +83,17 @@ LogicalResult AttentionOp::verify() {
   return success();
 }
 
+int64_t AppendOp::getRowSize(int64_t headSize, Type element) {
+  return element.isInteger(8) ? headSize + scaleBytes : headSize;
+}
+
+int64_t AppendOp::getHeadSize(RankedTensorType cache) {
+  int64_t size = cache.getDimSize(3);
+  bool hasScale =
+      cache.getElementType().isInteger(8) && !ShapedType::isDynamic(size);
+  return hasScale ? size - scaleBytes : size;
+}
+
 LogicalResult AppendOp::verify() {
   auto input = cast<RankedTensorType>(getInput().getType());
   auto cache = cast<RankedTensorType>(getCache().getType());
@@ -90,11 +101,15 @@ LogicalResult AppendOp::verify() {
     return emitOpError("needs tensors of rank 4 (batch, heads, sequence, size "
                        "and slots, heads, capacity, size), but found ")
            << input << " and " << cache;
+  SmallVector<int64_t> sizes(cache.getShape());
+  sizes[3] = getHeadSize(cache);
   for (int64_t dim : {1, 3})
-    if (failed(verifyCompatibleShape({input.getDimSize(dim)},
-                                     {cache.getDimSize(dim)})))
+    if (failed(verifyCompatibleShape({input.getDimSize(dim)}, {sizes[dim]})))
       return emitOpError("appends ") << input << " to " << cache
-                                     << ", which differ in dimension " << dim;
+                                     << ", which differ in dimension " << dim
+                                     << (sizes[dim] != cache.getDimSize(dim)
+                                             ? " beside the bytes of a scale"
+                                             : "");
   for (Value places : {Value(getStarts()), Value(getSlots())})
     if (places && cast<RankedTensorType>(places.getType()).getRank() != 1)
       return emitOpError("needs one start and one slot for each row of the "

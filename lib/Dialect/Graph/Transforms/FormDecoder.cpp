@@ -10,6 +10,7 @@
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 
@@ -306,6 +307,8 @@ private:
       if (attention.getStarts())
         starts.insert(attention.getStarts());
     }
+    if (failed(chooseStoredType()))
+      return failure();
     for (const Grown &one : grown) {
       OpBuilder builder(one.op);
       if (auto append = dyn_cast<AppendOp>(one.op))
@@ -347,6 +350,38 @@ private:
     return success();
   }
 
+  /// Gives caches the type that the module asks for.
+  LogicalResult chooseStoredType() {
+    auto wanted =
+        function->getParentOfType<ModuleOp>()->getAttrOfType<StringAttr>(
+            "tenon.kv_cache");
+    if (!wanted)
+      return success();
+    Builder builder(&getContext());
+    Type element = llvm::StringSwitch<Type>(wanted)
+                       .Case("f32", builder.getF32Type())
+                       .Case("f16", builder.getF16Type())
+                       .Case("bf16", builder.getBF16Type())
+                       .Case("int8", builder.getI8Type())
+                       .Default(Type());
+    if (!element)
+      return function.emitError("is wanted with caches of '")
+             << wanted.getValue()
+             << "', but caches are of f32, f16, bf16 or int8";
+    for (Grown &one : grown) {
+      auto type = cast<RankedTensorType>(one.cache.getType());
+      SmallVector<int64_t> sizes(type.getShape());
+      if (element.isInteger() && ShapedType::isDynamic(sizes[3]))
+        return function.emitError("cache '")
+               << nameOf(one.cache)
+               << "' has heads of a size that is not known, and cannot be "
+                  "stored in int8";
+      sizes[3] = AppendOp::getRowSize(sizes[3], element);
+      one.cache.setType(RankedTensorType::get(sizes, element));
+    }
+    return success();
+  }
+
   SymbolOp findSymbol(StringRef name) {
     for (auto symbol : function.getOps<SymbolOp>())
       if (symbol.getName() == name)
@@ -384,9 +419,9 @@ private:
                               type.clone(builder.getF32Type()), logits);
     terminator.setOperand(0, logits);
     dropUnused();
-    function.setFunctionType(FunctionType::get(&getContext(),
-                                               function.getArgumentTypes(),
-                                               terminator.getOperandTypes()));
+    function.setFunctionType(
+        FunctionType::get(&getContext(), function.front().getArgumentTypes(),
+                          terminator.getOperandTypes()));
     return success();
   }
 

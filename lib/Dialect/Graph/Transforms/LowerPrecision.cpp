@@ -52,8 +52,12 @@ private:
     isWanted |= isChosen;
     auto product = dyn_cast<MatmulOp>(op);
     auto attention = dyn_cast<AttentionOp>(op);
+    // Caches hold what they hold: it is not rounded again for each step.
+    bool readsCaches = attention && attention.getStarts();
     MutableArrayRef<OpOperand> operands =
-        op->getOpOperands().take_front(product ? 2 : 3);
+        op->getOpOperands().take_front(product       ? 2
+                                       : readsCaches ? 1
+                                                     : 3);
     // In bytes or 16 bits a recipe or the model has them, and no second choice
     // is made for one product.
     SmallVector<Value> values = {op->getResult(0)};
@@ -70,6 +74,8 @@ private:
       return keep(op, "has weights that are quantized in blocks");
     if (!isChosen)
       return keep(op, "stays in f32 as the recipe says");
+    if (readsCaches && !getElementTypeOrSelf(attention.getKey()).isBF16())
+      return keep(op, "reads caches that are not of bf16");
     bool isWeight = product && product.getRhs().getDefiningOp<WeightOp>();
     if (weightsOnly && !isWeight)
       return keep(op, "stays in f32: bf16 is no faster on this machine, and it "
@@ -80,7 +86,7 @@ private:
     for (auto [operand, name] : llvm::zip(operands, names))
       if (!weightsOnly || name == "/rhs")
         round(op, operand, name);
-    if (attention)
+    if (attention && !readsCaches)
       attention.setRoundWeights(true);
     lowered.push_back(op);
   }

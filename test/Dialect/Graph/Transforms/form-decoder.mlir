@@ -570,3 +570,124 @@ module {
     return %logits, %keys, %values : tensor<?x?x50xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
   }
 }
+
+// -----
+
+// Bytes have their scale behind them.
+// CHECK-LABEL: func @main
+// CHECK-SAME:    %[[K:[a-z0-9]+]]: tensor<?x2x?x12xi8> {tenon.dims = ["slots", 2, "capacity", 12], tenon.name = "past.key", tenon.state}
+// CHECK-SAME:    tensor<?x2x?x12xi8> {tenon.dims = ["slots", 2, "capacity", 12], tenon.name = "past.value", tenon.state}
+// CHECK:         %[[KEYS:.*]] = graph.append %{{.*}} into %[[K]] at {{.*}} : (tensor<?x2x?x8xf32>, tensor<?x2x?x12xi8>, tensor<?xi64>, tensor<?xi64>) -> tensor<?x2x?x12xi8>
+// CHECK:         graph.attention causal %{{.*}}, %[[KEYS]], %{{.*}} : (tensor<?x2x?x8xf32>, tensor<?x2x?x12xi8>, tensor<?x2x?x12xi8>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x2x?x8xf32>
+module attributes {tenon.decoder, tenon.kv_cache = "int8"} {
+  func.func @main(%ids: tensor<?x?xi64> {tenon.name = "input_ids", tenon.dims = ["b", "s"], tenon.role = "ids"}, %k: tensor<?x2x?x8xf32> {tenon.name = "past.key", tenon.dims = ["b", 2, "p", 8]},
+                  %v: tensor<?x2x?x8xf32> {tenon.name = "past.value", tenon.dims = ["b", 2, "p", 8]}, %slots: tensor<?xi64> {tenon.name = "slots", tenon.dims = ["b"], tenon.role = "slots"},
+                  %starts: tensor<?xi64> {tenon.name = "starts", tenon.dims = ["b"], tenon.role = "starts"}, %rows: tensor<?xi64> {tenon.name = "rows", tenon.dims = ["rows"], tenon.role = "rows"},
+                  %context: tensor<1xi64> {tenon.name = "context", tenon.dims = [1], tenon.elements = ["context"], tenon.role = "context"}) -> (tensor<?x?x16xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) {
+    %b = graph.symbol "b" range 0 to 8
+    %s = graph.symbol "s" range 0 to 512
+    %p = graph.symbol "p" range 0 to 512
+    %n = graph.symbol "rows" range 0 to 512
+    %n2 = graph.symbol "context" range 1 to 512
+    %n3 = graph.symbol "slots" range 0 to 512
+    %n4 = graph.symbol "capacity" range 0 to 512
+    %table = graph.weight "table" from "none" at 0 : tensor<50x16xf32>
+    %x = graph.gather %table, %ids axis 0 : tensor<50x16xf32>, tensor<?x?xi64> -> tensor<?x?x16xf32>
+    %split = graph.reshape %x to [%b, %s, 2, 8] {allow_zero} : tensor<?x?x16xf32> -> tensor<?x?x2x8xf32>
+    %q = graph.transpose %split [0, 2, 1, 3] : tensor<?x?x2x8xf32> -> tensor<?x2x?x8xf32>
+    %keys = graph.concat %k, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %values = graph.concat %v, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %a = graph.attention causal %q, %keys, %values scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %t = graph.transpose %a [0, 2, 1, 3] : tensor<?x2x?x8xf32> -> tensor<?x?x2x8xf32>
+    %flat = graph.reshape %t to [%b, %s, 16] {allow_zero} : tensor<?x?x2x8xf32> -> tensor<?x?x16xf32>
+    return %flat, %keys, %values : tensor<?x?x16xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
+  }
+}
+
+// -----
+
+// CHECK-LABEL: func @main
+// CHECK-SAME:    tensor<?x2x?x8xbf16> {tenon.dims = ["slots", 2, "capacity", 8], tenon.name = "past.key", tenon.state}
+// CHECK:         graph.append {{.*}} -> tensor<?x2x?x8xbf16>
+// CHECK:         graph.attention {{.*}} -> tensor<?x2x?x8xf32>
+module attributes {tenon.decoder, tenon.kv_cache = "bf16"} {
+  func.func @main(%ids: tensor<?x?xi64> {tenon.name = "input_ids", tenon.dims = ["b", "s"], tenon.role = "ids"}, %k: tensor<?x2x?x8xf32> {tenon.name = "past.key", tenon.dims = ["b", 2, "p", 8]},
+                  %v: tensor<?x2x?x8xf32> {tenon.name = "past.value", tenon.dims = ["b", 2, "p", 8]}, %slots: tensor<?xi64> {tenon.name = "slots", tenon.dims = ["b"], tenon.role = "slots"},
+                  %starts: tensor<?xi64> {tenon.name = "starts", tenon.dims = ["b"], tenon.role = "starts"}, %rows: tensor<?xi64> {tenon.name = "rows", tenon.dims = ["rows"], tenon.role = "rows"},
+                  %context: tensor<1xi64> {tenon.name = "context", tenon.dims = [1], tenon.elements = ["context"], tenon.role = "context"}) -> (tensor<?x?x16xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) {
+    %b = graph.symbol "b" range 0 to 8
+    %s = graph.symbol "s" range 0 to 512
+    %p = graph.symbol "p" range 0 to 512
+    %n = graph.symbol "rows" range 0 to 512
+    %n2 = graph.symbol "context" range 1 to 512
+    %n3 = graph.symbol "slots" range 0 to 512
+    %n4 = graph.symbol "capacity" range 0 to 512
+    %table = graph.weight "table" from "none" at 0 : tensor<50x16xf32>
+    %x = graph.gather %table, %ids axis 0 : tensor<50x16xf32>, tensor<?x?xi64> -> tensor<?x?x16xf32>
+    %split = graph.reshape %x to [%b, %s, 2, 8] {allow_zero} : tensor<?x?x16xf32> -> tensor<?x?x2x8xf32>
+    %q = graph.transpose %split [0, 2, 1, 3] : tensor<?x?x2x8xf32> -> tensor<?x2x?x8xf32>
+    %keys = graph.concat %k, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %values = graph.concat %v, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %a = graph.attention causal %q, %keys, %values scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %t = graph.transpose %a [0, 2, 1, 3] : tensor<?x2x?x8xf32> -> tensor<?x?x2x8xf32>
+    %flat = graph.reshape %t to [%b, %s, 16] {allow_zero} : tensor<?x?x2x8xf32> -> tensor<?x?x16xf32>
+    return %flat, %keys, %values : tensor<?x?x16xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
+  }
+}
+
+// -----
+
+// expected-error@+2 {{is wanted with caches of 'int4', but caches are of f32, f16, bf16 or int8}}
+module attributes {tenon.decoder, tenon.kv_cache = "int4"} {
+  func.func @main(%ids: tensor<?x?xi64> {tenon.name = "input_ids", tenon.dims = ["b", "s"], tenon.role = "ids"}, %k: tensor<?x2x?x8xf32> {tenon.name = "past.key", tenon.dims = ["b", 2, "p", 8]},
+                  %v: tensor<?x2x?x8xf32> {tenon.name = "past.value", tenon.dims = ["b", 2, "p", 8]}, %slots: tensor<?xi64> {tenon.name = "slots", tenon.dims = ["b"], tenon.role = "slots"},
+                  %starts: tensor<?xi64> {tenon.name = "starts", tenon.dims = ["b"], tenon.role = "starts"}, %rows: tensor<?xi64> {tenon.name = "rows", tenon.dims = ["rows"], tenon.role = "rows"},
+                  %context: tensor<1xi64> {tenon.name = "context", tenon.dims = [1], tenon.elements = ["context"], tenon.role = "context"}) -> (tensor<?x?x16xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) {
+    %b = graph.symbol "b" range 0 to 8
+    %s = graph.symbol "s" range 0 to 512
+    %p = graph.symbol "p" range 0 to 512
+    %n = graph.symbol "rows" range 0 to 512
+    %n2 = graph.symbol "context" range 1 to 512
+    %n3 = graph.symbol "slots" range 0 to 512
+    %n4 = graph.symbol "capacity" range 0 to 512
+    %table = graph.weight "table" from "none" at 0 : tensor<50x16xf32>
+    %x = graph.gather %table, %ids axis 0 : tensor<50x16xf32>, tensor<?x?xi64> -> tensor<?x?x16xf32>
+    %split = graph.reshape %x to [%b, %s, 2, 8] {allow_zero} : tensor<?x?x16xf32> -> tensor<?x?x2x8xf32>
+    %q = graph.transpose %split [0, 2, 1, 3] : tensor<?x?x2x8xf32> -> tensor<?x2x?x8xf32>
+    %keys = graph.concat %k, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %values = graph.concat %v, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %a = graph.attention causal %q, %keys, %values scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %t = graph.transpose %a [0, 2, 1, 3] : tensor<?x2x?x8xf32> -> tensor<?x?x2x8xf32>
+    %flat = graph.reshape %t to [%b, %s, 16] {allow_zero} : tensor<?x?x2x8xf32> -> tensor<?x?x16xf32>
+    return %flat, %keys, %values : tensor<?x?x16xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
+  }
+}
+
+// -----
+
+// expected-error@+2 {{cache 'past.key' has heads of a size that is not known, and cannot be stored in int8}}
+module attributes {tenon.decoder, tenon.kv_cache = "int8"} {
+  func.func @main(%ids: tensor<?x?xi64> {tenon.name = "input_ids", tenon.dims = ["b", "s"], tenon.role = "ids"}, %k: tensor<?x2x?x?xf32> {tenon.name = "past.key", tenon.dims = ["b", 2, "p", "d"]},
+                  %v: tensor<?x2x?x8xf32> {tenon.name = "past.value", tenon.dims = ["b", 2, "p", 8]}, %slots: tensor<?xi64> {tenon.name = "slots", tenon.dims = ["b"], tenon.role = "slots"},
+                  %starts: tensor<?xi64> {tenon.name = "starts", tenon.dims = ["b"], tenon.role = "starts"}, %rows: tensor<?xi64> {tenon.name = "rows", tenon.dims = ["rows"], tenon.role = "rows"},
+                  %context: tensor<1xi64> {tenon.name = "context", tenon.dims = [1], tenon.elements = ["context"], tenon.role = "context"}) -> (tensor<?x?x16xf32>, tensor<?x2x?x?xf32>, tensor<?x2x?x8xf32>) {
+    %b = graph.symbol "b" range 0 to 8
+    %s = graph.symbol "s" range 0 to 512
+    %d = graph.symbol "d" range 0 to 512
+    %p = graph.symbol "p" range 0 to 512
+    %n = graph.symbol "rows" range 0 to 512
+    %n2 = graph.symbol "context" range 1 to 512
+    %n3 = graph.symbol "slots" range 0 to 512
+    %n4 = graph.symbol "capacity" range 0 to 512
+    %table = graph.weight "table" from "none" at 0 : tensor<50x16xf32>
+    %x = graph.gather %table, %ids axis 0 : tensor<50x16xf32>, tensor<?x?xi64> -> tensor<?x?x16xf32>
+    %split = graph.reshape %x to [%b, %s, 2, 8] {allow_zero} : tensor<?x?x16xf32> -> tensor<?x?x2x8xf32>
+    %q = graph.transpose %split [0, 2, 1, 3] : tensor<?x?x2x8xf32> -> tensor<?x2x?x8xf32>
+    %keys = graph.concat %k, %q axis 2 : (tensor<?x2x?x?xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x?xf32>
+    %values = graph.concat %v, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %a = graph.attention causal %q, %keys, %values scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x?xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %t = graph.transpose %a [0, 2, 1, 3] : tensor<?x2x?x8xf32> -> tensor<?x?x2x8xf32>
+    %flat = graph.reshape %t to [%b, %s, 16] {allow_zero} : tensor<?x?x2x8xf32> -> tensor<?x?x16xf32>
+    return %flat, %keys, %values : tensor<?x?x16xf32>, tensor<?x2x?x?xf32>, tensor<?x2x?x8xf32>
+  }
+}

@@ -117,6 +117,23 @@ func.func @attention_read_twice(%q: tensor<?x4x5x16xf32>, %w: tensor<16x8xf32>) 
 
 // -----
 
+// What lies in caches stays as it is; a query joins keys of bf16.
+// CHECK-LABEL: func.func @caches
+// CHECK:         %[[Q:.*]] = graph.cast %{{.*}} {tenon.id = "b/query"}
+// CHECK:         graph.attention causal %{{.*}}, %{{.*}}, %{{.*}} at %{{.*}} : (tensor<?x4x1x16xf32>, tensor<?x4x9x16xf32>, tensor<?x4x9x16xf32>, tensor<?xi64>, index)
+// CHECK:         graph.attention causal %[[Q]], %{{.*}}, %{{.*}} at %{{.*}} : (tensor<?x4x1x16xbf16>, tensor<?x4x9x16xbf16>, tensor<?x4x9x16xbf16>, tensor<?xi64>, index)
+
+// SAYS:         remark: 1 of 2 products: operands in bf16
+// SAYS:         remark: 1 of 2 products: reads caches that are not of bf16: 'a'
+// SAYS-NOT:     remark
+func.func @caches(%q: tensor<?x4x1x16xf32>, %k: tensor<?x4x9x16xf32>, %n: tensor<?x4x9x16xbf16>, %starts: tensor<?xi64>, %length: index) -> (tensor<?x4x1x16xf32>, tensor<?x4x1x16xf32>) {
+  %0 = graph.attention causal %q, %k, %k at %starts length %length scale 2.500000e-01 {tenon.id = "a", tenon.precision = "bf16"} : (tensor<?x4x1x16xf32>, tensor<?x4x9x16xf32>, tensor<?x4x9x16xf32>, tensor<?xi64>, index) -> tensor<?x4x1x16xf32>
+  %1 = graph.attention causal %q, %n, %n at %starts length %length scale 2.500000e-01 {tenon.id = "b", tenon.precision = "bf16"} : (tensor<?x4x1x16xf32>, tensor<?x4x9x16xbf16>, tensor<?x4x9x16xbf16>, tensor<?xi64>, index) -> tensor<?x4x1x16xf32>
+  return %0, %1 : tensor<?x4x1x16xf32>, tensor<?x4x1x16xf32>
+}
+
+// -----
+
 // Nothing is asked for, and nothing is said.
 // CHECK-LABEL: func.func @unasked
 // CHECK-NOT:     graph.cast

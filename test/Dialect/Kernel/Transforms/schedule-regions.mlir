@@ -492,6 +492,79 @@ func.func @append(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<
 
 // -----
 
+// Bytes and their scale; a position that is computed of sixteen bits.
+// CHECK-LABEL: func @append_bytes
+// CHECK:         kernel.region "append" {{.*}} schedule <"append"
+// CHECK:         arith.maximumf %{{.*}} : vector<8xf32>
+// CHECK:         %[[AMAX:.*]] = vector.reduction <maximumf>
+// CHECK:         math.roundeven %{{.*}} : vector<8xf32>
+// CHECK:         vector.store %{{.*}} : memref<648xi8>, vector<8xi8>
+// CHECK:         %[[SCALE:.*]] = arith.divf %[[AMAX]],
+// CHECK:         vector.store %{{.*}} : memref<648xi8>, vector<4xi8>
+func.func @append_bytes(%x: tensor<1x2x4x8xf16>, %c: tensor<3x2x9x12xi8>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) -> tensor<3x2x9x12xi8> {
+  %0 = kernel.region "append" inputs(%x, %c, %at, %error : tensor<1x2x4x8xf16>, tensor<3x2x9x12xi8>, tensor<1xi64>, tensor<2xi64>) indices(%n) sizes() updates [1] -> tensor<3x2x9x12xi8> {
+  ^bb0(%in: tensor<1x2x4x8xf16>, %cache: tensor<3x2x9x12xi8>, %starts: tensor<1xi64>, %e: tensor<2xi64>, %size: index):
+    %1 = kernel.append %in[%size, %size] into %cache at %starts else %e {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf16>, index, index, tensor<3x2x9x12xi8>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x12xi8>
+    kernel.yield %1 : tensor<3x2x9x12xi8>
+  }
+  return %0 : tensor<3x2x9x12xi8>
+}
+
+// -----
+
+// From one type of sixteen bits to the other by way of f32.
+// CHECK-LABEL: func @append_converted
+// CHECK:         %[[WIDE:.*]] = arith.extf %{{.*}} : vector<8xf16> to vector<8xf32>
+// CHECK:         arith.truncf %[[WIDE]] : vector<8xf32> to vector<8xbf16>
+func.func @append_converted(%x: tensor<1x2x4x8xf16>, %c: tensor<3x2x9x8xbf16>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) -> tensor<3x2x9x8xbf16> {
+  %0 = kernel.region "append" inputs(%x, %c, %at, %error : tensor<1x2x4x8xf16>, tensor<3x2x9x8xbf16>, tensor<1xi64>, tensor<2xi64>) indices(%n) sizes() updates [1] -> tensor<3x2x9x8xbf16> {
+  ^bb0(%in: tensor<1x2x4x8xf16>, %cache: tensor<3x2x9x8xbf16>, %starts: tensor<1xi64>, %e: tensor<2xi64>, %size: index):
+    %1 = kernel.append %in[%size, %size] into %cache at %starts else %e {layout = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf16>, index, index, tensor<3x2x9x8xbf16>, tensor<1xi64>, tensor<2xi64>) -> tensor<3x2x9x8xbf16>
+    kernel.yield %1 : tensor<3x2x9x8xbf16>
+  }
+  return %0 : tensor<3x2x9x8xbf16>
+}
+
+// -----
+
+// Keys of a single query are split by their number: the last region puts what
+// the parts give together, in the memory that they write where there is one.
+// CHECK-LABEL: func @split_keys
+// CHECK:         %[[PARTS:.*]] = arith.divui
+// CHECK:         %[[ATTENTION:.*]]:2 = kernel.region "attention" {{.*}} schedule <"attention", tile = [48, 64], vector = 8> -> tensor<1x2x?x8xf32>, tensor<?x?x34xf32>
+// CHECK:         memref<?x?x34xf32>
+// CHECK:         %[[MERGED:.*]] = kernel.region "attention_merge" inputs(%[[ATTENTION]]#0, %[[ATTENTION]]#1 : {{.*}} schedule <"attention-merge", tile = [1], vector = 8> updates [0] -> tensor<1x2x?x8xf32>
+// CHECK:         return %[[MERGED]]
+func.func @split_keys(%q: tensor<1x2x?x8xf32>, %c: tensor<3x2x9x12xi8>, %at: tensor<1xi64>, %s: index, %n: index) -> tensor<1x2x?x8xf32> {
+  %0 = kernel.region "attention" inputs(%q, %c, %at : tensor<1x2x?x8xf32>, tensor<3x2x9x12xi8>, tensor<1xi64>) indices(%n) sizes(%s) -> tensor<1x2x?x8xf32> {
+  ^bb0(%query: tensor<1x2x?x8xf32>, %cache: tensor<3x2x9x12xi8>, %starts: tensor<1xi64>, %length: index):
+    %1 = kernel.attention causal %query, %cache, %cache at %starts length %length scale 1.0
+      {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 2, 3>, value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
+      : (tensor<1x2x?x8xf32>, tensor<3x2x9x12xi8>, tensor<3x2x9x12xi8>, tensor<1xi64>, index) -> tensor<1x2x?x8xf32>
+    kernel.yield %1 : tensor<1x2x?x8xf32>
+  }
+  return %0 : tensor<1x2x?x8xf32>
+}
+
+// -----
+
+// Without a cache there is one region, whatever the number of queries.
+// CHECK-LABEL: func @unsplit_keys
+// CHECK:         kernel.region "attention"
+// CHECK-NOT:     kernel.region
+func.func @unsplit_keys(%q: tensor<1x2x1x8xf32>, %k: tensor<1x2x900x8xf32>) -> tensor<1x2x1x8xf32> {
+  %0 = kernel.region "attention" inputs(%q, %k : tensor<1x2x1x8xf32>, tensor<1x2x900x8xf32>) indices() sizes() -> tensor<1x2x1x8xf32> {
+  ^bb0(%query: tensor<1x2x1x8xf32>, %keys: tensor<1x2x900x8xf32>):
+    %1 = kernel.attention causal %query, %keys, %keys scale 1.0
+      {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 2, 3>, value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
+      : (tensor<1x2x1x8xf32>, tensor<1x2x900x8xf32>, tensor<1x2x900x8xf32>) -> tensor<1x2x1x8xf32>
+    kernel.yield %1 : tensor<1x2x1x8xf32>
+  }
+  return %0 : tensor<1x2x1x8xf32>
+}
+
+// -----
+
 func.func @append_elsewhere(%x: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index, %error: tensor<2xi64>) -> tensor<3x2x9x8xf32> {
   // expected-error@+1 {{must update its input 1, the cache of its kernel.append}}
   %0 = kernel.region "append" inputs(%x, %c, %at, %error : tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>, tensor<2xi64>) indices(%n) sizes() -> tensor<3x2x9x8xf32> {

@@ -50,7 +50,9 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure, AttrSizedOperandSegments]> 
     their third has a fixed capacity. Row b of the queries reads slot `slots[b]`,
     or b where only starts are given, and query i of it sees the keys up to
     `starts[b] + i`: then `causal` is set. `length`, at most the capacity, is
-    the largest number of keys that a query sees.
+    the largest number of keys that a query sees. Caches may be of another type
+    than queries, which they are converted to f32 for, and of i8 as `graph.append`
+    writes them.
 
     Example:
 
@@ -91,10 +93,18 @@ def Graph_AppendOp : Graph_Op<"append", [Pure]> {
     function marked `tenon.state` that nothing else reads, the argument's memory
     is changed in place and the result is it.
 
+    A cache of floats may have another type than the input, which is converted. A
+    cache of i8 has rows of `D + 4` bytes: D integers from -127 to 127, and behind
+    them an f32, the scale that they are multiplied by. With amax, the largest
+    magnitude in a row, an element x becomes `x · (127 / amax)` to the nearest,
+    halves to the even neighbour, and the scale is `amax / 127`; where amax is no
+    more than 2⁻¹⁰⁰ all become 0.
+
     Example:
 
     ```mlir
     %0 = graph.append %new into %cache at %starts in %slots : (tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>) -> tensor<?x3x?x64xf32>
+    %1 = graph.append %new into %bytes at %starts in %slots : (tensor<?x3x?x64xf32>, tensor<?x3x?x68xi8>, tensor<?xi64>, tensor<?xi64>) -> tensor<?x3x?x68xi8>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$cache, TensorOf<[I64]>:$starts,
@@ -102,6 +112,14 @@ def Graph_AppendOp : Graph_Op<"append", [Pure]> {
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
     $input `into` $cache `at` $starts (`in` $slots^)? attr-dict `:` functional-type(operands, $output)
+  }];
+  let extraClassDeclaration = [{
+    /// Bytes of a scale, which each row of a cache of i8 ends with.
+    static constexpr int64_t scaleBytes = 4;
+    /// What a row of heads of this size has in a cache of this type.
+    static int64_t getRowSize(int64_t headSize, ::mlir::Type element);
+    /// The size of heads whose rows in a cache have this type.
+    static int64_t getHeadSize(::mlir::RankedTensorType cache);
   }];
   let hasVerifier = 1;
 }

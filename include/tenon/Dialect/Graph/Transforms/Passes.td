@@ -47,7 +47,8 @@ def FormDecoderPass : Pass<"graph-form-decoder", "::mlir::func::FuncOp"> {
     that reads it finds the keys of each row by `starts` and `slots`. What was
     the result `present` goes. The rows of the logits are chosen as early as each
     is computed by itself. It is an error where the model does otherwise than
-    docs/decoders.md says.
+    docs/decoders.md says. With `tenon.kv_cache`, one of `f32`, `f16`, `bf16` and
+    `int8`, caches have that type, else that of the past.
 
     Before:
 
