@@ -21,6 +21,9 @@ using namespace tenon::kernel;
 /// Keys whose scores are in a block: with 64 queries 16 KiB of f32.
 static constexpr int64_t keyBlock = 64;
 
+/// Keys that are scored together for a single query.
+static constexpr int64_t keysAtOnce = 4;
+
 /// Up to this many queries cost less than transposing the keys.
 static constexpr int64_t fewQueries = 3;
 
@@ -72,9 +75,10 @@ private:
                 Multiplication how = {});
   void scorePairs(FlatMatrix q, FlatMatrix k, Value rows, Value count);
   void scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows, Value count);
-  void scoreSingle(FlatMatrix q, FlatMatrix k, Value count);
+  void scoreSingle(FlatMatrix q, FlatMatrix k, FlatMatrix v, Value count);
   void scoreSingleRows(FlatMatrix q, FlatMatrix k, int64_t first, int64_t rows,
-                       Value count);
+                       Value count, function_ref<void(Value)> prefetch);
+  void prefetchRows(FlatMatrix matrix, Value first, int64_t count);
   void weighSingle(FlatMatrix v, Value count);
   void loadScales(FlatMatrix rows, int64_t size, Value count, Value scales);
   /// Are the rows of a head multiplied as they lie?
@@ -185,17 +189,47 @@ void AttentionBody::scoreFewQueries(FlatMatrix q, FlatMatrix k, Value rows,
 /// The same for a single query of `singleRows` heads: four keys at a time, so
 /// that each is loaded once for several rows, and four sums of lanes are added
 /// up together.
-void AttentionBody::scoreSingle(FlatMatrix q, FlatMatrix k, Value count) {
+///
+/// A block is so few bytes that memory would wait for arithmetic: on the way
+/// its values and the next keys are brought into the cache.
+void AttentionBody::scoreSingle(FlatMatrix q, FlatMatrix k, FlatMatrix v,
+                                Value count) {
   int64_t most = lanes >= 16 ? 6 : 3;
+  auto prefetch = [&](Value column) {
+    prefetchRows(v, column, keysAtOnce);
+    prefetchRows(k, t.add(column, t.index(keyBlock)), keysAtOnce);
+  };
   for (int64_t first = 0; first < singleRows; first += most)
-    scoreSingleRows(q, k, first, std::min(most, singleRows - first), count);
+    scoreSingleRows(q, k, first, std::min(most, singleRows - first), count,
+                    [&](Value column) {
+                      if (first == 0)
+                        prefetch(column);
+                    });
+}
+
+/// Brings rows of keys or values into the cache, if they exist.
+void AttentionBody::prefetchRows(FlatMatrix matrix, Value first,
+                                 int64_t count) {
+  constexpr int64_t lineBytes = 64;
+  auto type = cast<MemRefType>(matrix.buffer.getType());
+  int64_t width = type.getElementTypeBitWidth() / 8;
+  for (int64_t row = 0; row < count; ++row)
+    for (int64_t i = 0; i < head; i += lineBytes / width) {
+      Value begin =
+          t.add(matrix.offset, t.mul(t.add(first, t.index(row)), matrix.row));
+      memref::PrefetchOp::create(t.b, t.loc, matrix.buffer,
+                                 ValueRange(t.add(begin, t.index(i))),
+                                 /*isWrite=*/false, /*localityHint=*/3,
+                                 /*isDataCache=*/true);
+    }
 }
 
 void AttentionBody::scoreSingleRows(FlatMatrix q, FlatMatrix k, int64_t first,
-                                    int64_t rows, Value count) {
-  constexpr int64_t keysAtOnce = 4;
+                                    int64_t rows, Value count,
+                                    function_ref<void(Value)> prefetch) {
   Value last = t.sub(count, t.index(1));
   t.forEach(t.index(0), count, keysAtOnce, [&](Value column) {
+    prefetch(column);
     Value keyOffsets[keysAtOnce];
     for (auto [j, offset] : llvm::enumerate(keyOffsets))
       offset =
@@ -633,7 +667,7 @@ void AttentionBody::build(Value begin, Value end) {
         t.choose(few, [&] { scoreFewQueries(q, k, rows, count); }, fromPacked);
       };
       if (singleRows > 0 && readsRows())
-        t.choose(single, [&] { scoreSingle(q, k, count); }, score);
+        t.choose(single, [&] { scoreSingle(q, k, v, count); }, score);
       else
         score();
       t.forEach(zero, rows, 1, [&](Value row) {
