@@ -168,6 +168,28 @@ def _(run, op, operands, values):
     return acc + (lhs * rhs).sum(1, acc.dtype)
 
 
+@op("kernel.multiply_tiles")
+def _(run, op, operands, values):
+    def elements(matrix, rows, columns):
+        memory, offset, row = matrix
+        return memory, int(offset) + int(row) * np.arange(rows)[:, None] + np.arange(columns)
+
+    lhs, rhs, acc = operands[0:3], operands[3:6], operands[6:9]
+    group, kinds = (2, ("bf16", "bf16")) if op["kind"] == 0 else (4, ("ui8", "i8"))
+    rows, groups, columns = op["rows"], 16 * int(operands[9]), 32
+
+    def read(matrix, kind, *shape):
+        memory, at = elements(matrix, *shape)
+        return memory[at].view(element_dtype(kind)).astype(acc[0].dtype)
+
+    left = read(lhs, kinds[0], rows, groups * group).reshape(rows, groups, group)
+    right = read(rhs, kinds[1], groups, columns * group).reshape(groups, columns, group)
+    sums, at = elements(acc, rows, columns)
+    product = np.einsum("rgi,gci->rc", left, right)
+    sums[at] = sums[at] + product if op.has("accumulate") else product
+    return []
+
+
 @op("vector.create_mask")
 def _(run, op, operands, values):
     return np.arange(ShapedType(op.result_types[0]).shape[0]) < operands[0]
