@@ -9,6 +9,8 @@
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/Config/llvm-config.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/ObjCopy/ConfigManager.h"
 #include "llvm/ObjCopy/ObjCopy.h"
@@ -62,6 +64,44 @@ static void prepare(llvm::Module &module, const TargetFacts &facts,
   }
 }
 
+/// Stores a vector of which one lane is wanted as that lane. LLVM 22 does this
+/// itself, but where the vector was truncated it stores the lane as wide as it
+/// was before: a byte of 32 bits overwrites the three that follow it.
+static void storeLoneLanes(llvm::Module &module) {
+  SmallVector<llvm::IntrinsicInst *> stores;
+  for (llvm::Function &function : module)
+    for (llvm::BasicBlock &block : function)
+      for (llvm::Instruction &instruction : block)
+        if (auto *call = dyn_cast<llvm::IntrinsicInst>(&instruction))
+          if (call->getIntrinsicID() == llvm::Intrinsic::masked_store)
+            stores.push_back(call);
+  for (llvm::IntrinsicInst *store : stores) {
+    llvm::Value *value = store->getArgOperand(0);
+    auto *mask = dyn_cast<llvm::Constant>(store->getArgOperand(2));
+    unsigned lanes =
+        cast<llvm::FixedVectorType>(value->getType())->getNumElements();
+    SmallVector<unsigned> wanted;
+    bool isKnown = mask != nullptr;
+    for (unsigned lane = 0; isKnown && lane < lanes; ++lane) {
+      auto *bit =
+          dyn_cast_or_null<llvm::ConstantInt>(mask->getAggregateElement(lane));
+      isKnown = bit != nullptr;
+      if (bit && bit->isOne())
+        wanted.push_back(lane);
+    }
+    if (!isKnown || wanted.size() != 1)
+      continue;
+    llvm::IRBuilder<> b(store);
+    llvm::Value *element = b.CreateExtractElement(value, wanted[0]);
+    llvm::Value *address = b.CreateConstGEP1_64(
+        element->getType(), store->getArgOperand(1), wanted[0]);
+    llvm::StoreInst *lone =
+        b.CreateAlignedStore(element, address, llvm::Align(1));
+    lone->setAAMetadata(store->getAAMetadata());
+    store->eraseFromParent();
+  }
+}
+
 static void runPasses(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -75,6 +115,7 @@ static void runPasses(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.crossRegisterProxies(loops, functions, graphs, modules);
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
       .run(module, modules);
+  storeLoneLanes(module);
 }
 
 void tenon::optimize(llvm::Module &module, const TargetFacts &facts,

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
 #include "tenon-c/ModuleAbi.h"
@@ -68,7 +69,7 @@ static DialectRegistry allDialects() {
   DialectRegistry registry;
   registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
                   math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                  tenon::plan::PlanDialect>();
+                  tenon::plan::PlanDialect, vector::VectorDialect>();
   registerAllExtensions(registry);
   return registry;
 }
@@ -128,6 +129,58 @@ TEST(Emit, TwoLaunchesGiveTheRightNumbers) {
   }
   dlclose(handle);
 }
+
+#if defined(__x86_64__)
+static const char *const laneText = R"(
+func.func private @k(%x: memref<16xf32>, %y: memref<?xi8>, %begin: index, %end: index) attributes {tenon.kernel} {
+  %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
+  %mask = vector.constant_mask [1] : vector<16xi1>
+  scf.for %i = %begin to %end step %one {
+    %0 = vector.load %x[%zero] : memref<16xf32>, vector<16xf32>
+    %1 = arith.fptosi %0 : vector<16xf32> to vector<16xi32>
+    %2 = arith.trunci %1 : vector<16xi32> to vector<16xi8>
+    vector.maskedstore %y[%one], %mask, %2 : memref<?xi8>, vector<16xi1>, vector<16xi8>
+  }
+  return
+}
+func.func @main(%x: memref<16xf32> {tenon.name = "x", tenon.dims = [16]}, %y: memref<?xi8> {tenon.output, tenon.name = "y"}) {
+  %n = plan.symbol "n" range 0 to 5000
+  %grid = arith.constant 1 : index
+  plan.launch @k grid(%grid) buffers(%x, %y : memref<16xf32>, memref<?xi8>) indices()
+  plan.output %y sizes(%n) : memref<?xi8>
+  return
+}
+)";
+
+// LLVM stores four bytes for it if nothing is done about that.
+TEST(Emit, OneLaneOfATruncatedVectorIsOneByte) {
+  if (!__builtin_cpu_supports("avx512bw"))
+    GTEST_SKIP() << "this processor has no AVX-512";
+  MLIRContext context(allDialects());
+  auto module = parseSourceString<ModuleOp>(laneText, &context);
+  ASSERT_TRUE(module);
+  std::string path = testing::TempDir() + "/emit-lane.so";
+  ASSERT_TRUE(succeeded(tenon::emitArtifact(*module, tenon::avx512Facts(),
+                                            tenon::EmitOptions(), path)));
+  void *handle = dlopen(path.c_str(), RTLD_NOW);
+  ASSERT_TRUE(handle) << dlerror();
+  auto run =
+      reinterpret_cast<int64_t (*)(tn_frame *)>(dlsym(handle, "tenon_run"));
+  ASSERT_TRUE(run);
+  std::vector<float> x(16, 5);
+  std::vector<uint8_t> y(8, 0xaa);
+  int64_t symbols[] = {8};
+  void *inputs[] = {x.data()}, *outputs[] = {y.data()};
+  tn_frame frame = {inputs,  outputs,    nullptr, nullptr,
+                    symbols, runSection, nullptr};
+  run(&frame);
+  std::vector<uint8_t> wanted(8, 0xaa);
+  wanted[1] = 5;
+  EXPECT_EQ(y, wanted);
+  dlclose(handle);
+}
+#endif
 
 namespace {
 
