@@ -51,15 +51,14 @@ runCompiler(StringRef program, llvm::ArrayRef<StringRef> arguments,
 
 /// What a format that a benchmark names asks of the compiler. Encoders in
 /// integers say themselves what is to be computed in them; decoders come in
-/// floats, or with weights of 4 bits.
+/// floats, or with weights of 4 bits; 8 bits are for what those leave in
+/// floats.
 static std::vector<StringRef> optionsOf(StringRef format, bool isDecoder) {
   if (format == "bf16")
     return {"--precision", "bf16"};
-  if (isDecoder && format == "int8")
+  if (isDecoder && (format == "int8" || format == "int4"))
     return {"--weights",       "int8",          "--group", "32",
             "--quantize-head", "--activations", "int8"};
-  if (isDecoder && format == "int4")
-    return {"--activations", "int8"};
   return {};
 }
 
