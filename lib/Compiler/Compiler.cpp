@@ -27,6 +27,7 @@
 #include "llvm/Support/Signals.h"
 #include <chrono>
 #include <sys/resource.h>
+#include <unistd.h>
 
 using namespace mlir;
 
@@ -255,7 +256,8 @@ public:
                     StringRef outputPath);
 
 private:
-  CompileStatus import(MLIRContext *context, StringRef path);
+  CompileStatus import(MLIRContext *context, StringRef path,
+                       StringRef outputPath);
   LogicalResult checkPassesBefore(MLIRContext *context);
   CompileStatus runPhase(const Phase &phase);
   LogicalResult runPasses(StringRef phase, PassManager &manager);
@@ -264,6 +266,7 @@ private:
   LogicalResult prepareSchedule();
   void setUsedRecipe(const Recipe &used);
   void chooseDerivedPrefix(StringRef outputPath);
+  void allowDerived(StringRef outputPath);
   LogicalResult writeUsedRecipe(StringRef outputPath);
   /// Dumps the module if asked to. True if this phase was to be the last.
   FailureOr<bool> finish(StringRef phase, StringRef outputPath);
@@ -276,9 +279,15 @@ private:
   unsigned phasesRun = 0;
 };
 
-CompileStatus Compilation::import(MLIRContext *context, StringRef path) {
+CompileStatus Compilation::import(MLIRContext *context, StringRef path,
+                                  StringRef outputPath) {
   bool unsupported = false;
-  module = importOnnx(context, path, unsupported);
+  GivenWeightFiles given{options.weightFiles, options.weightNames, ""};
+  if (!given.files.empty()) {
+    chooseDerivedPrefix(outputPath);
+    given.derivedPrefix = derivedPrefix;
+  }
+  module = importOnnx(context, path, given, unsupported);
   if (!module)
     return unsupported ? CompileStatus::Unsupported : CompileStatus::Error;
   SmallString<256> folder(path);
@@ -395,7 +404,7 @@ LogicalResult Compilation::prepareCompress(StringRef outputPath) {
   used.nodes = collectChoices(*module);
   setUsedRecipe(used);
   if (!used.nodes.empty())
-    chooseDerivedPrefix(outputPath);
+    allowDerived(outputPath);
   return success();
 }
 
@@ -424,18 +433,28 @@ void Compilation::setUsedRecipe(const Recipe &used) {
                         StringAttr::get(module->getContext(), text));
 }
 
-/// Lets passes write weights that they make of the model's.
+/// Of the files of weights that are made of the model's.
 void Compilation::chooseDerivedPrefix(StringRef outputPath) {
-  SmallString<256> prefix(outputPath == "-" || outputPath.empty() ? "tenon"
-                                                                  : outputPath);
+  SmallString<256> prefix(outputPath == "-" ? "tenon" : outputPath);
+  if (outputPath.empty()) {
+    // Nothing is written, and nobody said where.
+    llvm::sys::path::system_temp_directory(/*ErasedOnReboot=*/true, prefix);
+    llvm::sys::path::append(prefix, "tenon-" + Twine(getpid()));
+  }
   llvm::sys::fs::make_absolute(prefix);
   // What is dumped or stopped at reads these files later; an artifact holds
   // them, and without a folder of their own a signal can remove them.
-  keepsDerived = !options.stopAfter.empty() || !options.dumpFolder.empty();
+  keepsDerived = (!options.stopAfter.empty() && !outputPath.empty()) ||
+                 !options.dumpFolder.empty();
   prefix += keepsDerived ? ".derived/" : ".derived.";
   derivedPrefix = prefix.str().str();
+}
+
+/// Lets passes write weights that they make of the model's.
+void Compilation::allowDerived(StringRef outputPath) {
+  chooseDerivedPrefix(outputPath);
   module.get()->setAttr(derivedAttr,
-                        StringAttr::get(module->getContext(), prefix));
+                        StringAttr::get(module->getContext(), derivedPrefix));
 }
 
 /// Removes the derived weights, or keeps them also when a signal comes later.
@@ -516,8 +535,9 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
       return CompileStatus::Error;
     done = module.get()->getAttrOfType<StringAttr>(phaseAttr).getValue();
   } else {
-    CompileStatus status =
-        timed("import", observer, [&] { return import(context, inputPath); });
+    CompileStatus status = timed("import", observer, [&] {
+      return import(context, inputPath, outputPath);
+    });
     if (status != CompileStatus::Success)
       return status;
     FailureOr<bool> last = finish("import", outputPath);
@@ -539,7 +559,7 @@ CompileStatus Compilation::run(MLIRContext *context, StringRef inputPath,
     if (phase.name == "plan")
       schedules = describeSchedules(*module, *choice->target);
     if (phase.name == "simplify" && holdsBytes(*module))
-      chooseDerivedPrefix(outputPath);
+      allowDerived(outputPath);
     if (phase.name == "compress" && failed(prepareCompress(outputPath)))
       return CompileStatus::Error;
     CompileStatus status =

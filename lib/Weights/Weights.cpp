@@ -1,5 +1,6 @@
 // Reads weights from the model's files, packs them and writes them in order.
 #include "tenon/Weights/Weights.h"
+#include "HalfPrecision.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/bit.h"
@@ -112,16 +113,6 @@ static void writeHalfPanels32(const MatrixView &bytes, llvm::raw_ostream &os) {
               half(unit + i, column + n) | half(unit + 16 + i, column + n) << 4;
     os << panel;
   }
-}
-
-/// f16 -> f32: an f32 whose exponents are counted from another bias.
-static float widenHalf(uint16_t half) {
-  uint32_t magnitude = half & 0x7fff;
-  float number = llvm::bit_cast<float>(magnitude << 13) * 0x1p112f;
-  uint32_t bits = llvm::bit_cast<uint32_t>(number);
-  if (magnitude >= 0x7c00) // infinite, or no number
-    bits |= 0x7f800000;
-  return llvm::bit_cast<float>(bits | uint32_t(half & 0x8000) << 16);
 }
 
 /// Rounds to nearest and to even, as kernels do.

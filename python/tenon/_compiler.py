@@ -33,14 +33,17 @@ def find_compiler():
     return found
 
 
-def compile(path, output=None, dims=None, recipe=None, decoder=False):
+def compile(path, output=None, dims=None, recipe=None, decoder=False, weights_from=None,
+            weight_names=None):
     """Compiles an ONNX model and returns the path of the artifact.
 
     `output` is where the artifact goes: beside the model with the suffix .so
     when it is None. `dims` fixes symbols: {"batch": 1}. `recipe` is the path of
     a recipe: what to store in int8 or narrow, node by node. `decoder` is for
-    language models with a cache, which Generator then runs. Raises Error, with
-    `unsupported` set where Tenon has no code for some of the nodes.
+    language models with a cache, which Generator then runs. `weights_from` is
+    the path of a safetensors or GGUF file, or a list of such, to take weights
+    from, and `weight_names` that of JSON which says what weights are called in
+    there: docs/guides/weights-from-files.md. Raises Error, with `unsupported` set where Tenon has no code for some of the nodes.
     """
     output = str(output or pathlib.Path(path).with_suffix(".so"))
     command = [find_compiler(), "compile", str(path), "-o", output, "--quiet"]
@@ -50,6 +53,12 @@ def compile(path, output=None, dims=None, recipe=None, decoder=False):
         command.append(f"--recipe={recipe}")
     if decoder:
         command.append("--decoder")
+    if isinstance(weights_from, (str, os.PathLike)):
+        weights_from = [weights_from]
+    for file in weights_from or []:
+        command.append(f"--weights-from={os.fspath(file)}")
+    if weight_names:
+        command.append(f"--weight-names={os.fspath(weight_names)}")
     _run(command)
     return output
 

@@ -19,6 +19,14 @@ static cl::SubCommand command("check",
 static cl::opt<std::string> input(cl::Positional, cl::Required,
                                   cl::desc("MODEL.onnx | N-PHASE.mlir"),
                                   cl::sub(command));
+static cl::list<std::string> weightFiles(
+    "weights-from", cl::value_desc("FILE"),
+    cl::desc("As of tenon compile: a safetensors or GGUF file with weights"),
+    cl::sub(command));
+static cl::opt<std::string> weightNames(
+    "weight-names", cl::value_desc("FILE.json"),
+    cl::desc("As of tenon compile: what weights are called in these files"),
+    cl::sub(command));
 static cl::opt<bool> json("json", cl::desc("Write the list as JSON"),
                           cl::sub(command));
 
@@ -155,6 +163,10 @@ int runCheck(int argc, char **argv) {
       "example: tenon check --bisect model.onnx --data-set test_data_set_0 -- "
       "--dim batch=1\n");
   llvm::ArrayRef<char *> rest = given.drop_front(own.size());
+  if (bisect && !weightFiles.empty())
+    return fail("--weights-from " + weightFiles.front() +
+                ": not with --bisect, whose reference evaluator reads the "
+                "model's own weights");
   if (bisect)
     return runBisect(
         llvm::SmallVector<llvm::StringRef>(rest.drop_front(!rest.empty())));
@@ -162,6 +174,8 @@ int runCheck(int argc, char **argv) {
     return fail("check takes options of tenon compile, behind --, only with "
                 "--bisect");
   tenon::CompilerOptions options;
+  options.weightFiles = weightFiles;
+  options.weightNames = weightNames;
   parseTarget("native", options.target);
   // The plan is the last phase before weights are read.
   options.stopAfter = "plan";

@@ -42,6 +42,16 @@ static cl::list<std::string>
     dims("dim", cl::value_desc("NAME=N|NAME=A..B|NAME~N"),
          cl::desc("Fix a size, bound it, or name the one to be fast at"),
          cl::sub(command));
+static cl::list<std::string> weightFiles(
+    "weights-from", cl::value_desc("FILE"),
+    cl::desc("Take weights from this safetensors or GGUF file instead of the "
+             "model's own: those that have the name of a tensor in it"),
+    cl::sub(command));
+static cl::opt<std::string> weightNames(
+    "weight-names", cl::value_desc("FILE.json"),
+    cl::desc("What weights are called in the files of --weights-from, and "
+             "which are transposed there"),
+    cl::sub(command));
 static cl::opt<std::string>
     target("target", cl::init("cpu"), cl::value_desc("NAME"),
            cl::desc("cpu (default), or another machine that code is made for"),
@@ -381,6 +391,20 @@ static const tenon::Target *readDecisions(tenon::CompilerOptions &options) {
   return chosen;
 }
 
+/// --weights-from and --weight-names. False, when what is wrong has been said.
+static bool readWeightFiles(tenon::CompilerOptions &options) {
+  options.weightFiles = weightFiles;
+  options.weightNames = weightNames;
+  if (weightFiles.empty() && weightNames.getNumOccurrences())
+    fail("--weight-names " + weightNames + ": needs --weights-from");
+  else if (!weightFiles.empty() && StringRef(input).ends_with(".mlir"))
+    fail("--weights-from " + weightFiles.front() +
+         ": weights are given with an ONNX model, " + input + " has its own");
+  else
+    return true;
+  return false;
+}
+
 /// What --load-dialect-plugin, --load-pass-plugin and --before ask for. False,
 /// when what is wrong has been said.
 static bool readExtensions(mlir::DialectRegistry &registry,
@@ -505,7 +529,7 @@ int runCompile(int argc, char **argv) {
       "--dim sequence~128\n");
   tenon::CompilerOptions options;
   const tenon::Target *chosen = readDecisions(options);
-  if (!chosen)
+  if (!chosen || !readWeightFiles(options))
     return 1;
   bool known = stopAfter.empty() || stopAfter == "import";
   for (const tenon::Phase &phase : tenon::getPhases())

@@ -39,6 +39,10 @@ struct SymbolSize {
 struct CompilerOptions {
   std::string target = "x86-64-v4"; ///< a target, a machine, or a facts file
   std::vector<SymbolSize> sizes;
+  /// safetensors or GGUF with weights of an ONNX model, and, unless empty, JSON
+  /// that says what they are called there (docs/guides/weights-from-files.md).
+  std::vector<std::string> weightFiles;
+  std::string weightNames;
   std::string stopAfter;   ///< a phase's name, or empty
   std::string dumpFolder;  ///< gets N-PHASE.mlir after each phase, unless empty
   std::string emit = "so"; ///< one of the target's emitKinds()

@@ -24,8 +24,9 @@ static std::string operatorKey(StringRef domain, StringRef name,
 }
 
 Importer::Importer(MLIRContext *context, const onnx::ModelProto &model,
-                   StringRef path, Location loc)
-    : builder(context), model(model), loc(loc), initializers(path, problems) {
+                   StringRef path, const GivenWeights &given, Location loc)
+    : builder(context), model(model), loc(loc), given(given),
+      initializers(path, given, problems) {
   for (ArrayRef<OpHandler> family : {activationHandlers(),
                                      attentionHandlers(),
                                      blockQuantizationHandlers(),
@@ -102,6 +103,39 @@ static void nameElements(func::FuncOp function, ArrayRef<StringAttr> symbols) {
       function.setArgAttr(number, "tenon.elements",
                           builder.getArrayAttr(names));
   }
+}
+
+void Importer::takeGivenInputs() {
+  for (const onnx::ValueInfoProto &input : model.graph().input()) {
+    if (tensors.count(input.name()) || !given.find(input.name()))
+      continue;
+    const onnx::TypeProto::Tensor &type = input.type().tensor_type();
+    onnx::TensorProto &tensor = givenInputs.emplace_back();
+    tensor.set_name(input.name());
+    tensor.set_data_type(type.elem_type());
+    tensors[input.name()] = &tensor;
+    bool isFixed = type.has_shape();
+    for (const auto &dim : type.shape().dim()) {
+      isFixed &= dim.has_dim_value();
+      tensor.add_dims(dim.dim_value());
+    }
+    if (!isFixed)
+      invalid() << "input '" << input.name()
+                << "': is among the given weights, but has no fixed sizes";
+  }
+}
+
+void Importer::checkGivenNames() {
+  for (const auto &entry : given.getNames())
+    if (!tensors.count(entry.getKey()))
+      invalid() << "names of weights: '" << entry.getKey()
+                << "' is no initializer or input of the model";
+  if (!given.empty() && llvm::none_of(tensors, [&](const auto &entry) {
+        return given.find(entry.getKey()).has_value();
+      }))
+    invalid() << "weights '" << given.firstFile()
+              << "': no initializer or input of the model has the name of a "
+                 "tensor in it; --weight-names says what they are called";
 }
 
 LogicalResult Importer::importInputs(func::FuncOp function, Scope &scope) {
@@ -202,8 +236,11 @@ FailureOr<Value> Importer::lookUp(Location at, const Twine &reader,
       OpBuilder::InsertionGuard guard(builder);
       if (outermost)
         builder.restoreInsertionPoint(*outermost);
-      FailureOr<Value> value = initializers.emit(
-          builder, NameLoc::get(builder.getStringAttr(name)), *tensor);
+      auto place = NameLoc::get(builder.getStringAttr(name));
+      std::optional<GivenWeights::Source> source = given.find(name);
+      FailureOr<Value> value =
+          source ? initializers.emitGiven(builder, place, *tensor, *source)
+                 : initializers.emit(builder, place, *tensor);
       scope.values[name] = succeeded(value) ? *value : Value();
       return value;
     }
@@ -429,6 +466,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   for (const onnx::FunctionProto &called : model.functions())
     checkOpsets(called.opset_import(), "function '" + called.name() + "' ");
   checkNames(scope);
+  takeGivenInputs();
+  checkGivenNames();
   if (problems.invalid || problems.unsupported)
     return nullptr; // What the nodes mean is not known.
   for (const onnx::OperatorSetIdProto &opset : model.opset_import())
@@ -496,6 +535,7 @@ static StringRef parse(const llvm::MemoryBuffer &file,
 }
 
 OwningOpRef<ModuleOp> importOnnx(MLIRContext *context, StringRef path,
+                                 const GivenWeightFiles &given,
                                  bool &unsupported) {
   context->loadDialect<arith::ArithDialect, func::FuncDialect,
                        graph::GraphDialect, scf::SCFDialect>();
@@ -513,7 +553,12 @@ OwningOpRef<ModuleOp> importOnnx(MLIRContext *context, StringRef path,
     emitError(loc) << path << " is no ONNX model: " << problem;
     return nullptr;
   }
-  Importer importer(context, model, path, loc);
+  GivenWeights weights;
+  if (llvm::Error error = weights.open(given)) {
+    emitError(loc) << llvm::toString(std::move(error));
+    return nullptr;
+  }
+  Importer importer(context, model, path, weights, loc);
   OwningOpRef<ModuleOp> module = importer.run();
   unsupported = !module && !importer.getProblems().invalid;
   return module;

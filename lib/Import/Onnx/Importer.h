@@ -8,6 +8,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringSet.h"
+#include <deque>
 
 namespace tenon {
 
@@ -47,7 +48,7 @@ struct Scope {
 class Importer {
 public:
   Importer(mlir::MLIRContext *context, const onnx::ModelProto &model,
-           llvm::StringRef path, mlir::Location loc);
+           llvm::StringRef path, const GivenWeights &given, mlir::Location loc);
 
   mlir::OwningOpRef<mlir::ModuleOp> run();
   const Problems &getProblems() const { return problems; }
@@ -60,6 +61,10 @@ private:
   /// An error that starts `node 'NAME' (OP): `.
   mlir::InFlightDiagnostic invalid(const onnx::NodeProto &node,
                                    llvm::StringRef name);
+  /// Makes initializers of inputs whose values are given.
+  void takeGivenInputs();
+  /// Reports names of weights that the model does not have.
+  void checkGivenNames();
   mlir::LogicalResult importInputs(mlir::func::FuncOp function, Scope &scope);
   void importNodes(const Nodes &nodes, Scope &scope);
   void importNode(const onnx::NodeProto &node, Scope &scope);
@@ -119,10 +124,12 @@ private:
   const onnx::ModelProto &model;
   mlir::Location loc;
   Problems problems;
+  const GivenWeights &given;
   Initializers initializers;
   llvm::StringMap<const OpHandler *> handlers;
   llvm::StringMap<const onnx::FunctionProto *> functions;
   llvm::StringMap<const onnx::TensorProto *> tensors;
+  std::deque<onnx::TensorProto> givenInputs; ///< that `tensors` has, too
   llvm::StringMap<unsigned> names;
   /// Of what is imported so far, so that arithmetic on sizes is done at once.
   std::optional<SymbolicShapes> shapes;

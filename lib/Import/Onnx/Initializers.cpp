@@ -73,8 +73,10 @@ InFlightDiagnostic Initializers::invalid(Location loc,
   return emitError(loc) << "tensor '" << tensor.name() << "': ";
 }
 
-Initializers::Initializers(StringRef model, Problems &problems)
-    : folder(llvm::sys::path::parent_path(model)), problems(problems) {
+Initializers::Initializers(StringRef model, const GivenWeights &given,
+                           Problems &problems)
+    : given(given), folder(llvm::sys::path::parent_path(model)),
+      problems(problems) {
   // Stores of models link a model and its data by their names to files that lie
   // beside each other elsewhere.
   for (StringRef path : {folder.empty() ? StringRef(".") : folder, model}) {
@@ -138,7 +140,8 @@ Initializers::findExternal(Location loc, const TensorProto &tensor,
     std::error_code error = llvm::sys::fs::status(path, status);
     if (error || !llvm::sys::fs::is_regular_file(status)) {
       invalid(loc, tensor) << "cannot read external data " << path << ": "
-                           << (error ? error.message() : "it is not a file");
+                           << (error ? error.message() : "it is not a file")
+                           << missingHint();
       fileSizes.erase(known);
       return failure();
     }
@@ -281,45 +284,55 @@ FailureOr<Value> Initializers::emitStored(OpBuilder &builder, Location loc,
                                           const TensorProto &tensor,
                                           RankedTensorType type, unsigned width,
                                           uint64_t bytes) {
+  if (tensor.data_location() == TensorProto::EXTERNAL) {
+    FailureOr<Place> place = findExternal(loc, tensor, bytes);
+    if (failed(place))
+      return failure();
+    return emitPlaced(builder, loc, tensor, type, bytes, *place);
+  }
+  std::string text =
+      tensor.has_raw_data() ? tensor.raw_data() : typedBytes(tensor, width);
+  if (text.size() != bytes) {
+    invalid(loc, tensor) << "has " << text.size() << " bytes, but its type "
+                         << type << " needs " << bytes
+                         << (text.empty() ? missingHint() : "");
+    return failure();
+  }
+  return graph::ConstantOp::create(builder, loc, type, fromBytes(type, text))
+      .getResult();
+}
+
+FailureOr<Value> Initializers::emitPlaced(OpBuilder &builder, Location loc,
+                                          const TensorProto &tensor,
+                                          RankedTensorType type, uint64_t bytes,
+                                          const Place &place) {
   // Of 8 bits it is no list of sizes, but may be a weight.
   Type element = type.getElementType();
   uint64_t limit = isa<IntegerType>(element) && !element.isInteger(8)
                        ? integerConstantLimit
                        : constantLimit;
-
-  std::string text;
-  if (tensor.data_location() == TensorProto::EXTERNAL) {
-    FailureOr<Place> place = findExternal(loc, tensor, bytes);
-    if (failed(place))
-      return failure();
-    if (bytes > limit) {
-      std::string name = tensor.name();
-      if (name.empty())
-        name = "constant_" + std::to_string(unnamed++);
-      return graph::WeightOp::create(builder, loc, type, name, place->file,
-                                     place->offset)
-          .getResult();
-    }
-    if (bytes > 0) {
-      SmallString<256> path(folder);
-      llvm::sys::path::append(path, place->file);
-      auto buffer =
-          llvm::MemoryBuffer::getFileSlice(path, bytes, place->offset);
-      if (!buffer) {
-        invalid(loc, tensor) << "cannot read external data " << path << ": "
-                             << buffer.getError().message();
-        return failure();
-      }
-      text = (*buffer)->getBuffer().str();
-    }
-  } else {
-    text =
-        tensor.has_raw_data() ? tensor.raw_data() : typedBytes(tensor, width);
+  if (bytes > limit) {
+    std::string name = tensor.name();
+    if (name.empty())
+      name = "constant_" + std::to_string(unnamed++);
+    return graph::WeightOp::create(builder, loc, type, name, place.file,
+                                   place.offset)
+        .getResult();
   }
-  if (text.size() != bytes) {
-    invalid(loc, tensor) << "has " << text.size() << " bytes, but its type "
-                         << type << " needs " << bytes;
-    return failure();
+  std::string text;
+  if (bytes > 0) {
+    SmallString<256> path(place.file);
+    if (!llvm::sys::path::is_absolute(path)) {
+      path = folder;
+      llvm::sys::path::append(path, place.file);
+    }
+    auto buffer = llvm::MemoryBuffer::getFileSlice(path, bytes, place.offset);
+    if (!buffer) {
+      invalid(loc, tensor) << "cannot read external data " << path << ": "
+                           << buffer.getError().message();
+      return failure();
+    }
+    text = (*buffer)->getBuffer().str();
   }
   return graph::ConstantOp::create(builder, loc, type, fromBytes(type, text))
       .getResult();

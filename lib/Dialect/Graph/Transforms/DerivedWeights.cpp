@@ -1,13 +1,8 @@
 // Reads weights from the model's files and writes what is made of them.
 #include "DerivedWeights.h"
+#include "tenon/Weights/DerivedFile.h"
 #include "tenon/Weights/Weights.h"
 #include "llvm/ADT/APFloat.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
-#include "llvm/Support/Signals.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 
@@ -111,29 +106,12 @@ FailureOr<WeightOp> createDerived(OpBuilder &builder, Operation *origin,
   FailureOr<StringRef> prefix = findAttribute(origin, "tenon.derived_prefix");
   if (failed(prefix))
     return failure();
-  auto hash = llvm::SHA256::hash(ArrayRef<uint8_t>(
-      reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
-  std::string path = prefix->str() + llvm::toHex(hash, /*LowerCase=*/true);
-  StringRef folder = llvm::sys::path::parent_path(path);
-  if (std::error_code error = llvm::sys::fs::create_directories(folder))
-    return origin->emitOpError("cannot create '")
-           << folder << "': " << error.message();
-  // Until who compiles says that they are all there.
-  llvm::sys::RemoveFileOnSignal(path);
-  std::error_code error;
-  llvm::raw_fd_ostream file(path, error);
-  if (!error) {
-    file.write(bytes.data(), bytes.size());
-    file.close();
-    error = file.error();
-    file.clear_error();
-  }
-  if (error)
-    return origin->emitOpError("cannot write '")
-           << path << "': " << error.message();
+  llvm::Expected<std::string> path = writeDerivedFile(*prefix, bytes);
+  if (!path)
+    return origin->emitOpError(llvm::toString(path.takeError()));
   return WeightOp::create(
       builder, origin->getLoc(), type, builder.getStringAttr(name),
-      builder.getStringAttr(path), builder.getI64IntegerAttr(0));
+      builder.getStringAttr(*path), builder.getI64IntegerAttr(0));
 }
 
 } // namespace tenon::graph
