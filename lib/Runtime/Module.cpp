@@ -2,9 +2,14 @@
 #include "Module.h"
 #include "Failure.h"
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <dlfcn.h>
+#include <map>
+#include <mutex>
+#include <sys/stat.h>
+#include <vector>
 
 using namespace tenon::runtime;
 
@@ -18,14 +23,37 @@ void *Module::find(const std::string &path, const char *symbol) {
   return address;
 }
 
+/// A name of the file at an absolute `path` for dlopen, which takes a name that
+/// it has loaded for that file, also where another has come into its place
+/// since: then the code would be that of one and the weights those of the
+/// other.
+static std::string loadableName(const std::string &path) {
+  using Identity = std::pair<dev_t, ino_t>;
+  static std::mutex mutex;
+  static std::map<std::string, std::vector<Identity>> seen;
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0)
+    return path;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::vector<Identity> &files = seen[path];
+  Identity identity(status.st_dev, status.st_ino);
+  auto place = std::find(files.begin(), files.end(), identity);
+  std::string name;
+  for (auto before = files.begin(); before != place; ++before)
+    name += "/.";
+  if (place == files.end())
+    files.push_back(identity);
+  return name + path;
+}
+
 Module::Module(const std::string &path) : file(path) {
   // A name without a slash would make dlopen search the library path.
   char resolved[PATH_MAX];
   const char *full = realpath(path.c_str(), resolved);
-  const char *name = full ? full : path.c_str();
+  std::string name = full ? loadableName(full) : path;
   // A program cannot be opened again, but it can look into itself.
   library.reset(
-      dlopen(file.isProgram() ? nullptr : name, RTLD_NOW | RTLD_LOCAL));
+      dlopen(file.isProgram() ? nullptr : name.c_str(), RTLD_NOW | RTLD_LOCAL));
   if (!library) {
     const char *why = dlerror();
     fail(TN_ERROR_ARTIFACT, "cannot load artifact '", path,

@@ -5,7 +5,7 @@
 // RUN: tenon-opt %s --kernel-schedule-regions=target=x86-64-v4 --kernel-simplify-bodies | FileCheck %s --check-prefixes=CHECK,WIDENS
 
 // All of the contracted dimension in one loop, whose sums stay in registers.
-// Whole registers of K; the last rows of a tile are copied behind zeros of their own.
+// Whole registers of K; the last rows of a tile are copied to where a whole one can be read.
 // TILES-LABEL: func @bytes
 // TILES-SAME:    tensor<?x768xi8>
 // TILES:         memref.alloca() {alignment = 64 : i64} : memref<12288xi8>

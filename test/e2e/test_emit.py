@@ -5,6 +5,7 @@ import subprocess
 import numpy as np
 import onnx
 import pytest
+import tenon as package
 from conftest import BUILD, ROOT, compile_model, tenon
 
 INCLUDE = ROOT / "include"
@@ -138,3 +139,20 @@ def test_a_model_compiled_on_the_way_leaves_no_file(net, tmp_path):
     worker.kill()
     worker.wait()
     assert os.listdir(tmp_path) == ["inputs"]
+
+
+def test_artifact_in_the_place_of_a_loaded_one(tmp_path):
+    """A model that is compiled again while a session of the first artifact lives."""
+    def scaled(factor):
+        x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n"])
+        y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n"])
+        graph = onnx.helper.make_graph([onnx.helper.make_node("Mul", ["x", "f"], ["y"])], "g", [x], [y],
+                                       [onnx.helper.make_tensor("f", onnx.TensorProto.FLOAT, [], [factor])])
+        onnx.save(onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", 21)]),
+                  tmp_path / "model.onnx")
+        return package.Session(compile_model(tmp_path / "model.onnx", tmp_path / "model.so"))
+
+    sessions = [scaled(factor) for factor in (2.0, 3.0, 5.0)]
+    x = np.arange(4, dtype=np.float32)
+    for session, factor in zip(sessions, (2, 3, 5)):
+        np.testing.assert_array_equal(session.run({"x": x})[0], factor * x)
