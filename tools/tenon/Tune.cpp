@@ -362,8 +362,7 @@ static int runTuner(Tuner &tuner, StringRef path) {
 }
 
 /// Runs `work` in a child. Returns the exit status.
-static int runInChild(llvm::function_ref<int()> work) {
-  ChildSignals signals;
+static int runInChild(ChildSignals &signals, llvm::function_ref<int()> work) {
   pid_t child = fork();
   if (child == 0) {
     signals.release();
@@ -388,15 +387,17 @@ static int runInChild(llvm::function_ref<int()> work) {
 int tuneSchedules(StringRef model, double seconds, bool quiet,
                   const mlir::DialectRegistry &registry,
                   tenon::CompilerOptions &options) {
-  llvm::SmallString<128> folder, found;
-  if (std::error_code error =
-          llvm::sys::fs::createUniqueDirectory("tenon", folder))
-    return fail("cannot make a temporary folder: " + error.message());
   int status;
   {
+    // Until the folder is removed a signal leaves time for that.
+    ChildSignals signals;
+    llvm::SmallString<128> folder, found;
+    if (std::error_code error =
+            llvm::sys::fs::createUniqueDirectory("tenon", folder))
+      return fail("cannot make a temporary folder: " + error.message());
     llvm::scope_exit remove([&] { llvm::sys::fs::remove_directories(folder); });
     llvm::sys::path::append(found, folder, "tuned.json");
-    status = runInChild([&] {
+    status = runInChild(signals, [&] {
       Tuner tuner(model, seconds, quiet, folder, registry, options);
       return runTuner(tuner, found);
     });
