@@ -36,10 +36,9 @@ struct Compiled {
 
 /// As llvm::sys::ExecuteAndWait, but for signals.
 static int
-runCompiler(StringRef program, llvm::ArrayRef<StringRef> arguments,
-            std::string &message,
+runCompiler(ChildSignals &signals, StringRef program,
+            llvm::ArrayRef<StringRef> arguments, std::string &message,
             std::optional<llvm::sys::ProcessStatistics> &statistics) {
-  ChildSignals signals;
   llvm::sys::ProcessInfo child = llvm::sys::ExecuteNoWait(
       program, arguments, std::nullopt, {}, 0, &message);
   signals.handTo(child.Pid);
@@ -65,6 +64,8 @@ static std::vector<StringRef> optionsOf(StringRef format, bool isDecoder) {
 /// Compiles `model` for this machine. Returns the exit status.
 static int compileInChild(StringRef model, StringRef kind, StringRef format,
                           bool isDecoder, Compiled &result) {
+  // Until the folder is removed a signal leaves time for that.
+  ChildSignals signals;
   llvm::SmallString<128> folder;
   if (std::error_code error =
           llvm::sys::fs::createUniqueDirectory("tenon", folder))
@@ -84,7 +85,7 @@ static int compileInChild(StringRef model, StringRef kind, StringRef format,
   std::string message;
   std::optional<llvm::sys::ProcessStatistics> statistics;
   auto start = std::chrono::steady_clock::now();
-  int status = runCompiler(self, arguments, message, statistics);
+  int status = runCompiler(signals, self, arguments, message, statistics);
   result.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();
