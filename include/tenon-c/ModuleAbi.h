@@ -117,6 +117,7 @@ typedef struct tn_frame {
  *                                     its ID, weight or constant and a name.
  *                                     DIM and BYTES are EXPR, or ? where no
  *                                     symbol says them
+ *   position BUFFER BYTES             where a weight begins in the weights
  *   reads NUMBER [BUFFER...]          the buffers that launch NUMBER reads
  *   writes NUMBER [BUFFER...]         and those that it writes
  *   copy STEP BUFFER BUFFER           at STEP the first becomes the second

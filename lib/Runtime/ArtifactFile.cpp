@@ -254,6 +254,20 @@ const uint8_t *ArtifactFile::weights() const {
   return mapping ? static_cast<const uint8_t *>(mapping) : none;
 }
 
+void ArtifactFile::expectLookUps(int64_t position, int64_t bytes) const {
+  constexpr int64_t page = 4096;
+  // Only what lies within the mapping, whatever a description says.
+  if (position < 0 || bytes < 0 || position > int64_t(mappedBytes) ||
+      bytes > int64_t(mappedBytes) - position)
+    return;
+  int64_t begin = (position + page - 1) / page * page;
+  int64_t end = (position + bytes) / page * page;
+  // A wish, which a kernel need not know; without it runs are the same.
+  if (end > begin)
+    madvise(static_cast<uint8_t *>(mapping) + begin, size_t(end - begin),
+            MADV_NOHUGEPAGE);
+}
+
 /// The offset in the file of what is loaded at `address`.
 static uint64_t fileOffset(Reader &file, const Elf64_Ehdr &header,
                            uint64_t address) {

@@ -21,6 +21,9 @@ public:
 
   /// The mapped weights, read-only; never null.
   const uint8_t *weights() const;
+  /// Says that of these bytes of the weights a run reads a few rows, so that
+  /// what lies around these does not count as memory of the process.
+  void expectLookUps(int64_t position, int64_t bytes) const;
   /// Whether the file is the program that runs.
   bool isProgram() const { return program; }
 

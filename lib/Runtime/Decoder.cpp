@@ -35,7 +35,7 @@ private:
   DecoderValues values;
   int64_t vocabularySize, slotCount, tokenCount;
   Session session;
-  std::vector<Arena> caches;
+  Arena caches; ///< one block for all, so that it lies in huge pages
   std::vector<int32_t> narrowIds; ///< for models that take tokens as i32
   int64_t context = 0;
 };
@@ -93,8 +93,13 @@ Decoder::Decoder(std::shared_ptr<const Module> given,
   allocateCaches();
 }
 
+/// Rounded up to a line, as a cache begins at one.
+static int64_t alignCache(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
+
 void Decoder::allocateCaches() {
   const Description &text = module->description();
+  std::vector<std::pair<int, tn_tensor>> tensors;
+  int64_t total = 0;
   for (size_t i = 0; i < text.inputs.size(); ++i) {
     const Value &input = text.inputs[i];
     if (!input.isState)
@@ -103,6 +108,7 @@ void Decoder::allocateCaches() {
     tensor.type = input.type;
     tensor.rank = int32_t(input.dims.size());
     int64_t bytes = elementBytes(input.type);
+    bool isTooLarge = false;
     for (int d = 0; d < tensor.rank; ++d) {
       const Dim &dim = input.dims[d];
       const std::string &name =
@@ -110,20 +116,27 @@ void Decoder::allocateCaches() {
       tensor.dims[d] = name == "slots"      ? slotCount
                        : name == "capacity" ? tokenCount
                                             : dim.size;
-      if (tensor.dims[d] < 0 ||
-          __builtin_mul_overflow(bytes, tensor.dims[d], &bytes))
-        fail(TN_ERROR_MEMORY, "cache '", input.name, "' is too large");
-    }
-    Arena cache;
-    try {
-      tensor.data = cache.reserve(size_t(bytes));
-    } catch (const std::bad_alloc &) {
-      fail(TN_ERROR_MEMORY, "out of memory: cache '", input.name, "' needs ",
-           bytes, " bytes");
+      isTooLarge |= tensor.dims[d] < 0 ||
+                    __builtin_mul_overflow(bytes, tensor.dims[d], &bytes);
     }
     tensor.bytes = bytes;
-    caches.push_back(std::move(cache));
-    session.setInput(int(i), tensor);
+    if (isTooLarge || bytes > INT64_MAX - 63 ||
+        __builtin_add_overflow(total, alignCache(bytes), &total))
+      fail(TN_ERROR_MEMORY, "cache '", input.name, "' is too large");
+    tensors.push_back({int(i), tensor});
+  }
+  uint8_t *data;
+  try {
+    data = caches.reserve(size_t(total));
+  } catch (const std::bad_alloc &) {
+    fail(TN_ERROR_MEMORY, "out of memory: ", tensors.size(), " caches of ",
+         slotCount, " slots for ", tokenCount, " tokens need ", total,
+         " bytes");
+  }
+  for (auto &[input, tensor] : tensors) {
+    tensor.data = data;
+    data += alignCache(tensor.bytes);
+    session.setInput(input, tensor);
   }
 }
 

@@ -127,6 +127,8 @@ private:
       parseSlice();
     } else if (kind == "buffer") {
       parseBuffer();
+    } else if (kind == "position") {
+      result.buffers[size_t(statedBuffer(1))].position = integer(2);
     } else if (kind == "reads") {
       statedLaunch().reads = statedBuffers(2);
     } else if (kind == "writes") {
@@ -235,7 +237,8 @@ private:
                   decode(word(3)),
                   word(4),
                   sizeIfSaid(5),
-                  {}};
+                  {},
+                  -1};
     for (size_t i = 6; i < words.size(); ++i)
       buffer.dims.push_back(sizeIfSaid(i));
     result.buffers.push_back(std::move(buffer));
@@ -412,6 +415,23 @@ int64_t Description::stateBytes(const std::vector<int64_t> &sizes) const {
     all = sum(all, bytes);
   }
   return all;
+}
+
+std::vector<bool>
+Description::weightsReadInFull(const std::vector<int64_t> &sizes) const {
+  std::vector<bool> isRead(buffers.size());
+  for (const Launch &launch : launches) {
+    if (!launch.reads)
+      continue;
+    for (int64_t number : *launch.reads) {
+      const Buffer &buffer = buffers[size_t(number)];
+      if (buffer.place == Buffer::Weight && buffer.bytes)
+        isRead[size_t(number)] = isRead[size_t(number)] || !launch.costs ||
+                                 launch.costs->readBytes.evaluate(sizes) >=
+                                     buffer.bytes->evaluate(sizes);
+    }
+  }
+  return isRead;
 }
 
 int64_t Description::liveBytes(const std::vector<int64_t> &sizes) const {

@@ -76,6 +76,7 @@ struct Buffer {
   std::string type; ///< as the description spells it
   std::optional<Expression> bytes; ///< none where no symbol says it
   std::vector<std::optional<Expression>> dims;
+  int64_t position = -1; ///< of a weight in the weights
 };
 
 /// What happens between launches: a buffer is copied into another, or read by
@@ -121,6 +122,9 @@ struct Description {
   int64_t arenaBytes(const std::vector<int64_t> &sizes) const;
   /// Bytes of the inputs that runs change, as caches are, at these sizes.
   int64_t stateBytes(const std::vector<int64_t> &sizes) const;
+  /// For each buffer whether it is a weight that some launch reads in full at
+  /// these sizes, and does not only look rows up in.
+  std::vector<bool> weightsReadInFull(const std::vector<int64_t> &sizes) const;
   /// The most bytes that are alive at one step: no arena is smaller.
   int64_t liveBytes(const std::vector<int64_t> &sizes) const;
 };

@@ -46,6 +46,19 @@ static std::string loadableName(const std::string &path) {
   return name + path;
 }
 
+/// Says of which weights even the smallest run reads rows alone.
+static void expectLookUps(const ArtifactFile &file, const Description &text) {
+  std::vector<int64_t> sizes;
+  for (const Symbol &symbol : text.symbols)
+    sizes.push_back(std::max<int64_t>(1, symbol.min));
+  std::vector<bool> isRead = text.weightsReadInFull(sizes);
+  for (size_t i = 0; i < isRead.size(); ++i) {
+    const Buffer &buffer = text.buffers[i];
+    if (buffer.position >= 0 && buffer.bytes && !isRead[i])
+      file.expectLookUps(buffer.position, buffer.bytes->evaluate(sizes));
+  }
+}
+
 Module::Module(const std::string &path) : file(path) {
   // A name without a slash would make dlopen search the library path.
   char resolved[PATH_MAX];
@@ -69,6 +82,7 @@ Module::Module(const std::string &path) : file(path) {
   run = reinterpret_cast<RunFunction>(find(path, "tenon_run"));
   text = parseDescription(
       static_cast<const char *>(find(path, "tenon_description")));
+  expectLookUps(file, text);
   if (void *ptx = dlsym(library.get(), "tenon_device_code"))
     deviceCode = std::make_unique<DeviceCode>(static_cast<const char *>(ptx),
                                               weights(), text.weightBytes);

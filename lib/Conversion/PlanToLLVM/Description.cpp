@@ -421,6 +421,8 @@ private:
     }
     os << " " << type.getElementType() << " "
        << (bytes ? encode(bytes->str()) : "?") << dims << "\n";
+    if (auto weight = buffer.getDefiningOp<plan::WeightOp>())
+      os << "position " << number << " " << weight.getPosition() << "\n";
     return number;
   }
 

@@ -30,18 +30,7 @@ static int64_t readWeightBytes(const Description &description) {
       if (symbol.name == one)
         shape[one] = 1;
   std::vector<int64_t> sizes = chooseSizes(description, shape);
-  std::vector<bool> isRead(description.buffers.size());
-  for (const Launch &launch : description.launches) {
-    if (!launch.reads)
-      continue;
-    for (int64_t number : *launch.reads) {
-      const Buffer &buffer = description.buffers[size_t(number)];
-      if (buffer.place == Buffer::Weight && buffer.bytes)
-        isRead[size_t(number)] = isRead[size_t(number)] || !launch.costs ||
-                                 launch.costs->readBytes.evaluate(sizes) >=
-                                     buffer.bytes->evaluate(sizes);
-    }
-  }
+  std::vector<bool> isRead = description.weightsReadInFull(sizes);
   int64_t bytes = 0;
   for (size_t i = 0; i < isRead.size(); ++i)
     if (isRead[i])

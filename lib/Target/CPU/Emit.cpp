@@ -54,6 +54,11 @@ static void writeNote(std::string &bytes, size_t position, tn_note note) {
   write();
 }
 
+/// Weights are written in pieces that fill a huge page each and begin where one
+/// does: only so do Linux' file systems keep them in huge pages, which are read
+/// up to a sixth faster than small ones (docs/performance.md).
+static constexpr size_t weightPiece = 2 << 20;
+
 /// Puts the weights behind the code, and into the note where they are.
 static LogicalResult appendWeights(ModuleOp plan,
                                    const tenon::EmitOptions &options,
@@ -77,6 +82,7 @@ static LogicalResult appendWeights(ModuleOp plan,
                                                llvm::sys::fs::CD_OpenExisting)))
     return plan.emitError("cannot write '") << path << "': " << error.message();
   llvm::raw_fd_ostream os(descriptor, /*shouldClose=*/true);
+  os.SetBufferSize(weightPiece);
   os << head;
   FailureOr<uint64_t> bytes =
       tenon::writeWeights(plan, options.modelFolder, os, options.progress);
@@ -99,6 +105,7 @@ static LogicalResult writeWeightsBeside(ModuleOp plan,
   llvm::raw_fd_ostream os(path, error);
   if (error)
     return plan.emitError("cannot write '") << path << "': " << error.message();
+  os.SetBufferSize(weightPiece);
   FailureOr<uint64_t> bytes =
       tenon::writeWeights(plan, options.modelFolder, os, options.progress);
   if (failed(close(plan, path, os)) || failed(bytes))

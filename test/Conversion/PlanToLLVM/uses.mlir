@@ -1,11 +1,12 @@
 // RUN: tenon-opt %s --convert-plan-to-llvm | FileCheck %s
 
 // The description says who reads and writes which buffers: a view is what it
-// shows, and the memory for indices out of range is no buffer of the model. Of
+// shows, a weight also where it is, and the memory for indices out of range is no buffer of the model. Of
 // a launch that does not say how many of its buffers are results, nothing is.
 // CHECK:      tenon_description("
 // CHECK-SAME: \0Abuffer 0 input 0 f32 4*n n
 // CHECK-SAME: \0Abuffer 1 weight w%20x f32 16 4
+// CHECK-SAME: \0Aposition 1 0
 // CHECK-SAME: \0Areads 0 0 1
 // CHECK-SAME: \0Abuffer 2 slice 0 f32 4*n n
 // CHECK-SAME: \0Awrites 0 2

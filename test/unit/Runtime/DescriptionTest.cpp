@@ -108,10 +108,30 @@ TEST(Description, KnowsWhoReadsAndWritesWhat) {
   EXPECT_EQ(text.transfers[1].target, -1);
 }
 
+TEST(Description, KnowsWhichWeightsAreReadInFull) {
+  // A row of a table of 4 for each of n, then a product with the table and
+  // with another weight; the last launch does not say what it costs.
+  std::string table = "symbol n 0 9 -1\nlaunch 0 a\nfacts 0 0 4*n 4*n n\n"
+                      "buffer 0 weight table f32 16 4\nposition 0 64\n"
+                      "reads 0 0\n";
+  Description text = parseDescription(table);
+  EXPECT_EQ(text.buffers[0].position, 64);
+  EXPECT_EQ(text.weightsReadInFull({3}), std::vector<bool>{false});
+  EXPECT_EQ(text.weightsReadInFull({4}), std::vector<bool>{true});
+  text = parseDescription(table + "launch 1 b\nfacts 1 8 24 4 1\n"
+                                  "buffer 1 weight w f32 8 2\n"
+                                  "reads 1 0 1\n");
+  EXPECT_EQ(text.buffers[1].position, -1);
+  EXPECT_EQ(text.weightsReadInFull({1}), (std::vector<bool>{true, true}));
+  text = parseDescription(table + "launch 1 b\nreads 1 0\n");
+  EXPECT_EQ(text.weightsReadInFull({1}), std::vector<bool>{true});
+}
+
 TEST(Description, RefusesBuffersThatAreNotThere) {
-  for (const char *line : {"buffer 2 input 0 f32 4", "buffer 1 cloud 0 f32 4",
-                           "buffer 1 input 0 f32 m", "reads 0 1", "writes 0 -1",
-                           "reads 1 0", "copy 3 0 1", "copy 3 0", "read 3 1"}) {
+  for (const char *line :
+       {"buffer 2 input 0 f32 4", "buffer 1 cloud 0 f32 4",
+        "buffer 1 input 0 f32 m", "reads 0 1", "writes 0 -1", "reads 1 0",
+        "copy 3 0 1", "copy 3 0", "read 3 1", "position 1 0", "position 0 x"}) {
     try {
       parseDescription(std::string("launch 0 a\nbuffer 0 input 0 f32 4\n") +
                        line);
