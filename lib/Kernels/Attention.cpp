@@ -78,6 +78,8 @@ private:
   void scoreSingle(FlatMatrix q, FlatMatrix k, FlatMatrix v, Value count);
   void scoreSingleRows(FlatMatrix q, FlatMatrix k, int64_t first, int64_t rows,
                        Value count, function_ref<void(Value)> prefetch);
+  /// Into the second cache: so many lines at once wait for room beside the
+  /// first, whose misses a core has few buffers for.
   void prefetchRows(FlatMatrix matrix, Value first, int64_t count);
   void weighSingle(FlatMatrix v, Value count);
   void loadScales(FlatMatrix rows, int64_t size, Value count, Value scales);
@@ -219,7 +221,7 @@ void AttentionBody::prefetchRows(FlatMatrix matrix, Value first,
           t.add(matrix.offset, t.mul(t.add(first, t.index(row)), matrix.row));
       memref::PrefetchOp::create(t.b, t.loc, matrix.buffer,
                                  ValueRange(t.add(begin, t.index(i))),
-                                 /*isWrite=*/false, /*localityHint=*/3,
+                                 /*isWrite=*/false, /*localityHint=*/2,
                                  /*isDataCache=*/true);
     }
 }
