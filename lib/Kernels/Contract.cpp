@@ -43,6 +43,9 @@ constexpr int64_t enoughTiles = 32;
 /// Of a tile's rows in bytes: what the second cache holds beside weights.
 constexpr int64_t mostRowBytes = 256 << 10;
 
+/// Panels in a group, at most.
+constexpr int64_t mostPanels = 16;
+
 /// What a schedule has chosen.
 struct ContractPlan {
   Multiplication how;
@@ -159,6 +162,7 @@ struct ContractBody {
 private:
   void createScratch();
   void prepareBlockRows();
+  Value hasNewRows(Value begin, Value number, const Tile &tile);
   bool fillsGroups();
   bool isWhole();
   bool isOneBlock();
@@ -490,6 +494,19 @@ void ContractBody::multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
   });
 }
 
+/// Are the rows of tile `number` others than those of the tile before it? With
+/// few rows all tiles have the same.
+Value ContractBody::hasNewRows(Value begin, Value number, const Tile &tile) {
+  Tile before = findTile(t, grid, t.sub(number, one));
+  Value isSame = t.equal(before.block, tile.block);
+  for (auto [lhs, rhs] : llvm::zip(before.batch, tile.batch))
+    isSame = arith::AndIOp::create(t.b, t.loc, isSame, t.equal(lhs, rhs));
+  Value isNew = arith::XOrIOp::create(
+      t.b, t.loc, isSame,
+      arith::ConstantOp::create(t.b, t.loc, t.b.getBoolAttr(true)));
+  return arith::OrIOp::create(t.b, t.loc, t.equal(number, begin), isNew);
+}
+
 void ContractBody::build(Value begin, Value end) {
   prepareBlockRows();
   createScratch();
@@ -527,11 +544,13 @@ void ContractBody::build(Value begin, Value end) {
       roundedRows ? t.choose(areFew, inBytes, rounded) : inBytes();
     };
     if (quantizedRows)
-      choose([&] { quantizedRows->prepare(t, left, rows); },
-             [&] {
-               t.pack(left, *roundedRows, rows, contracted, roundedRows->row,
-                      /*contiguous=*/true, 2 * lanes);
-             });
+      t.when(hasNewRows(begin, number, tile), [&] {
+        choose([&] { quantizedRows->prepare(t, left, rows); },
+               [&] {
+                 t.pack(left, *roundedRows, rows, contracted, roundedRows->row,
+                        /*contiguous=*/true, 2 * lanes);
+               });
+      });
     if (lastRows)
       copyLastRows(left, rows);
     t.forEach(firstPanel, endPanel, 1, [&](Value number) {
@@ -625,7 +644,11 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   int64_t knownDepth = ShapedType::isDynamic(depth) ? 64 : depth;
   knownDepth = std::max<int64_t>(knownDepth, 1);
   int64_t panelGroup = std::clamp<int64_t>(
-      facts.l2Bytes / 2 / (knownDepth * panelColumns * 4), 1, 16);
+      facts.l2Bytes / 2 / (knownDepth * panelColumns * 4), 1, mostPanels);
+  // Rows become bytes for each group of panels anew, which costs as much as to
+  // multiply them by one panel.
+  if (op.getQuantizeLhs() && !plan.how.tiles)
+    panelGroup = mostPanels;
   int64_t columns = outputType.getDimSize(outputType.getRank() - 1);
   if (!ShapedType::isDynamic(columns) && columns > 0) {
     int64_t panels = llvm::divideCeil(columns, panelColumns);

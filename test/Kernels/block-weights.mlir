@@ -28,3 +28,22 @@ func.func @blocks(%x: tensor<?x576xf32>, %w: tensor<2x72x32x4xi8>, %s: tensor<2x
   }
   return %0 : tensor<?x64xf32>
 }
+
+// Rows in bytes: groups have as many panels as may be, since rows become bytes for
+// each; and not even then where a tile has the rows of the one before it.
+// CHECK-LABEL: func @rows_in_bytes
+// CHECK:         schedule <"contract", tile = [{{.*}}, 16]
+// CHECK:         scf.for %[[TILE:.*]] = %[[BEGIN:.*]] to
+// CHECK:           %[[FIRST:.*]] = arith.cmpi eq, %[[TILE]], %[[BEGIN]]
+// CHECK:           %[[NEW:.*]] = arith.ori %[[FIRST]],
+// CHECK:           scf.if %[[NEW]]
+// CHECK:           math.absf
+// CHECK:         kernel.dot
+func.func @rows_in_bytes(%x: tensor<?x2048xf32>, %w: tensor<64x256x32x4xi8>, %s: tensor<64x64x32xf16>, %n: index) -> tensor<?x2048xf32> {
+  %0 = kernel.region "r" inputs(%x, %w, %s : tensor<?x2048xf32>, tensor<64x256x32x4xi8>, tensor<64x64x32xf16>) indices() sizes(%n) -> tensor<?x2048xf32> {
+  ^bb0(%a: tensor<?x2048xf32>, %b: tensor<64x256x32x4xi8>, %c: tensor<64x64x32xf16>):
+    %p = kernel.contract packed quantize_lhs %a, %b scale(%c : tensor<64x64x32xf16>) bits 4 block 32 offset 8.0 : tensor<?x2048xf32>, tensor<64x256x32x4xi8> -> tensor<?x2048xf32>
+    kernel.yield %p : tensor<?x2048xf32>
+  }
+  return %0 : tensor<?x2048xf32>
+}

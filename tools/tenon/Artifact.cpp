@@ -51,14 +51,19 @@ runCompiler(ChildSignals &signals, StringRef program,
 /// What a format that a benchmark names asks of the compiler. Encoders in
 /// integers say themselves what is to be computed in them; decoders come in
 /// floats, or with weights of 4 bits; 8 bits are for what those leave in
-/// floats.
+/// floats. Caches are no wider than what else is rounded.
 static std::vector<StringRef> optionsOf(StringRef format, bool isDecoder) {
+  std::vector<StringRef> options;
   if (format == "bf16")
-    return {"--precision", "bf16"};
-  if (isDecoder && (format == "int8" || format == "int4"))
-    return {"--weights",       "int8",          "--group", "32",
-            "--quantize-head", "--activations", "int8"};
-  return {};
+    options = {"--precision", "bf16"};
+  if (!isDecoder)
+    return options;
+  if (format == "bf16")
+    options.insert(options.end(), {"--kv-cache", "bf16"});
+  if (format == "int8" || format == "int4")
+    options = {"--weights",     "int8", "--group",    "32", "--quantize-head",
+               "--activations", "int8", "--kv-cache", "f16"};
+  return options;
 }
 
 /// Compiles `model` for this machine. Returns the exit status.
