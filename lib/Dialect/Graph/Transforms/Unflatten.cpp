@@ -1,6 +1,7 @@
 // Lets transposes and products work on all dimensions where an exporter merged
 // some before them and split them behind. See Passes.td.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
@@ -115,14 +116,164 @@ void unflattenProduct(ReshapeOp split, const SymbolicShapes &shapes) {
   product.erase();
 }
 
+/// Products of merged batch and heads, and what is done to each element behind
+/// them.
+class MergedScores {
+public:
+  MergedScores(ReshapeOp split, const SymbolicShapes &shapes)
+      : split(split), shapes(shapes) {}
+
+  /// Notes the steps that end in `split`, each without another use.
+  bool match() {
+    const SymbolicSizes *output = shapes.getSizes(split.getOutput());
+    if (!output || output->size() != 4)
+      return false;
+    batch = (*output)[0];
+    heads = (*output)[1];
+    Value value = split.getInput();
+    while (isa_and_nonnull<AddOp, DivOp, MulOp, SubOp>(value.getDefiningOp())) {
+      Operation *op = value.getDefiningOp();
+      unsigned number = comesFromProduct(op->getOperand(0)) ? 0 : 1;
+      if (!value.hasOneUse() || !canSplit(op->getOperand(1 - number)))
+        return false;
+      steps.push_back({op, number});
+      value = op->getOperand(number);
+    }
+    product = value.getDefiningOp<MatmulOp>();
+    if (!product || !value.hasOneUse() || product.getTransposeLhs() ||
+        product.getTransposeRhs() || !isMerged(value))
+      return false;
+    return findUnmerged(product.getLhs()) && findUnmerged(product.getRhs());
+  }
+
+  void rewrite() {
+    OpBuilder builder(split);
+    Value lhs = unmerge(builder, product.getLhs()),
+          rhs = unmerge(builder, product.getRhs());
+    auto sizesOf = [](Value value) {
+      return cast<RankedTensorType>(value.getType()).getShape();
+    };
+    SmallVector<int64_t> sizes(sizesOf(split.getOutput()));
+    sizes[2] = sizesOf(lhs)[2];
+    sizes[3] = sizesOf(rhs)[3];
+    auto typed = [&](Operation *op) {
+      return RankedTensorType::get(sizes,
+                                   getElementTypeOrSelf(op->getResult(0)));
+    };
+    auto whole =
+        MatmulOp::create(builder, product.getLoc(), typed(product), lhs, rhs,
+                         /*transpose_lhs=*/false, /*transpose_rhs=*/false);
+    whole->setDiscardableAttrs(product->getDiscardableAttrDictionary());
+    Value value = whole.getOutput();
+    for (auto [op, number] : llvm::reverse(steps)) {
+      IRMapping map;
+      map.map(op->getOperand(number), value);
+      Value other = op->getOperand(1 - number);
+      map.map(other, isMerged(other) ? splitRows(builder, other) : other);
+      Operation *clone = builder.clone(*op, map);
+      clone->getResult(0).setType(typed(op));
+      value = clone->getResult(0);
+    }
+    split.getOutput().replaceAllUsesWith(value);
+    split.erase();
+    for (auto [op, number] : steps)
+      op->erase();
+    product.erase();
+  }
+
+private:
+  struct Step {
+    Operation *op;
+    unsigned number; ///< of the operand that the product is
+  };
+
+  static bool comesFromProduct(Value value) {
+    Operation *op = value.getDefiningOp();
+    while (isa_and_nonnull<AddOp, DivOp, MulOp, SubOp>(op))
+      op = op->getOperand(0).getDefiningOp();
+    return isa_and_nonnull<MatmulOp>(op);
+  }
+  /// Is it of rank three, with rows of batch and heads?
+  bool isMerged(Value value) {
+    const SymbolicSizes *sizes = shapes.getSizes(value);
+    return sizes && sizes->size() == 3 && sizes->front() == batch * heads;
+  }
+  /// Does the operand of a step broadcast to what is split, as it is or split?
+  bool canSplit(Value value) {
+    const SymbolicSizes *sizes = shapes.getSizes(value);
+    if (!sizes || !isMerged(value))
+      return sizes && (sizes->size() < 3 || sizes->front() == SymbolicExpr(1));
+    auto type = cast<RankedTensorType>(value.getType());
+    const SymbolicSizes &output = *shapes.getSizes(split.getOutput());
+    return llvm::all_of(llvm::seq<int64_t>(1, 3), [&](int64_t dim) {
+      return type.getDimSize(dim) == 1 || (*sizes)[dim] == output[dim + 1];
+    });
+  }
+  /// The reshape of batch×heads×… that an operand of the product is, itself or
+  /// transposed.
+  ReshapeOp findUnmerged(Value operand) {
+    if (auto transpose = operand.getDefiningOp<TransposeOp>())
+      operand = transpose.getInput();
+    auto merge = operand.getDefiningOp<ReshapeOp>();
+    const SymbolicSizes *sizes =
+        merge ? shapes.getSizes(merge.getInput()) : nullptr;
+    const SymbolicSizes *merged =
+        merge ? shapes.getSizes(merge.getOutput()) : nullptr;
+    bool isUnmerged =
+        sizes && merged && sizes->size() == 4 && isMerged(merge.getOutput()) &&
+        (*sizes)[0] == batch && (*sizes)[1] == heads &&
+        ArrayRef(*sizes).drop_front(2) == ArrayRef(*merged).drop_front();
+    return isUnmerged ? merge : nullptr;
+  }
+  Value unmerge(OpBuilder &builder, Value operand) {
+    Value input = findUnmerged(operand).getInput();
+    auto transpose = operand.getDefiningOp<TransposeOp>();
+    if (!transpose)
+      return input;
+    SmallVector<int64_t> permutation = {0};
+    for (int64_t dim : transpose.getPermutation())
+      permutation.push_back(dim + 1);
+    auto type = cast<RankedTensorType>(input.getType());
+    SmallVector<int64_t> sizes;
+    for (int64_t dim : permutation)
+      sizes.push_back(type.getDimSize(dim));
+    auto whole = TransposeOp::create(builder, transpose.getLoc(),
+                                     type.clone(sizes), input, permutation);
+    whole->setDiscardableAttrs(transpose->getDiscardableAttrDictionary());
+    return whole;
+  }
+  /// The same with batch and heads as dimensions of their own.
+  Value splitRows(OpBuilder &builder, Value value) {
+    auto type = cast<RankedTensorType>(value.getType());
+    SmallVector<OpFoldResult> mixed = split.getMixedSizes();
+    for (int64_t dim : {1, 2})
+      if (type.getDimSize(dim) == 1)
+        mixed[dim + 1] = builder.getIndexAttr(1);
+    SmallVector<Value> dynamic;
+    SmallVector<int64_t> sizes;
+    dispatchIndexOpFoldResults(mixed, dynamic, sizes);
+    return ReshapeOp::create(builder, value.getLoc(), type.clone(sizes), value,
+                             dynamic, sizes, /*allow_zero=*/true);
+  }
+
+  ReshapeOp split;
+  const SymbolicShapes &shapes;
+  SymbolicExpr batch, heads;
+  MatmulOp product;
+  SmallVector<Step> steps; ///< the last first
+};
+
 struct UnflattenPass : impl::UnflattenPassBase<UnflattenPass> {
   void runOnOperation() override {
     SymbolicShapes shapes(getOperation());
     SmallVector<ReshapeOp> reshapes(
         getOperation().getBody().front().getOps<ReshapeOp>());
     for (ReshapeOp reshape : reshapes) {
+      MergedScores scores(reshape, shapes);
       if (reshape.getInput().getDefiningOp<TransposeOp>())
         unflattenTranspose(reshape, shapes);
+      else if (scores.match())
+        scores.rewrite();
       else
         unflattenProduct(reshape, shapes);
     }

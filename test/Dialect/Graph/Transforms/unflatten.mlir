@@ -100,3 +100,67 @@ func.func @product_read_twice(%x: tensor<?x?x8xf32> {tenon.dims = ["b", "s", 8]}
   %2 = graph.reshape %1 to [%b, %s, 16] {allow_zero} : tensor<?x16xf32> -> tensor<?x?x16xf32>
   return %1, %2 : tensor<?x16xf32>, tensor<?x?x16xf32>
 }
+
+// As BLOOM computes scores: in batches of merged rows, with a bias of each.
+// CHECK-LABEL: func @scores
+// CHECK-SAME:    %[[Q:[a-z0-9]+]]: tensor<?x12x?x64xf32>{{.*}}, %[[K:[a-z0-9]+]]: tensor<?x12x?x64xf32>{{.*}}, %[[BIAS:[a-z0-9]+]]: tensor<?x12x?xf32>
+// CHECK:         %[[MERGED:.*]] = graph.reshape %[[BIAS]] to
+// CHECK:         %[[KEYS:.*]] = graph.transpose %[[K]] [0, 1, 3, 2]
+// CHECK:         %[[PRODUCT:.*]] = graph.matmul %[[Q]], %[[KEYS]] : tensor<?x12x?x64xf32>, tensor<?x12x64x?xf32> -> tensor<?x12x?x?xf32>
+// CHECK:         %[[SCALED:.*]] = graph.mul %[[PRODUCT]], %{{.*}} -> tensor<?x12x?x?xf32>
+// CHECK:         %[[ROW:.*]] = graph.reshape %[[MERGED]] to [%{{.*}}, 12, 1, %{{.*}}]
+// CHECK:         %[[SUM:.*]] = graph.add %[[SCALED]], %[[ROW]] {tenon.id = "sum"} : tensor<?x12x?x?xf32>, tensor<?x12x1x?xf32> -> tensor<?x12x?x?xf32>
+// CHECK:         return %[[SUM]]
+func.func @scores(%q: tensor<?x12x?x64xf32> {tenon.dims = ["b", 12, "s", 64]}, %k: tensor<?x12x?x64xf32> {tenon.dims = ["b", 12, "s", 64]},
+                  %bias: tensor<?x12x?xf32> {tenon.dims = ["b", 12, "s"]}) -> tensor<?x12x?x?xf32> {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %c12 = arith.constant 12 : index
+  %bh = arith.muli %b, %c12 : index
+  %scale = graph.constant dense<0.125> : tensor<f32>
+  %0 = graph.reshape %q to [%bh, %s, 64] {allow_zero} : tensor<?x12x?x64xf32> -> tensor<?x?x64xf32>
+  %1 = graph.reshape %k to [%bh, %s, 64] {allow_zero} : tensor<?x12x?x64xf32> -> tensor<?x?x64xf32>
+  %2 = graph.transpose %1 [0, 2, 1] : tensor<?x?x64xf32> -> tensor<?x64x?xf32>
+  %3 = graph.matmul %0, %2 : tensor<?x?x64xf32>, tensor<?x64x?xf32> -> tensor<?x?x?xf32>
+  %4 = graph.mul %3, %scale : tensor<?x?x?xf32>, tensor<f32> -> tensor<?x?x?xf32>
+  %rows = graph.reshape %bias to [%bh, 1, %s] {allow_zero} : tensor<?x12x?xf32> -> tensor<?x1x?xf32>
+  %5 = graph.add %4, %rows {tenon.id = "sum"} : tensor<?x?x?xf32>, tensor<?x1x?xf32> -> tensor<?x?x?xf32>
+  %6 = graph.reshape %5 to [%b, 12, %s, %s] {allow_zero} : tensor<?x?x?xf32> -> tensor<?x12x?x?xf32>
+  return %6 : tensor<?x12x?x?xf32>
+}
+
+// Split into other rows than were merged.
+// CHECK-LABEL: func @scores_split_otherwise
+// CHECK:         graph.matmul %{{.*}} -> tensor<?x?x?xf32>
+func.func @scores_split_otherwise(%q: tensor<?x12x?x64xf32> {tenon.dims = ["b", 12, "s", 64]}, %k: tensor<?x12x?x64xf32> {tenon.dims = ["b", 12, "s", 64]}) -> tensor<12x?x?x?xf32> {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %c12 = arith.constant 12 : index
+  %bh = arith.muli %b, %c12 : index
+  %scale = graph.constant dense<0.125> : tensor<f32>
+  %0 = graph.reshape %q to [%bh, %s, 64] {allow_zero} : tensor<?x12x?x64xf32> -> tensor<?x?x64xf32>
+  %1 = graph.reshape %k to [%bh, %s, 64] {allow_zero} : tensor<?x12x?x64xf32> -> tensor<?x?x64xf32>
+  %2 = graph.transpose %1 [0, 2, 1] : tensor<?x?x64xf32> -> tensor<?x64x?xf32>
+  %3 = graph.matmul %0, %2 : tensor<?x?x64xf32>, tensor<?x64x?xf32> -> tensor<?x?x?xf32>
+  %4 = graph.mul %3, %scale : tensor<?x?x?xf32>, tensor<f32> -> tensor<?x?x?xf32>
+  %5 = graph.reshape %4 to [12, %b, %s, %s] {allow_zero} : tensor<?x?x?xf32> -> tensor<12x?x?x?xf32>
+  return %5 : tensor<12x?x?x?xf32>
+}
+
+// The merged scores are needed themselves.
+// CHECK-LABEL: func @scores_used_twice
+// CHECK:         graph.matmul %{{.*}} -> tensor<?x?x?xf32>
+func.func @scores_used_twice(%q: tensor<?x12x?x64xf32> {tenon.dims = ["b", 12, "s", 64]}, %k: tensor<?x12x?x64xf32> {tenon.dims = ["b", 12, "s", 64]}) -> (tensor<?x12x?x?xf32>, tensor<?x?x?xf32>) {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %c12 = arith.constant 12 : index
+  %bh = arith.muli %b, %c12 : index
+  %scale = graph.constant dense<0.125> : tensor<f32>
+  %0 = graph.reshape %q to [%bh, %s, 64] {allow_zero} : tensor<?x12x?x64xf32> -> tensor<?x?x64xf32>
+  %1 = graph.reshape %k to [%bh, %s, 64] {allow_zero} : tensor<?x12x?x64xf32> -> tensor<?x?x64xf32>
+  %2 = graph.transpose %1 [0, 2, 1] : tensor<?x?x64xf32> -> tensor<?x64x?xf32>
+  %3 = graph.matmul %0, %2 : tensor<?x?x64xf32>, tensor<?x64x?xf32> -> tensor<?x?x?xf32>
+  %4 = graph.mul %3, %scale : tensor<?x?x?xf32>, tensor<f32> -> tensor<?x?x?xf32>
+  %5 = graph.reshape %4 to [%b, 12, %s, %s] {allow_zero} : tensor<?x?x?xf32> -> tensor<?x12x?x?xf32>
+  return %5, %4 : tensor<?x12x?x?xf32>, tensor<?x?x?xf32>
+}
