@@ -1,5 +1,6 @@
 // What the recognisers share: reading constants and products off the graph.
 #include "Matching.h"
+#include "mlir/Dialect/Traits.h"
 #include "mlir/IR/Remarks.h"
 #include <cmath>
 
@@ -87,6 +88,46 @@ Value getSquareRoot(Value root) {
     return nullptr;
   std::optional<double> exponent = getSplat(pow.getRhs());
   return exponent && *exponent == 2 ? pow.getLhs() : nullptr;
+}
+
+/// x where `condition` is the negation of x, also as `where(x, 0, 1) != 0`.
+static Value getNegated(Value condition) {
+  if (auto negation = condition.getDefiningOp<NotOp>())
+    return negation.getInput();
+  auto cast = condition.getDefiningOp<CastOp>();
+  auto where = cast ? cast.getInput().getDefiningOp<WhereOp>() : nullptr;
+  if (!where || !getElementTypeOrSelf(condition.getType()).isInteger(1))
+    return nullptr;
+  std::optional<double> onTrue = getScalar(where.getOnTrue()),
+                        onFalse = getScalar(where.getOnFalse());
+  return onTrue && onFalse && *onTrue == 0 && *onFalse != 0
+             ? where.getCondition()
+             : Value();
+}
+
+std::optional<Hiding> getHiding(Value value) {
+  auto where = value.getDefiningOp<WhereOp>();
+  if (!where)
+    return std::nullopt;
+  // Scores of f16 are below its largest number, and hardly near it.
+  double most = getElementTypeOrSelf(value.getType()).isF16() ? -65504 : -1e30;
+  auto isLow = [&](Value low) { return getSplat(low).value_or(0) <= most; };
+  if (isLow(where.getOnFalse()))
+    return Hiding{where.getCondition(), where.getOnTrue(), where.getOnFalse()};
+  Value keep = getNegated(where.getCondition());
+  if (!keep || !isLow(where.getOnTrue()))
+    return std::nullopt;
+  return Hiding{keep, where.getOnFalse(), where.getOnTrue()};
+}
+
+RankedTensorType getBroadcastType(Value lhs, Value rhs, Type element) {
+  SmallVector<int64_t> sizes;
+  bool isDefined = OpTrait::util::getBroadcastedShape(
+      cast<RankedTensorType>(lhs.getType()).getShape(),
+      cast<RankedTensorType>(rhs.getType()).getShape(), sizes);
+  assert(isDefined && "operands of an op that was there before");
+  (void)isDefined;
+  return RankedTensorType::get(sizes, element);
 }
 
 bool hasRemarks(Operation *op) { return op->getContext()->getRemarkEngine(); }

@@ -34,6 +34,21 @@ mlir::Value getAddend(mlir::Value root, double constant);
 /// x where `root` is x², written as pow(x, 2) or x·x; else null.
 mlir::Value getSquareRoot(mlir::Value root);
 
+/// Scores that are hidden by a number: where(keep, shown, low), with what is
+/// low so that beside it any other score counts nothing, at most -1e30 or, of
+/// f16, its lowest number.
+struct Hiding {
+  mlir::Value keep, shown, low;
+};
+
+/// Takes apart `value` if it is where(keep, shown, low), or with the two in the
+/// other order and `keep` negated.
+std::optional<Hiding> getHiding(mlir::Value value);
+
+/// The type of an elementwise op of these types.
+mlir::RankedTensorType getBroadcastType(mlir::Value lhs, mlir::Value rhs,
+                                        mlir::Type element);
+
 /// Why ops that resemble a form with an op of its own are none of it.
 class Obstacle {
 public:

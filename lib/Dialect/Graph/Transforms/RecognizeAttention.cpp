@@ -82,11 +82,79 @@ MatmulOp getScores(Value value) {
   return scaled.factors[0].getDefiningOp<MatmulOp>();
 }
 
+/// What is done to scores before their softmax.
+struct MaskedScores {
+  Value scores; ///< a multiple of a product
+  MatmulOp product;
+  SmallVector<Value> added;
+  SmallVector<Hiding> hidden; ///< the last first; what is shown is not used
+};
+
+/// Takes apart c · product + a, where(keep, c · product + a, low) and so on.
+bool matchMasked(Value value, MaskedScores &found, unsigned depth = 4) {
+  found.product = getScores(value);
+  if (found.product) {
+    found.scores = value;
+    return true;
+  }
+  if (depth == 0)
+    return false;
+  if (auto add = value.getDefiningOp<AddOp>())
+    for (auto [one, other] : {std::pair(add.getLhs(), add.getRhs()),
+                              std::pair(add.getRhs(), add.getLhs())})
+      if (matchMasked(one, found, depth - 1)) {
+        found.added.push_back(other);
+        return true;
+      }
+  std::optional<Hiding> hiding = getHiding(value);
+  if (!hiding || !matchMasked(hiding->shown, found, depth - 1))
+    return false;
+  found.hidden.push_back(*hiding);
+  return true;
+}
+
+/// All that is added to scores, and numbers that hide, as one mask:
+/// s + a + where(keep, 0, low)  ->  s + where(keep, a, low)
+Value createMask(MaskedScores masked, Location loc, PatternRewriter &rewriter) {
+  if (masked.hidden.empty() && masked.added.size() == 1)
+    return masked.added.front();
+  auto isHiding = [](Value added) {
+    std::optional<Hiding> hiding = getHiding(added);
+    return hiding && getSplat(hiding->shown) == 0.0;
+  };
+  Value mask;
+  for (Value added : masked.added) {
+    if (isHiding(added))
+      masked.hidden.push_back(*getHiding(added));
+    else
+      mask = mask ? AddOp::create(
+                        rewriter, loc,
+                        getBroadcastType(mask, added,
+                                         getElementTypeOrSelf(mask.getType())),
+                        mask, added)
+                  : added;
+  }
+  for (const Hiding &hiding : masked.hidden) {
+    if (!mask) {
+      auto type =
+          RankedTensorType::get({}, getElementTypeOrSelf(hiding.low.getType()));
+      mask = ConstantOp::create(
+          rewriter, loc, type,
+          DenseElementsAttr::get(type,
+                                 rewriter.getZeroAttr(type.getElementType())));
+    }
+    RankedTensorType type = getBroadcastType(
+        hiding.keep, mask, getElementTypeOrSelf(mask.getType()));
+    mask = WhereOp::create(rewriter, loc, type, hiding.keep, mask, hiding.low);
+  }
+  return mask;
+}
+
 /// What matmul(softmax(c · matmul(a·q, b·kᵀ) + mask), v) is made of.
 struct Written {
   Value query, key; ///< the key as the matmul reads it
   bool isKeyTransposed;
-  Value mask; ///< null without one
+  MaskedScores masked;
   double scale;
   bool zeroIfMasked;
 };
@@ -104,19 +172,17 @@ FailureOr<Written> matchAttention(MatmulOp op, Obstacle &obstacle) {
   if (softmax.getAxis() != 3)
     return obstacle.refuse("the softmax is not along the last dimension");
 
-  Value scores = softmax.getInput();
-  MatmulOp product = getScores(scores);
-  if (auto add = scores.getDefiningOp<AddOp>(); add && !product)
-    for (auto [one, other] : {std::pair(add.getLhs(), add.getRhs()),
-                              std::pair(add.getRhs(), add.getLhs())})
-      if (!product && (product = getScores(one))) {
-        scores = one;
-        found.mask = other;
-      }
-  if (!product)
+  if (!matchMasked(softmax.getInput(), found.masked))
     return obstacle.refuse("scores are more than a multiple of a product of "
                            "query and key and a mask");
-  if (found.mask && !broadcastsTo(found.mask, tensorType(scores)))
+  Value scores = found.masked.scores;
+  MatmulOp product = found.masked.product;
+  auto fits = [&](Value mask) {
+    return broadcastsTo(mask, tensorType(scores));
+  };
+  if (!llvm::all_of(found.masked.added, fits) ||
+      !llvm::all_of(found.masked.hidden,
+                    [&](const Hiding &hiding) { return fits(hiding.keep); }))
     return obstacle.refuse("the mask does not broadcast to the scores");
   if (product.getTransposeLhs())
     return obstacle.refuse("the query is read transposed");
@@ -162,12 +228,14 @@ struct RecognizeAttention : OpRewritePattern<MatmulOp> {
     if (failed(found))
       return rewriter.notifyMatchFailure(op, "is no attention: " +
                                                  obstacle.reason());
+    Value mask = createMask(found->masked, op.getLoc(), rewriter);
     auto attention = AttentionOp::create(
         rewriter, op.getLoc(), op.getType(), found->query,
         getKey(found->key, found->isKeyTransposed, rewriter), op.getRhs(),
-        found->mask ? getBooleanMask(found->mask) : Value(),
+        mask ? getBooleanMask(mask) : Value(),
         /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
         rewriter.getF32FloatAttr(found->scale), /*causal=*/nullptr,
+        /*relative=*/nullptr,
         found->zeroIfMasked ? rewriter.getUnitAttr() : nullptr,
         /*round_weights=*/nullptr, /*window=*/nullptr, /*softcap=*/nullptr);
     if (Attribute id = op->getAttr("tenon.id"))

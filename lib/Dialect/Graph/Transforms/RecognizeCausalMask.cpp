@@ -1,6 +1,7 @@
 // Recognises the part of a mask that hides later keys. See Passes.td.
 #include "Matching.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "tenon/Analysis/SymbolicShapes.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
@@ -105,6 +106,15 @@ std::optional<int64_t> getWindow(Value keep, const SymbolicExpr &queries,
   return window && *window >= 1 ? window : std::nullopt;
 }
 
+/// Whether `value` counts up from 0 or more.
+bool isNotNegative(Value value) {
+  while (isa_and_nonnull<BroadcastOp, ReshapeOp>(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  auto iota = value.getDefiningOp<IotaOp>();
+  return iota && iota.getStep() >= 0 &&
+         getConstantIntValue(iota.getStart()).value_or(-1) >= 0;
+}
+
 /// What all elements of `value` are, where it is computed from constants of one
 /// element; else none.
 std::optional<double> getUniform(Value value) {
@@ -121,6 +131,11 @@ std::optional<double> getUniform(Value value) {
   if (isa_and_nonnull<BroadcastOp, GatherElementsOp, GatherNDOp, GatherOp,
                       ReshapeOp, SliceOp, TransposeOp>(op))
     return getUniform(op->getOperand(0));
+  // Where a place exists is written as such, too.
+  if (auto atLeast = dyn_cast_if_present<GreaterEqualOp>(op))
+    if (isNotNegative(atLeast.getLhs()) &&
+        getUniform(atLeast.getRhs()).value_or(1) <= 0)
+      return true;
   if (auto where = value.getDefiningOp<WhereOp>()) {
     std::optional<double> keep = getUniform(where.getCondition());
     return keep ? getUniform(*keep ? where.getOnTrue() : where.getOnFalse())
@@ -149,28 +164,38 @@ bool isTrue(Value value) { return getUniform(value).value_or(0) != 0; }
 struct Shown {
   SmallVector<Value> parts;
   bool isWeak; ///< what is hidden counts in a row in which all is hidden
+  Value bias;  ///< what is added to scores that are shown, or null
 };
 
 Shown getShown(Value mask) {
-  Shown shown{{}, false};
+  Shown shown{{}, false, nullptr};
   if (!getElementTypeOrSelf(mask.getType()).isInteger(1)) {
-    // Beside a score of less than this size, exp of such a number is 0. Scores
-    // of f16 are below its largest number, and hardly near it.
-    double hidden =
-        getElementTypeOrSelf(mask.getType()).isF16() ? -65504 : -1e30;
-    auto where = mask.getDefiningOp<WhereOp>();
-    std::optional<double> low =
-        where ? getSplat(where.getOnFalse()) : std::nullopt;
-    if (!low || *low > hidden || getSplat(where.getOnTrue()) != 0.0)
+    // bias + where(keep, 0, low)
+    if (auto sum = mask.getDefiningOp<AddOp>())
+      for (auto [one, other] : {std::pair(sum.getLhs(), sum.getRhs()),
+                                std::pair(sum.getRhs(), sum.getLhs())})
+        if (!shown.bias && getHiding(one)) {
+          mask = one;
+          shown.bias = other;
+        }
+    std::optional<Hiding> hiding = getHiding(mask);
+    if (!hiding)
       return shown;
+    if (getSplat(hiding->shown) != 0.0) {
+      if (shown.bias)
+        return shown;
+      shown.bias = hiding->shown;
+    }
     shown.isWeak = true;
-    mask = where.getCondition();
+    mask = hiding->keep;
   }
   SmallVector<Value> open = {mask};
   while (!open.empty()) {
     Value part = open.pop_back_val();
     if (auto both = part.getDefiningOp<AndOp>())
       open.append({both.getLhs(), both.getRhs()});
+    else if (auto repeat = part.getDefiningOp<BroadcastOp>())
+      open.push_back(repeat.getInput()); // scores do so anyway
     else if (!isTrue(part))
       shown.parts.push_back(part);
   }
@@ -213,7 +238,9 @@ void recognize(AttentionOp op, const SymbolicShapes &shapes) {
   if (shown.parts.size() > 1)
     return;
   op.getMaskMutable().clear();
-  if (!shown.parts.empty())
+  if (shown.bias)
+    op.getMaskMutable().append(shown.bias);
+  else if (!shown.parts.empty())
     op.getMaskMutable().append(shown.parts.front());
   op.setCausal(true);
   op.setWindow(window);

@@ -270,3 +270,74 @@ func.func @hides_nothing(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}
   %u = graph.attention causal %q, %q, %q mask %second scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x1x?xf32>) -> tensor<?x2x?x8xf32>
   return %o, %u : tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
 }
+
+// What is added to scores beside hiding is the mask that is left.
+// CHECK-LABEL: func @bias_of_shown
+// CHECK-SAME:    %[[BIAS:[a-z0-9]+]]: tensor<2x1x?xf32>
+// CHECK:         graph.attention causal %{{.*}}, %{{.*}}, %{{.*}} mask %[[BIAS]] scale
+func.func @bias_of_shown(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %bias: tensor<2x1x?xf32> {tenon.dims = [2, 1, "s"]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %low = graph.constant dense<-3.40282347E+38> : tensor<f32>
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %repeated = graph.broadcast %keep to [%b, 1, %s, %s] : tensor<?x?xi1> -> tensor<?x1x?x?xi1>
+  %mask = graph.where %repeated, %bias, %low : tensor<?x1x?x?xi1>, tensor<2x1x?xf32>, tensor<f32> -> tensor<?x2x?x?xf32>
+  %o = graph.attention %q, %q, %q mask %mask scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x?xf32>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// CHECK-LABEL: func @bias_in_sum
+// CHECK-SAME:    %[[BIAS:[a-z0-9]+]]: tensor<2x1x?xf32>
+// CHECK:         graph.attention causal %{{.*}}, %{{.*}}, %{{.*}} mask %[[BIAS]] scale
+func.func @bias_in_sum(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %bias: tensor<2x1x?xf32> {tenon.dims = [2, 1, "s"]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %low = graph.constant dense<-3.40282347E+38> : tensor<f32>
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %zero = graph.constant dense<0.0> : tensor<f32>
+  %hiding = graph.where %keep, %zero, %low : tensor<?x?xi1>, tensor<f32>, tensor<f32> -> tensor<?x?xf32>
+  %mask = graph.add %bias, %hiding : tensor<2x1x?xf32>, tensor<?x?xf32> -> tensor<2x?x?xf32>
+  %o = graph.attention %q, %q, %q mask %mask scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<2x?x?xf32>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// Padding stays where the bias is.
+// CHECK-LABEL: func @bias_and_padding
+// CHECK:         graph.attention %{{[^,]*}}, %{{.*}} mask
+func.func @bias_and_padding(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}, %bias: tensor<2x1x?xf32> {tenon.dims = [2, 1, "s"]}, %padding: tensor<?x1x1x?xi1> {tenon.dims = ["b", 1, 1, "s"]}) -> tensor<?x2x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %low = graph.constant dense<-3.40282347E+38> : tensor<f32>
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %rows = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %keep = graph.less_equal %i, %rows : tensor<?xi64>, tensor<?x1xi64> -> tensor<?x?xi1>
+  %both = graph.and %keep, %padding : tensor<?x?xi1>, tensor<?x1x1x?xi1> -> tensor<?x1x?x?xi1>
+  %mask = graph.where %both, %bias, %low : tensor<?x1x?x?xi1>, tensor<2x1x?xf32>, tensor<f32> -> tensor<?x2x?x?xf32>
+  %o = graph.attention %q, %q, %q mask %mask scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x?xf32>) -> tensor<?x2x?x8xf32>
+  return %o : tensor<?x2x?x8xf32>
+}
+
+// That places are not negative hides nothing; that they are above 1 does.
+// CHECK-LABEL: func @places
+// CHECK:         graph.attention %{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}} scale
+// CHECK:         graph.attention %{{.*}} mask
+func.func @places(%q: tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "s", 8]}) -> (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) {
+  %c0 = arith.constant 0 : index
+  %s = graph.symbol "s" range 0 to 64
+  %none = graph.constant dense<0> : tensor<i64>
+  %one = graph.constant dense<1> : tensor<i64>
+  %i = graph.iota %c0 step 1 size %s : tensor<?xi64>
+  %column = graph.reshape %i to [%s, 1] {allow_zero} : tensor<?xi64> -> tensor<?x1xi64>
+  %all = graph.greater_equal %column, %none : tensor<?x1xi64>, tensor<i64> -> tensor<?x1xi1>
+  %some = graph.greater_equal %column, %one : tensor<?x1xi64>, tensor<i64> -> tensor<?x1xi1>
+  %o = graph.attention %q, %q, %q mask %all scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1xi1>) -> tensor<?x2x?x8xf32>
+  %u = graph.attention %q, %q, %q mask %some scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1xi1>) -> tensor<?x2x?x8xf32>
+  return %o, %u : tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
+}
