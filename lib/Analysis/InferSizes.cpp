@@ -459,13 +459,18 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
           if (!known)
             return std::nullopt;
           // The scores have these sizes, which no mask widens.
-          SymbolicSizes scores{(*query)[0], (*query)[1], (*query)[2],
-                               (*key)[2]};
+          std::optional<SymbolicExpr> keys =
+              attention.getLength() ? getIndex(attention.getLength())
+                                    : std::optional((*key)[2]);
+          if (!keys)
+            return std::nullopt;
+          SymbolicSizes scores{(*query)[0], (*query)[1], (*query)[2], *keys};
           for (auto [size, wanted] :
                llvm::zip(llvm::reverse(*known), llvm::reverse(scores)))
             if (size != SymbolicExpr(1))
               assumeEqual(op, size, wanted);
-          assumeMaskLength(attention);
+          if (!attention.getStarts())
+            assumeMaskLength(attention);
         }
         SymbolicSizes result = *query;
         result.back() = headSize(attention.getValue());

@@ -96,7 +96,7 @@ private:
   struct Visible {
     Value begin, end;
   };
-  MaskRow findMask(Value batch, Value headIndex, Value row);
+  MaskRow findMask(Value batch, Value headIndex, Value row, Value position);
   Value maskLanes(const MaskRow &from, Value first, bool isFull);
   Value isFullBlock(const MaskRow &from, Value firstKey, Visible visible);
   void maskRow(const MaskRow &from, Value row, Value firstKey, Visible visible,
@@ -307,10 +307,10 @@ void AttentionBody::loadScales(FlatMatrix rows, int64_t size, Value count,
   });
 }
 
-/// Where the mask has one row of scores, and whether that is one element for
-/// all keys.
+/// Where the mask has one row of scores, that of a query at `position`, and
+/// whether that is one element for all keys.
 AttentionBody::MaskRow AttentionBody::findMask(Value batch, Value headIndex,
-                                               Value row) {
+                                               Value row, Value position) {
   auto type = cast<MemRefType>(mask.getType());
   Value flat = t.flatten(mask);
   if (type.getRank() == 0)
@@ -325,7 +325,11 @@ AttentionBody::MaskRow AttentionBody::findMask(Value batch, Value headIndex,
                                      t.loc, single, t.index(0), coordinate),
                                  strides[dim]));
   }
-  return {flat, offset, sizes.back()};
+  if (!op.getRelative())
+    return {flat, offset, sizes.back()};
+  // The last element is the query's own. The length may be given too small.
+  Value end = t.min(t.add(position, t.index(1)), sizes.back());
+  return {flat, t.add(offset, t.sub(sizes.back(), end)), end};
 }
 
 /// The mask of `lanes` keys from `first` on; a size of one is read for all,
@@ -538,6 +542,11 @@ Value AttentionBody::isFullBlock(const MaskRow &from, Value firstKey,
     return isFull;
   Value hasEach = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ne,
                                         from.size, t.index(1));
+  // Of a cache, the length may be given too small.
+  if (starts)
+    hasEach =
+        arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sge,
+                              t.sub(from.size, firstKey), t.index(keyBlock));
   return arith::AndIOp::create(t.b, t.loc, isFull, hasEach);
 }
 
@@ -604,8 +613,10 @@ void AttentionBody::build(Value begin, Value end) {
     Value keyCount = key.sizes[2];
     if (starts) {
       // Wrong places are noted where something is appended to them.
-      Value start = toIndex(starts, batch);
-      keyCount = t.max(zero, t.min(t.add(start, queries), keyCount));
+      Value end = toIndex(starts, batch);
+      if (op.getCausal())
+        end = t.add(end, queries);
+      keyCount = t.max(zero, t.min(end, keyCount));
       if (slots)
         kvBatch = toIndex(slots, batch);
       kvBatch = t.max(zero, t.min(kvBatch, t.sub(key.sizes[0], one)));
@@ -681,7 +692,8 @@ void AttentionBody::build(Value begin, Value end) {
           visible.begin = windowOf(row);
         MaskRow maskHere;
         if (mask)
-          maskHere = findMask(batch, headIndex, queryRow);
+          maskHere = findMask(batch, headIndex, queryRow,
+                              t.sub(t.add(queryRow, past), one));
         auto maskScores = [&](bool isFull) {
           maskRow(maskHere, row, firstKey, visible, isFull);
         };

@@ -506,8 +506,15 @@ def attention(op, query, key, value, mask, starts=(), slots=()):
     hidden = np.zeros(scores.shape, bool)
     if op.has("causal"):
         hidden |= columns > last
+    elif starts:
+        hidden |= columns >= first
     if op.has("window"):
         hidden |= columns <= last - op["window"]
+    if mask and starts:  # has no element for what is not seen
+        length = mask[0].shape[-1]
+        at = length - 1 - (last - columns) if op.has("relative") else columns
+        mask = [np.take_along_axis(np.broadcast_to(mask[0], scores.shape[:3] + (length,)),
+                                   np.broadcast_to(np.clip(at, 0, length - 1), scores.shape), -1)]
     if mask and mask[0].dtype == bool:
         hidden |= ~mask[0]
     elif mask:

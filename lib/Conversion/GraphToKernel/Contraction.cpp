@@ -96,9 +96,10 @@ static Value convertAttention(GraphToKernel &state, graph::AttentionOp op) {
         return kernel::AttentionOp::create(
             b, op.getLoc(), type, query, key, value, mask, starts, slots,
             op.getLength() ? scalars.indices.front() : Value(),
-            op.getScaleAttr(), op.getCausalAttr(), op.getZeroIfMaskedAttr(),
-            op.getRoundWeightsAttr(), op.getWindowAttr(), op.getSoftcapAttr(),
-            plain, plain, plain, plain);
+            op.getScaleAttr(), op.getCausalAttr(), op.getRelativeAttr(),
+            op.getZeroIfMaskedAttr(), op.getRoundWeightsAttr(),
+            op.getWindowAttr(), op.getSoftcapAttr(), plain, plain, plain,
+            plain);
       });
 }
 

@@ -281,7 +281,8 @@ Value Attention::fuse() {
       ctx.builder, ctx.loc, type, query, key, value, mask,
       /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
       builder.getF32FloatAttr(scale),
-      isCausal ? builder.getUnitAttr() : UnitAttr(), builder.getUnitAttr(),
+      isCausal ? builder.getUnitAttr() : UnitAttr(), /*relative=*/nullptr,
+      /*zero_if_masked=*/builder.getUnitAttr(),
       /*round_weights=*/nullptr, /*window=*/nullptr,
       softcap != 0 ? builder.getF32FloatAttr(softcap) : FloatAttr());
 }

@@ -165,7 +165,8 @@ LogicalResult FusedAttention::attend(Value mask, Value bias) {
       ctx.builder, ctx.loc, resultType, query, key, value, bias,
       /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
       builder.getF32FloatAttr(scale),
-      isCausal ? builder.getUnitAttr() : UnitAttr(), UnitAttr(),
+      isCausal ? builder.getUnitAttr() : UnitAttr(), /*relative=*/nullptr,
+      /*zero_if_masked=*/nullptr,
       /*round_weights=*/nullptr, /*window=*/nullptr, /*softcap=*/nullptr);
   return ctx.setResult(ctx.joinHeads(result));
 }

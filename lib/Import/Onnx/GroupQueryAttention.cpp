@@ -239,7 +239,8 @@ LogicalResult GroupQueryAttention::attend() {
       /*mask=*/Value(), starts, /*slots=*/Value(),
       starts ? ctx.materialize(capacity) : Value(),
       builder.getF32FloatAttr(scale), /*causal=*/builder.getUnitAttr(),
-      /*zero_if_masked=*/UnitAttr(), /*round_weights=*/UnitAttr(),
+      /*relative=*/UnitAttr(), /*zero_if_masked=*/UnitAttr(),
+      /*round_weights=*/UnitAttr(),
       window < 0 ? IntegerAttr() : builder.getI64IntegerAttr(window),
       softcap > 0 ? builder.getF32FloatAttr(softcap) : FloatAttr());
   return ctx.setResult(ctx.joinHeads(result));

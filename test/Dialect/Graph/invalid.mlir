@@ -64,9 +64,17 @@ func.func @attention_at_without_length(%q: tensor<?x2x?x8xf32>, %i: tensor<?xi64
 
 // -----
 
-func.func @attention_at_not_causal(%q: tensor<?x2x?x8xf32>, %i: tensor<?xi64>, %n: index) {
-  // expected-error@+1 {{reads caches, so that it must be causal and without a mask}}
-  %0 = graph.attention %q, %q, %q at %i length %n scale 1.0 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi64>, index) -> tensor<?x2x?x8xf32>
+func.func @attention_relative_not_causal(%q: tensor<?x2x?x8xf32>, %m: tensor<1x2x1x?xf32>, %i: tensor<?xi64>, %n: index) {
+  // expected-error@+1 {{has a mask by distance, for which it needs starts, causal and a mask}}
+  %0 = graph.attention relative %q, %q, %q mask %m at %i length %n scale 1.0 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<1x2x1x?xf32>, tensor<?xi64>, index) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_relative_without_caches(%q: tensor<?x2x?x8xf32>, %m: tensor<1x2x1x?xf32>) {
+  // expected-error@+1 {{has a mask by distance, for which it needs starts, causal and a mask}}
+  %0 = graph.attention causal relative %q, %q, %q mask %m scale 1.0 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<1x2x1x?xf32>) -> tensor<?x2x?x8xf32>
   return
 }
 
@@ -602,9 +610,9 @@ func.func @cache_without_length(%q: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>
 
 // -----
 
-func.func @cache_not_causal(%q: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index) {
-  // expected-error@+1 {{reads caches, so that it must be causal and without a mask}}
-  %0 = graph.attention %q, %c, %c at %at length %n scale 1.0 : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>, index) -> tensor<1x2x4x8xf32>
+func.func @attention_relative_without_mask(%q: tensor<1x2x4x8xf32>, %c: tensor<3x2x9x8xf32>, %at: tensor<1xi64>, %n: index) {
+  // expected-error@+1 {{has a mask by distance, for which it needs starts, causal and a mask}}
+  %0 = graph.attention causal relative %q, %c, %c at %at length %n scale 1.0 : (tensor<1x2x4x8xf32>, tensor<3x2x9x8xf32>, tensor<3x2x9x8xf32>, tensor<1xi64>, index) -> tensor<1x2x4x8xf32>
   return
 }
 

@@ -62,9 +62,9 @@ LogicalResult AttentionOp::verify() {
   if (bool(getStarts()) != bool(getLength()) || (getSlots() && !getStarts()))
     return emitOpError("reads caches, for which it needs starts and a length, "
                        "or none, for which it has no starts, slots or length");
-  if (getStarts() && (!getCausal() || getMask()))
-    return emitOpError("reads caches, so that it must be causal and without a "
-                       "mask");
+  if (getRelative() && !(getStarts() && getCausal() && getMask()))
+    return emitOpError("has a mask by distance, for which it needs starts, "
+                       "causal and a mask");
   for (Value places : {getStarts(), getSlots()})
     if (places && cast<RankedTensorType>(places.getType()).getRank() != 1)
       return emitOpError("needs one start and one slot for each row of the "

@@ -1,5 +1,6 @@
 // Turns a decoder whose caches grow into one that changes them in place. See
 // Passes.td.
+#include "PositionBias.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -11,6 +12,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -166,6 +168,7 @@ struct FormDecoderPass : impl::FormDecoderPassBase<FormDecoderPass> {
       return;
     roles.clear();
     grown.clear();
+    kept.clear();
     past.reset();
     for (BlockArgument argument : function.getArguments()) {
       unsigned number = argument.getArgNumber();
@@ -174,10 +177,13 @@ struct FormDecoderPass : impl::FormDecoderPassBase<FormDecoderPass> {
         roles[role.getValue()] = argument;
       if (function.getArgAttr(number, "tenon.state"))
         return; // has the form already
+      if (function.getArgAttr(number, "tenon.kept"))
+        kept.push_back(argument);
     }
     // What repeated heads is not read any more.
     dropUnused();
-    if (failed(formCaches()) || failed(formResults()) || failed(checkRest()))
+    if (failed(formCaches()) || failed(formKept()) || failed(formResults()) ||
+        failed(checkRest()))
       return signalPassFailure();
   }
 
@@ -244,9 +250,11 @@ private:
     });
   }
   bool isPresent(Value value) {
-    if (llvm::any_of(grown, [&](const Grown &one) {
-          return one.op == value.getDefiningOp();
-        }))
+    if (llvm::any_of(grown,
+                     [&](const Grown &one) {
+                       return one.op == value.getDefiningOp();
+                     }) ||
+        llvm::is_contained(kept, value))
       return true;
     Operation *op = value.getDefiningOp();
     return isa_and_nonnull<ReshapeOp, ConcatOp>(op) &&
@@ -261,7 +269,8 @@ private:
     SymbolicShapes shapes(function);
     for (BlockArgument argument : function.getArguments()) {
       auto type = cast<RankedTensorType>(argument.getType());
-      if (type.getRank() != 4 || !isa<FloatType>(type.getElementType()))
+      if (type.getRank() != 4 || !isa<FloatType>(type.getElementType()) ||
+          llvm::is_contained(kept, argument))
         continue;
       const SymbolicSizes *sizes = shapes.getSizes(argument);
       if (sizes && !past)
@@ -299,7 +308,7 @@ private:
       }
     }
     for (AttentionOp attention : readers) {
-      if (attention.getMask() || !attention.getCausal() ||
+      if (!attention.getCausal() ||
           (attention.getStarts() && !isPast(attention.getStarts(), shapes)))
         return attention->emitError(
             "has a mask that is not known to show each query the keys before "
@@ -307,6 +316,8 @@ private:
       if (attention.getStarts())
         starts.insert(attention.getStarts());
     }
+    if (failed(formPositions(readers, shapes)))
+      return failure();
     if (failed(chooseStoredType()))
       return failure();
     for (const Grown &one : grown) {
@@ -350,6 +361,208 @@ private:
     return success();
   }
 
+  /// What an encoder gave lies in slots, too: attention reads keys and values
+  /// there, up to the length of each, and for all else they are looked up.
+  LogicalResult formKept() {
+    if (kept.empty())
+      return success();
+    SymbolicShapes shapes(function);
+    if (BlockArgument lengths = roles.lookup("lengths"))
+      if (failed(formCrossAttention(lengths, shapes)))
+        return failure();
+    OpBuilder builder(&getContext());
+    for (BlockArgument argument : kept) {
+      auto isElsewhere = [&](OpOperand &use) {
+        auto attention = dyn_cast<AttentionOp>(use.getOwner());
+        return !(attention && attention.getSlots()) &&
+               !isa<func::ReturnOp>(use.getOwner());
+      };
+      if (llvm::any_of(argument.getUses(), isElsewhere)) {
+        builder.setInsertionPointToStart(&function.front());
+        auto rows =
+            GatherOp::create(builder, argument.getLoc(), argument.getType(),
+                             argument, roles["slots"], /*axis=*/0);
+        argument.replaceUsesWithIf(rows, [&](OpOperand &use) {
+          return isElsewhere(use) && use.getOwner() != rows;
+        });
+      }
+      unsigned number = argument.getArgNumber();
+      auto dims = function.getArgAttrOfType<ArrayAttr>(number, "tenon.dims");
+      SmallVector<Attribute> named(dims.getValue());
+      named[0] = builder.getStringAttr("slots");
+      function.setArgAttr(number, "tenon.dims", builder.getArrayAttr(named));
+    }
+    return success();
+  }
+
+  /// attention q, k, v of all that was encoded
+  ///   ->  attention q, k, v at lengths in slots
+  LogicalResult formCrossAttention(BlockArgument lengths,
+                                   const SymbolicShapes &shapes) {
+    // How long what was encoded may be.
+    std::optional<SymbolicExpr> longest;
+    BlockArgument measured;
+    for (BlockArgument argument : kept) {
+      if (getLengthDim(argument) < 0)
+        continue;
+      measured = argument;
+      longest = (*shapes.getSizes(argument))[getLengthDim(argument)];
+    }
+    if (SymbolOp symbol = symbolOfKept(measured))
+      for (Operation *user : symbol.getValue().getUsers())
+        if (isa<FromIndicesOp>(user))
+          return user->emitError("computes with the length of '")
+                 << nameOf(measured) << "', of which sequences have different";
+    auto isLong = [&](Value value) {
+      const SymbolicSizes *sizes = shapes.getSizes(value);
+      return sizes && llvm::is_contained(*sizes, *longest);
+    };
+    auto isKept = [&](Value value) { return llvm::is_contained(kept, value); };
+    bool isSymbolic = !longest->getConstant();
+    OpBuilder builder(&getContext());
+    for (Operation &op : function.front().without_terminator()) {
+      auto attention = dyn_cast<AttentionOp>(op);
+      bool isCross = attention && (isKept(attention.getKey()) ||
+                                   (isSymbolic && isLong(attention.getKey())));
+      if (isSymbolic && !isCross && failed(checkByPlace(&op, *longest, shapes)))
+        return op.emitError("computes from all of '")
+               << nameOf(measured)
+               << "' together, of which sequences have different lengths";
+      if (!isCross)
+        continue;
+      if (attention.getMask() || attention.getCausal() ||
+          isLong(attention.getQuery()))
+        return attention->emitError("reads '")
+               << nameOf(measured)
+               << "' with a mask that is not known to show all of it, which a "
+                  "decoder needs";
+      builder.setInsertionPoint(attention);
+      attention.getStartsMutable().assign(lengths);
+      if (isKept(attention.getKey()) && isKept(attention.getValue()))
+        attention.getSlotsMutable().assign(roles["slots"]);
+      Value length =
+          isSymbolic ? symbolOfKept(measured).getValue()
+                     : arith::ConstantIndexOp::create(
+                           builder, attention.getLoc(), *longest->getConstant())
+                           .getResult();
+      attention.getLengthMutable().assign(length);
+    }
+    return success();
+  }
+
+  /// Whether what `op` computes for one place of what was encoded comes from
+  /// the same place alone.
+  LogicalResult checkByPlace(Operation *op, const SymbolicExpr &longest,
+                             const SymbolicShapes &shapes) {
+    auto find = [&](Value value) -> std::optional<int64_t> {
+      const SymbolicSizes *sizes = shapes.getSizes(value);
+      for (int64_t dim = 1; sizes && dim <= int64_t(sizes->size()); ++dim)
+        if (sizes->end()[-dim] == longest)
+          return dim;
+      return std::nullopt;
+    };
+    for (OpOperand &operand : op->getOpOperands()) {
+      std::optional<int64_t> dim = find(operand.get());
+      if (!dim)
+        continue;
+      bool isByPlace =
+          TypeSwitch<Operation *, bool>(op)
+              .Case([&](MatmulOp product) {
+                bool isTransposed = operand.getOperandNumber() == 0
+                                        ? product.getTransposeLhs()
+                                        : !product.getTransposeRhs();
+                return *dim != (isTransposed ? 2 : 1);
+              })
+              .Case([&](NormOp norm) {
+                auto type = cast<RankedTensorType>(norm.getInput().getType());
+                return type.getRank() - norm.getAxis() != *dim;
+              })
+              .Case<AddOp, BroadcastOp, CastOp, DivOp, MulOp, ReshapeOp, SubOp,
+                    TransposeOp>([](Operation *) { return true; })
+              .Default([](Operation *) { return false; });
+      if (!isByPlace || !find(op->getResult(0)))
+        return failure();
+    }
+    return success();
+  }
+
+  /// What is computed from positions, for sequences at any of them: what is
+  /// added to scores becomes a row, and what is looked up by positions is
+  /// looked up by those of each row of the batch.
+  LogicalResult formPositions(ArrayRef<AttentionOp> readers,
+                              const SymbolicShapes &shapes) {
+    PositionBias positions(shapes,
+                           StepSizes{symbolOf(roles["ids"], 0),
+                                     symbolOf(roles["ids"], 1),
+                                     symbolOf(grown.front().cache, 2)},
+                           findSymbol("context"));
+    for (AttentionOp attention : readers) {
+      if (!attention.getMask())
+        continue;
+      std::optional<PositionBias::Formed> formed =
+          positions.form(attention.getMask());
+      if (!formed)
+        return attention->emitError(
+            "has a mask that is not known to depend on the key alone, or its "
+            "distance from the query, beside showing each query the keys "
+            "before it, which a decoder needs");
+      attention.getMaskMutable().assign(formed->mask);
+      attention.setRelative(formed->isRelative);
+    }
+    for (Operation &op : function.front().without_terminator())
+      if (isa<GatherOp, GatherNDOp>(op))
+        if (std::optional<int64_t> offset =
+                positions.getPosition(op.getOperand(1)))
+          lookUpByRow(&op, *offset, shapes);
+    return success();
+  }
+
+  /// gather table, past + i + offset  ->  gather table, starts[b] + i + offset
+  void lookUpByRow(Operation *lookUp, int64_t offset,
+                   const SymbolicShapes &shapes) {
+    Value table = lookUp->getOperand(0), result = lookUp->getResult(0);
+    auto tableType = cast<RankedTensorType>(table.getType());
+    auto gather = dyn_cast<GatherOp>(lookUp);
+    bool isByRow = tableType.getRank() == 2 &&
+                   (gather ? gather.getAxis() == 0
+                           : cast<GatherNDOp>(lookUp).getBatchDims() == 0);
+    const SymbolicSizes &batch = *shapes.getSizes(roles["starts"]);
+    // What has no dimension for the batch gets one where it meets what has.
+    auto hasBatch = [&](Value value) {
+      const SymbolicSizes *sizes = shapes.getSizes(value);
+      return sizes && sizes->size() == 3 && (*sizes)[0] == batch[0];
+    };
+    if (!isByRow || !(hasBatch(result) ||
+                      llvm::all_of(result.getUsers(), [&](Operation *user) {
+                        return isa<AddOp, MulOp, SubOp>(user) &&
+                               hasBatch(user->getResult(0));
+                      })))
+      return;
+    OpBuilder builder(lookUp);
+    Location loc = lookUp->getLoc();
+    constexpr int64_t dynamic = ShapedType::kDynamic;
+    Type i64 = builder.getI64Type();
+    Value steps =
+        IotaOp::create(builder, loc, RankedTensorType::get(dynamic, i64),
+                       arith::ConstantIndexOp::create(builder, loc, offset),
+                       /*step=*/1, symbolOf(roles["ids"], 1).getValue());
+    Value column = ReshapeOp::create(
+        builder, loc, RankedTensorType::get({dynamic, 1}, i64), roles["starts"],
+        symbolOf(roles["ids"], 0).getValue(), ArrayRef<int64_t>{dynamic, 1},
+        /*allow_zero=*/true);
+    Value indices = AddOp::create(
+        builder, loc, RankedTensorType::get({dynamic, dynamic}, i64), column,
+        steps);
+    auto type =
+        RankedTensorType::get({dynamic, dynamic, tableType.getDimSize(1)},
+                              tableType.getElementType());
+    auto byRow = GatherOp::create(builder, loc, type, table, indices,
+                                  /*axis=*/0);
+    byRow->setDiscardableAttrs(lookUp->getDiscardableAttrDictionary());
+    lookUp->removeAttr("tenon.id");
+    result.replaceAllUsesWith(byRow);
+  }
+
   /// Gives caches the type that the module asks for.
   LogicalResult chooseStoredType() {
     auto wanted =
@@ -380,6 +593,28 @@ private:
       one.cache.setType(RankedTensorType::get(sizes, element));
     }
     return success();
+  }
+
+  /// Which dimension of a kept input counts what was encoded, or -1.
+  int64_t getLengthDim(BlockArgument argument) {
+    return function
+        .getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), "tenon.kept")
+        .getInt();
+  }
+  /// The symbol that this dimension is, or null.
+  SymbolOp symbolOfKept(BlockArgument argument) {
+    auto dims = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
+                                                     "tenon.dims");
+    return isa<StringAttr>(dims[getLengthDim(argument)])
+               ? symbolOf(argument, getLengthDim(argument))
+               : nullptr;
+  }
+
+  /// The symbol that a size of an input is.
+  SymbolOp symbolOf(BlockArgument argument, unsigned dim) {
+    auto dims = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
+                                                     "tenon.dims");
+    return findSymbol(cast<StringAttr>(dims[dim]).getValue());
   }
 
   SymbolOp findSymbol(StringRef name) {
@@ -434,6 +669,20 @@ private:
         op->erase();
   }
 
+  /// What was assumed of tensors that are there no more, as they were computed
+  /// with this size. What they became is checked where it is read.
+  void dropAssumptions(Value size) {
+    for (Operation *user : llvm::make_early_inc_range(size.getUsers())) {
+      if (isa<AssumeEqualOp>(user)) {
+        user->erase();
+      } else if (isa<arith::ArithDialect>(user->getDialect())) {
+        dropAssumptions(user->getResult(0));
+        if (isOpTriviallyDead(user))
+          user->erase();
+      }
+    }
+  }
+
   /// Sequences stand at different positions, so that nothing may be computed
   /// with one size of the past, and nothing may need an input of another kind.
   LogicalResult checkRest() {
@@ -441,11 +690,12 @@ private:
          llvm::make_early_inc_range(function.getArguments())) {
       unsigned number = argument.getArgNumber();
       if (!function.getArgAttr(number, "tenon.role") &&
-          !function.getArgAttr(number, "tenon.state"))
+          !function.getArgAttr(number, "tenon.state") &&
+          !function.getArgAttr(number, "tenon.kept"))
         return function.emitError("input '")
                << nameOf(argument)
-               << "' is none of tokens, positions, mask or caches, which are "
-                  "all that a decoder has";
+               << "' is none of tokens, positions, mask, caches or what an "
+                  "encoder gives, which are all that a decoder has";
     }
     llvm::StringSet<> known;
     for (BlockArgument argument : function.getArguments())
@@ -459,6 +709,7 @@ private:
          llvm::make_early_inc_range(function.getOps<SymbolOp>())) {
       if (known.contains(symbol.getName()))
         continue;
+      dropAssumptions(symbol.getValue());
       if (!symbol.getValue().use_empty())
         return (*symbol.getValue().user_begin())
                    ->emitError("computes with the size '")
@@ -473,6 +724,7 @@ private:
   func::FuncOp function;
   llvm::StringMap<BlockArgument> roles;
   SmallVector<Grown> grown;
+  SmallVector<BlockArgument> kept;  ///< inputs that an encoder gives
   std::optional<SymbolicExpr> past; ///< how much caches hold
 };
 

@@ -365,7 +365,7 @@ module attributes {tenon.decoder} {
     %q = graph.transpose %split [0, 2, 1, 3] : tensor<?x?x2x8xf32> -> tensor<?x2x?x8xf32>
     %keys = graph.concat %k, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
     %values = graph.concat %v, %q axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
-  // expected-error@+1 {{has a mask that is not known to show each query the keys before it alone, which a decoder needs}}
+  // expected-error@+1 {{has a mask that is not known to depend on the key alone, or its distance from the query, beside showing each query the keys before it, which a decoder needs}}
     %a = graph.attention causal %q, %keys, %values mask %m scale 1.250000e-01 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x1x1x?xi1>) -> tensor<?x2x?x8xf32>
     %t = graph.transpose %a [0, 2, 1, 3] : tensor<?x2x?x8xf32> -> tensor<?x?x2x8xf32>
     %flat = graph.reshape %t to [%b, %s, 16] {allow_zero} : tensor<?x?x2x8xf32> -> tensor<?x?x16xf32>
@@ -444,7 +444,7 @@ module attributes {tenon.decoder} {
 // -----
 
 module attributes {tenon.decoder} {
-  // expected-error@+1 {{input 'bias' is none of tokens, positions, mask or caches, which are all that a decoder has}}
+  // expected-error@+1 {{input 'bias' is none of tokens, positions, mask, caches or what an encoder gives, which are all that a decoder has}}
   func.func @main(%ids: tensor<?x?xi64> {tenon.name = "input_ids", tenon.dims = ["b", "s"], tenon.role = "ids"}, %k: tensor<?x2x?x8xf32> {tenon.name = "past.key", tenon.dims = ["b", 2, "p", 8]},
                   %v: tensor<?x2x?x8xf32> {tenon.name = "past.value", tenon.dims = ["b", 2, "p", 8]}, %bias: tensor<50xf32> {tenon.name = "bias", tenon.dims = [50]}, %slots: tensor<?xi64> {tenon.name = "slots", tenon.dims = ["b"], tenon.role = "slots"},
                   %starts: tensor<?xi64> {tenon.name = "starts", tenon.dims = ["b"], tenon.role = "starts"}, %rows: tensor<?xi64> {tenon.name = "rows", tenon.dims = ["rows"], tenon.role = "rows"},

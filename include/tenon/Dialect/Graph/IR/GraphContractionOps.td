@@ -48,9 +48,13 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure, AttrSizedOperandSegments]> 
 
     With `at`, keys and values are caches: their first dimension counts slots,
     their third has a fixed capacity. Row b of the queries reads slot `slots[b]`,
-    or b where only starts are given, and query i of it sees the keys up to
-    `starts[b] + i`: then `causal` is set. `length`, at most the capacity, is
-    the largest number of keys that a query sees. Caches may be of another type
+    or b where only starts are given. With `causal` query i of it stands at
+    position `starts[b] + i` and sees the keys up to there; without, each query
+    sees the first `starts[b]` keys. `length`, at most the capacity, is the
+    largest number of keys that a query sees, and what the mask has for the
+    capacity. With `relative`, which needs `causal`, the mask is the same for all
+    queries and says by distance: key j of a query at position p has element
+    `length - 1 - (p - j)` of its last dimension. Caches may be of another type
     than queries, which they are converted to f32 for, and of i8 as `graph.append`
     writes them.
 
@@ -60,16 +64,17 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure, AttrSizedOperandSegments]> 
     %0 = graph.attention %q, %k, %v mask %m scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x1x?x?xi1>) -> tensor<?x12x?x64xf32>
     %1 = graph.attention causal %q, %k, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
     %2 = graph.attention causal %r, %keys, %values at %starts in %slots length %n scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x9x?x64xf32>
+    %3 = graph.attention causal relative %r, %keys, %values mask %bias at %starts in %slots length %n scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<1x9x1x?xf32>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x9x?x64xf32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Optional<AnyRankedTensor>:$mask, Optional<TensorOf<[I64]>>:$starts,
                        Optional<TensorOf<[I64]>>:$slots, Optional<Index>:$length, F32Attr:$scale,
-                       UnitAttr:$causal, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
+                       UnitAttr:$causal, UnitAttr:$relative, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
                        OptionalAttr<Graph_I64Attr>:$window, OptionalAttr<F32Attr>:$softcap);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
-    (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
+    (`causal` $causal^)? (`relative` $relative^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
     (`at` $starts^)? (`in` $slots^)? (`length` $length^)?
     `scale` $scale (`window` $window^)? (`softcap` $softcap^)? attr-dict `:` functional-type(operands, $output)
   }];

@@ -11,7 +11,10 @@ def AssumeDecoderPass : Pass<"graph-assume-decoder", "::mlir::func::FuncOp"> {
     `context`, marked with `tenon.role`. An input `attention_mask` becomes all
     ones, since a slot holds no padding, and `position_ids` what follows from
     `starts`; what was only the length of the mask becomes that of the past and
-    what is new.
+    what is new. Inputs of floats with a row for each of the batch and at most one
+    size of their own are what an encoder gives, marked `tenon.kept` with the
+    dimension that this size is, or -1. Where there is such a dimension, @main
+    gets `lengths`, and `encoder_attention_mask` becomes all ones.
 
     Before:
 
@@ -45,7 +48,9 @@ def FormDecoderPass : Pass<"graph-form-decoder", "::mlir::func::FuncOp"> {
     Where the module has `tenon.decoder`: a past that what is new is appended to
     becomes a cache of fixed capacity, marked `tenon.state`, and the attention
     that reads it finds the keys of each row by `starts` and `slots`. What was
-    the result `present` goes. The rows of the logits are chosen as early as each
+    the result `present` goes. A mask beside `causal` becomes a row that is computed
+    for any keys, by key or `relative`. What is marked `tenon.kept` gets a row for
+    each slot, and attention that reads it the lengths of these. The rows of the logits are chosen as early as each
     is computed by itself. It is an error where the model does otherwise than
     docs/decoders.md says. With `tenon.kv_cache`, one of `f32`, `f16`, `bf16` and
     `int8`, caches have that type, else that of the past.
@@ -64,6 +69,7 @@ def FormDecoderPass : Pass<"graph-form-decoder", "::mlir::func::FuncOp"> {
     %0 = graph.attention causal %q, %keys, %values at %starts in %slots length %n scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x9x?x64xf32>
     ```
   }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 
 def FoldConstantsPass : Pass<"graph-fold-constants"> {
@@ -210,7 +216,8 @@ def RecognizeAttentionPass : Pass<"graph-recognize-attention"> {
   let description = [{
     Scale factors on the query, the key and the scores are multiplied into one.
     An added mask becomes the operand `mask`; one that is `where(keep, 0, -inf)`
-    becomes `keep` itself. `where(is_nan(p), 0, p)` after the softmax, which
+    becomes `keep` itself. Of several that are added, or that replace what they
+    hide by a very low number, one mask is made: `where(keep, bias, low)`. `where(is_nan(p), 0, p)` after the softmax, which
     PyTorch's SDPA writes, becomes `zero_if_masked`.
 
     Before:
@@ -239,7 +246,7 @@ def RecognizeCausalMaskPass : Pass<"graph-recognize-causal-mask", "::mlir::func:
     one row, and attention does not visit keys that no query of a block sees. A
     mask of floats that adds a very low number to what is hidden is one where
     nothing else hides keys: in a row in which all is hidden that number would
-    hide none. Parts that are computed from constants and true say nothing. A
+    hide none. What it adds to what is shown becomes the mask. Parts that are computed from constants and true say nothing. A
     part that hides all but the last w keys before a query becomes `window`.
 
     Before:
@@ -658,7 +665,8 @@ def UnflattenPass : Pass<"graph-unflatten", "::mlir::func::FuncOp"> {
   let summary = "Drop reshapes that merge dimensions around a transpose or a product";
   let description = [{
     PyTorch's decomposition of attention merges batch and heads before it
-    transposes the keys, and splits them behind; GPT-2's layers merge batch and
+    transposes the keys, and splits them behind; BLOOM does so around products of
+    queries and keys, with what is added to these; GPT-2's layers merge batch and
     sequence around each product. What follows the product can then be its
     epilogue.
 

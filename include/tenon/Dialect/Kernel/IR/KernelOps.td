@@ -383,13 +383,13 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [Pure, AttrSizedOperandSegments]
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Optional<AnyRankedTensor>:$mask, Optional<TensorOf<[I64]>>:$starts,
                        Optional<TensorOf<[I64]>>:$slots, Optional<Index>:$length, F32Attr:$scale,
-                       UnitAttr:$causal, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
+                       UnitAttr:$causal, UnitAttr:$relative, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
                        OptionalAttr<Kernel_I64Attr>:$window, OptionalAttr<F32Attr>:$softcap,
                        DenseI64ArrayAttr:$query_layout, DenseI64ArrayAttr:$key_layout,
                        DenseI64ArrayAttr:$value_layout, DenseI64ArrayAttr:$output_layout);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
-    (`causal` $causal^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
+    (`causal` $causal^)? (`relative` $relative^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
     (`at` $starts^)? (`in` $slots^)? (`length` $length^)?
     `scale` $scale (`window` $window^)? (`softcap` $softcap^)? attr-dict `:` functional-type(operands, $output)
   }];
