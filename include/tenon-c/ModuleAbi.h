@@ -70,6 +70,10 @@ typedef struct tn_frame {
  *   element SYMBOL INPUT POSITION     the symbol is no size, but what lies in
  *                                     that input (i32 or i64) at a position
  *   state INPUT                       that input's memory is changed by a run
+ *   kept INPUT DIM                    that input has a row for each slot of a
+ *                                     decoder, the same in all steps; `lengths`
+ *                                     says how much of dimension DIM, or -1
+ *   lengths INPUT                     that input has these for each row
  *   decoder IDS SLOTS STARTS ROWS CONTEXT LOGITS
  *                                     numbers of the inputs of a decoder and of
  *                                     its output (docs/decoders.md)

@@ -288,6 +288,14 @@ TN_API tn_status tn_generator_set_prompt(tn_generator *generator,
                                          int32_t sequence, const int64_t *ids,
                                          int64_t count);
 
+/* What an encoder gave for a sequence: an input of the model that is the same
+ * in all steps, by its name, as the model has it for a batch of 1. Copied, and
+ * held until it is set again; sequences may have different lengths, the inputs
+ * of one have the same. What the sequence has computed is computed again. */
+TN_API tn_status tn_generator_set_input(tn_generator *generator,
+                                        int32_t sequence, const char *name,
+                                        const tn_tensor *tensor);
+
 /* Forgets all but the first `position` tokens of the text; with 0 the sequence
  * takes no part in runs. */
 TN_API tn_status tn_generator_rewind(tn_generator *generator, int32_t sequence,

@@ -121,6 +121,15 @@ tn_status tn_generator_set_prompt(tn_generator *generator, int32_t sequence,
   });
 }
 
+tn_status tn_generator_set_input(tn_generator *generator, int32_t sequence,
+                                 const char *name, const tn_tensor *tensor) {
+  return exclusively(generator, [&](Generator &texts) {
+    require(name, "the name");
+    require(tensor, "the tensor");
+    texts.setInput(sequence, name, *tensor);
+  });
+}
+
 tn_status tn_generator_rewind(tn_generator *generator, int32_t sequence,
                               int64_t position) {
   return exclusively(

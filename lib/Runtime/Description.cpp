@@ -89,6 +89,10 @@ private:
       result.outputs.push_back(checked(std::move(value)));
     } else if (kind == "state") {
       result.inputs[statedInput(1)].isState = true;
+    } else if (kind == "kept") {
+      parseKept();
+    } else if (kind == "lengths") {
+      lengths = statedInput(1);
     } else if (kind == "decoder") {
       parseDecoder();
     } else if (kind == "element") {
@@ -161,9 +165,20 @@ private:
     return input;
   }
 
+  void parseKept() {
+    Value &input = result.inputs[statedInput(1)];
+    int64_t dim = integer(2);
+    if (input.dims.empty() || dim == 0 || dim < -1 ||
+        dim >= int64_t(input.dims.size()))
+      refuse("is about a dimension that no record states before");
+    input.isKept = true;
+    input.lengthDim = int(dim);
+  }
+
   void parseDecoder() {
     DecoderValues values{statedInput(1), statedInput(2), statedInput(3),
-                         statedInput(4), statedInput(5), integer(6)};
+                         statedInput(4), statedInput(5), integer(6),
+                         lengths};
     auto isList = [&](int64_t input, size_t rank) {
       const Value &value = result.inputs[input];
       return value.dims.size() == rank &&
@@ -171,7 +186,7 @@ private:
     };
     if (!isList(values.ids, 2) || !isList(values.slots, 1) ||
         !isList(values.starts, 1) || !isList(values.rows, 1) ||
-        !isList(values.context, 1))
+        !isList(values.context, 1) || (lengths >= 0 && !isList(lengths, 1)))
       refuse("names inputs that are not as a decoder's are");
     if (values.logits < 0 || size_t(values.logits) >= result.outputs.size() ||
         result.outputs[values.logits].dims.size() != 3)
@@ -350,6 +365,7 @@ private:
   }
 
   Description result;
+  int64_t lengths = -1; ///< the input of a decoder that has them
   std::string line;
   std::vector<std::string> words;
   int number = 0;

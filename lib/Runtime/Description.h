@@ -34,11 +34,15 @@ struct Value {
   tn_type type;
   std::vector<Dim> dims;
   bool isState = false; ///< an input that a run changes
+  /// An input of a decoder that each slot has its own of.
+  bool isKept = false;
+  int lengthDim = -1; ///< of it, the one that lengths are of
 };
 
 /// Numbers of the inputs and the output of a decoder; see docs/decoders.md.
 struct DecoderValues {
   int64_t ids, slots, starts, rows, context, logits;
+  int64_t lengths = -1; ///< none
 };
 
 /// What a launch costs; see ModuleAbi.h.

@@ -58,3 +58,12 @@ const char *tenon::runtime::elementName(int32_t type) {
       return entry.name;
   return nullptr;
 }
+
+int64_t tenon::runtime::tensorBytes(int32_t type, const int64_t *dims,
+                                    int rank) {
+  int64_t bytes = elementBytes(type);
+  for (int i = 0; i < rank; ++i)
+    if (dims[i] < 0 || __builtin_mul_overflow(bytes, dims[i], &bytes))
+      return -1;
+  return bytes;
+}

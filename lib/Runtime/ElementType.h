@@ -14,6 +14,9 @@ std::optional<tn_type> parseElementType(const std::string &name);
 /// Bytes of one element, or 0 when `type` is none.
 int64_t elementBytes(int32_t type);
 
+/// Of a tensor of these sizes, or -1 when there are too many.
+int64_t tensorBytes(int32_t type, const int64_t *dims, int rank);
+
 /// "f32", or nullptr when `type` is none.
 const char *elementName(int32_t type);
 

@@ -92,6 +92,13 @@ void Generator::setPrompt(int64_t sequence, const int64_t *ids, int64_t count) {
   changed.isLive = changed.isInRun = isRunning;
 }
 
+void Generator::setInput(int64_t sequence, const std::string &name,
+                         const tn_tensor &tensor) {
+  Sequence &changed = at(sequence);
+  model.setInput(sequence, name, tensor);
+  changed.held = 0;
+}
+
 void Generator::rewind(int64_t sequence, int64_t position) {
   Sequence &changed = at(sequence);
   int64_t length = int64_t(changed.tokens.size());

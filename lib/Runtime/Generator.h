@@ -72,6 +72,10 @@ public:
   /// The text to go on from: at least one token, at most the capacity. The
   /// longest prefix that it shares with what the slot holds is not fed again.
   void setPrompt(int64_t sequence, const int64_t *ids, int64_t count);
+  /// What an encoder gave for a sequence, copied; see StepModel. What the slot
+  /// holds was made with another, and is fed again.
+  void setInput(int64_t sequence, const std::string &name,
+                const tn_tensor &tensor);
   /// Forgets all behind the first `position` tokens of the text, which may go
   /// on from there. 0 forgets the sequence and what its slot holds.
   void rewind(int64_t sequence, int64_t position);

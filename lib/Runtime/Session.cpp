@@ -26,15 +26,6 @@ static int threadCount(int wanted) {
   return cores > 0 ? cores : 1;
 }
 
-/// The bytes of a tensor of these sizes, or -1 when there are too many.
-static int64_t tensorBytes(int32_t type, const int64_t *dims, int rank) {
-  int64_t bytes = elementBytes(type);
-  for (int i = 0; i < rank; ++i)
-    if (dims[i] < 0 || __builtin_mul_overflow(bytes, dims[i], &bytes))
-      return -1;
-  return bytes;
-}
-
 static const char *typeName(int32_t type) {
   const char *name = elementName(type);
   return name ? name : "of an unknown type";

@@ -3,7 +3,9 @@
 #ifndef TENON_RUNTIME_STEPMODEL_H
 #define TENON_RUNTIME_STEPMODEL_H
 
+#include "Failure.h"
 #include <cstdint>
+#include <string>
 
 namespace tenon::runtime {
 
@@ -35,6 +37,17 @@ public:
   /// of the step hold from starts[b] on is then not known, what lies before is
   /// as it was.
   virtual const float *step(const Step &step) = 0;
+
+  /// What an encoder gave for the sequence in a slot, copied: an input of this
+  /// name with one row. Holds for all steps until it is set again; a step needs
+  /// all that the model has, of one length.
+  virtual void setInput(int64_t slot, const std::string &name,
+                        const tn_tensor &tensor) {
+    (void)slot;
+    (void)tensor;
+    fail(TN_ERROR_INPUT, "the decoder has no input '", name,
+         "' that a sequence keeps");
+  }
 };
 
 } // namespace tenon::runtime

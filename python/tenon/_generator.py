@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _library
 from ._error import Error
-from ._session import Module
+from ._session import Module, _dtype
 
 _ENDS = (None, "stop", "limit", "asked", "full")
 
@@ -65,7 +65,7 @@ class Generator:
     def __init__(self, artifact, capacity, sequences=1, threads=0):
         self._decoder = self._generator = None
         self._library = library = _library.load()
-        owner = artifact if isinstance(artifact, Module) else Module(artifact)
+        self._owner = owner = artifact if isinstance(artifact, Module) else Module(artifact)
         options = _library.DecoderOptions(
             _library.SessionOptions(_whole(threads, 32, "threads"), 0, 0),
             _whole(capacity, 64, "capacity"), _whole(sequences, 32, "sequences"))
@@ -137,6 +137,26 @@ class Generator:
         ids = _ids(ids, "a prompt's ids")
         _library.check(self._library.tn_generator_set_prompt(
             self._generator, _whole(sequence, 32, "sequence"), _pointer(ids), ids.size))
+
+    def set_input(self, name, array, sequence=0):
+        """What an encoder gave for a sequence, as the model has it for a batch of 1.
+
+        Held until it is set again: an input that is the same in all steps, keys and
+        values or states. Sequences may have different lengths, without padding.
+        What the sequence has computed is computed again.
+        """
+        number = next((i for i in range(self._library.tn_module_input_count(self._owner._module))
+                       if self._library.tn_module_input_name(self._owner._module, i) == name.encode()), -1)
+        kind = self._library.tn_module_input_type(self._owner._module, number)
+        array = np.ascontiguousarray(array)
+        if number >= 0 and array.dtype != _dtype(kind):
+            raise Error(f"input {name!r} must be {_dtype(kind)}, is {array.dtype}")
+        if array.ndim > len(_library.Tensor().dims):
+            raise Error(f"input {name!r} has {array.ndim} dimensions, too many")
+        tensor = _library.Tensor(array.ctypes.data, array.nbytes, kind, array.ndim)
+        tensor.dims[:array.ndim] = array.shape
+        _library.check(self._library.tn_generator_set_input(
+            self._generator, _whole(sequence, 32, "sequence"), name.encode(), ctypes.byref(tensor)))
 
     def generate(self, ids=None, sequence=0, **options):
         """An iterator over the ids of new tokens.

@@ -97,6 +97,8 @@ PROTOTYPES = {
                                            POINTER(GeneratorOptions)]),
     "tn_generator_set_prompt": (c_int32, [c_void_p, c_int32, POINTER(c_int64),
                                           c_int64]),
+    "tn_generator_set_input": (c_int32, [c_void_p, c_int32, c_char_p,
+                                         POINTER(Tensor)]),
     "tn_generator_rewind": (c_int32, [c_void_p, c_int32, c_int64]),
     "tn_generator_run": (c_int32, [c_void_p, TokenCallback, c_void_p]),
     "tn_generator_begin": (c_int32, [c_void_p, c_int32]),

@@ -191,7 +191,7 @@ def test_an_unknown_input_is_refused(tmp_path):
     for node in model.graph.node:
         node.output[:] = ["plain" if name == logits else name for name in node.output]
     model.graph.node.append(helper.make_node("Add", ["plain", "bias"], [logits]))
-    assert ("input 'bias' is none of tokens, positions, mask or caches, which are all that a decoder has"
+    assert ("input 'bias' is none of tokens, positions, mask, caches or what an encoder gives, which are all that a decoder has"
             in refuse(model, tmp_path))
 
 

@@ -97,6 +97,8 @@ private:
     os << "\n";
     if (main.getArgAttr(number, "tenon.state"))
       os << "state " << number << "\n";
+    if (auto kept = main.getArgAttrOfType<IntegerAttr>(number, "tenon.kept"))
+      os << "kept " << number << " " << kept.getInt() << "\n";
     if (auto role = main.getArgAttrOfType<StringAttr>(number, "tenon.role"))
       roles[role.getValue()] = number;
     auto elements = main.getArgAttrOfType<ArrayAttr>(number, "tenon.elements");
@@ -174,6 +176,8 @@ private:
   void describeDecoder() {
     if (roles.empty())
       return;
+    if (auto lengths = roles.find("lengths"); lengths != roles.end())
+      os << "lengths " << lengths->second << "\n";
     os << "decoder";
     for (StringRef role : {"ids", "slots", "starts", "rows", "context"})
       os << " " << roles.lookup(role);

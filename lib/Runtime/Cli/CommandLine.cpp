@@ -45,6 +45,8 @@ generate  go on from a prompt with an artifact that --decoder has made: prints
           ids of tokens as they come, then rates and memory. Ctrl-C ends it
           behind the token that is being computed, with exit code 130
   --ids FILE|N,N,...     the prompt: ids, or a file with them (.npy or text)
+  --input NAME=FILE.npy  what an encoder gave: one of the inputs that a decoder
+                         of an encoder-decoder keeps, for a batch of 1
   --max-tokens N         how many tokens (128); 0: until the context is full
   --stop N,...           end behind one of these tokens
   --temperature T        0: the most probable token each time (0)

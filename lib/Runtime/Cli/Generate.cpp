@@ -7,6 +7,7 @@
 #include "Ids.h"
 #include "Interrupt.h"
 #include "Machine.h"
+#include "NpyFile.h"
 
 #include <chrono>
 #include <cstdio>
@@ -148,6 +149,25 @@ makeModel(std::shared_ptr<const Module> module, const Arguments &arguments,
   return makeDecoder(std::move(module), options);
 }
 
+/// What an encoder gave, from files.
+static void setInputs(Generator &generator, const Description &description,
+                      const Arguments &arguments) {
+  for (const auto &[name, file] : arguments.inputs) {
+    int32_t type = 0;
+    for (const Value &input : description.inputs)
+      if (input.name == name)
+        type = input.type;
+    Tensor read = readNpy(file, type);
+    tn_tensor tensor = {};
+    tensor.data = read.data.data();
+    tensor.bytes = int64_t(read.data.size());
+    tensor.type = read.type;
+    tensor.rank = int32_t(read.dims.size());
+    std::copy(read.dims.begin(), read.dims.end(), tensor.dims);
+    generator.setInput(0, name, tensor);
+  }
+}
+
 int tenon::runtime::generateCommand(const Arguments &arguments) {
   if (arguments.worker)
     return generateWorker(arguments);
@@ -162,6 +182,7 @@ int tenon::runtime::generateCommand(const Arguments &arguments) {
       makeModel(module, arguments,
                 int64_t(prompt.size()) + arguments.generation.maxTokens);
   Generator generator(*model);
+  setInputs(generator, module->description(), arguments);
   generator.setOptions(0, arguments.generation);
   generator.setPrompt(0, prompt.data(), int64_t(prompt.size()));
 
@@ -202,6 +223,7 @@ int tenon::runtime::generateWorker(const Arguments &arguments) {
   std::unique_ptr<StepModel> model =
       makeModel(module, arguments, int64_t(ids.size()));
   Generator generator(*model);
+  setInputs(generator, module->description(), arguments);
   double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   const Description &description = module->description();
   std::printf("info load_s %.4f\ninfo version abi-%u\ninfo weight_bytes "

@@ -46,6 +46,7 @@ TEST(CApiGenerate, RefusesNullPointers) {
   int64_t ids[] = {1}, count = 0;
   int32_t number = 0;
   tn_generator_options options = {};
+  tn_tensor tensor = {};
   tn_generation_statistics statistics = {};
   tn_decoder_options decoderOptions = {{1, 0, 0}, 8, 1};
   tn_decoder *decoder = nullptr;
@@ -58,6 +59,7 @@ TEST(CApiGenerate, RefusesNullPointers) {
   for (tn_status status :
        {tn_generator_set_options(nullptr, 0, &options),
         tn_generator_set_prompt(nullptr, 0, ids, 1),
+        tn_generator_set_input(nullptr, 0, "states", &tensor),
         tn_generator_rewind(nullptr, 0, 0),
         tn_generator_run(nullptr, nullptr, nullptr),
         tn_generator_begin(nullptr, -1),
@@ -82,6 +84,15 @@ TEST(CApiGenerate, RefusesNullPointers) {
   EXPECT_EQ(tn_generator_set_options(texts.generator, 0, nullptr),
             TN_ERROR_ARGUMENT);
   EXPECT_EQ(error(), "the struct of options is null");
+  EXPECT_EQ(tn_generator_set_input(texts.generator, 0, nullptr, &tensor),
+            TN_ERROR_ARGUMENT);
+  EXPECT_EQ(error(), "the name is null");
+  EXPECT_EQ(tn_generator_set_input(texts.generator, 0, "states", nullptr),
+            TN_ERROR_ARGUMENT);
+  EXPECT_EQ(error(), "the tensor is null");
+  EXPECT_EQ(tn_generator_set_input(texts.generator, 0, "states", &tensor),
+            TN_ERROR_INPUT);
+  EXPECT_EQ(error(), "the decoder has no input 'states' that a sequence keeps");
   EXPECT_EQ(tn_generator_set_prompt(texts.generator, 0, nullptr, 1),
             TN_ERROR_ARGUMENT);
   EXPECT_EQ(error(), "the list of ids is null");

@@ -4,6 +4,7 @@
 #include "gtest/gtest.h"
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <new>
 
 using namespace tenon::runtime;
@@ -23,9 +24,9 @@ void operator delete(void *block, size_t) noexcept { std::free(block); }
 
 namespace {
 
-std::unique_ptr<StepModel> load(int64_t slots, int64_t capacity) {
-  auto module =
-      std::make_shared<const Module>(ARTIFACTS + std::string("/fake-cache.so"));
+std::unique_ptr<StepModel> load(int64_t slots, int64_t capacity,
+                                const char *name = "/fake-cache.so") {
+  auto module = std::make_shared<const Module>(ARTIFACTS + std::string(name));
   DecoderOptions options;
   options.session.threads = 2;
   options.slots = slots;
@@ -40,7 +41,78 @@ const float *stepBoth(StepModel &model, int64_t position, int64_t token) {
   return model.step({2, 1, ids, slots, starts, &row, 1});
 }
 
+/// Sets an input of `length` places, two numbers in each, that are all `value`.
+void keep(StepModel &model, int64_t slot, const char *name, int64_t length,
+          float value) {
+  std::vector<float> numbers(size_t(2 * length), value);
+  bool isStates = name == std::string("states");
+  tn_tensor tensor = {numbers.data(), 8 * length, TN_F32, 3, {1}};
+  tensor.dims[1] = isStates ? length : 2;
+  tensor.dims[2] = isStates ? 2 : length;
+  model.setInput(slot, name, tensor);
+}
+
+std::string failure(const std::function<void()> &body) {
+  try {
+    body();
+  } catch (const Failure &failure) {
+    return failure.what();
+  }
+  return "none";
+}
+
 } // namespace
+
+TEST(Decoder, KeepsWhatAnEncoderGaveForEachSequence) {
+  std::unique_ptr<StepModel> model = load(3, 64, "/fake-kept.so");
+  keep(*model, 1, "states", 5, 1);
+  keep(*model, 1, "keys", 5, 2);
+  keep(*model, 0, "states", 3, 10);
+  keep(*model, 0, "keys", 3, 20);
+  const float *logits = stepBoth(*model, 0, 4);
+  EXPECT_EQ(logits[14], 10);
+  EXPECT_EQ(logits[13], 20);
+  EXPECT_EQ(logits[16 + 14], 60);
+  EXPECT_EQ(logits[16 + 13], 120);
+  // A longer one moves what the others have.
+  keep(*model, 0, "states", 40, 1);
+  keep(*model, 0, "keys", 40, 1);
+  logits = stepBoth(*model, 1, 4);
+  EXPECT_EQ(logits[14], 10);
+  EXPECT_EQ(logits[13], 20);
+  EXPECT_EQ(logits[16 + 14], 80);
+  EXPECT_EQ(logits[16 + 13], 80);
+  int64_t before = allocations;
+  stepBoth(*model, 2, 4);
+  EXPECT_EQ(allocations, before);
+}
+
+TEST(Decoder, NeedsAllThatAnEncoderGives) {
+  std::unique_ptr<StepModel> model = load(2, 64, "/fake-kept.so");
+  auto step = [&] { stepBoth(*model, 0, 4); };
+  EXPECT_EQ(failure(step),
+            "sequence 1 has no input 'states', which an encoder gives");
+  keep(*model, 1, "states", 5, 1);
+  EXPECT_EQ(failure(step),
+            "sequence 1 has no input 'keys', which an encoder gives");
+  keep(*model, 1, "keys", 4, 1);
+  EXPECT_EQ(failure(step), "sequence 1 has input 'keys' of length 4, but "
+                           "'states' of length 5");
+  EXPECT_EQ(failure([&] { keep(*model, 2, "states", 5, 1); }),
+            "there is no slot 2: the decoder has 2");
+  EXPECT_EQ(failure([&] { keep(*model, 1, "states", 0, 1); }),
+            "input 'states' has length 0, but a sequence needs 1 or more");
+  EXPECT_EQ(failure([&] { keep(*model, 1, "cache", 5, 1); }),
+            "the decoder has no input 'cache' that a sequence keeps");
+  tn_tensor two = {nullptr, 0, TN_F32, 3, {2, 5, 2}};
+  EXPECT_EQ(failure([&] { model->setInput(1, "states", two); }),
+            "input 'states' of a sequence must have size 1 in dimension 0, "
+            "has 2");
+  keep(*model, 1, "keys", 5, 1);
+  keep(*model, 0, "keys", 1, 1);
+  keep(*model, 0, "states", 1, 1);
+  EXPECT_EQ(failure(step), "none");
+}
 
 TEST(Decoder, ATokenAllocatesNothingAndMovesNoCache) {
   std::unique_ptr<StepModel> model = load(3, 600);

@@ -71,8 +71,9 @@ TEST(Description, KnowsElementsAndExtents) {
 
 TEST(Description, RefusesElementsThatAreNotThere) {
   for (const char *line :
-       {"element b 0 0", "element b 1 2", "element b 1 -1", "element b 2 0",
-        "element c 1 0", "extent 0 1 b", "extent 1 0 b"}) {
+       {"kept 0 1", "kept 0 0", "kept 2 -1", "lengths 2", "element b 0 0",
+        "element b 1 2", "element b 1 -1", "element b 2 0", "element c 1 0",
+        "extent 0 1 b", "extent 1 0 b"}) {
     try {
       parseDescription(std::string("symbol b 0 9 -1\ninput x f32 2\n"
                                    "input n i64 2\noutput y f32 1 ?\n") +

@@ -1,7 +1,9 @@
 /* A decoder written by hand, of 16 tokens. Its cache, i64[slots, capacity],
  * holds the tokens themselves; the logit of a token is how often it is in the
  * slot up to the row, and that of token 15 in how many runs so far the cache
- * lay elsewhere than in the first. */
+ * lay elsewhere than in the first. With FAKE_KEPT it has what an encoder gives,
+ * too: f32[slots, encoded, 2] and f32[slots, 2, encoded]; the logits of tokens
+ * 14 and 13 are their sums over the length of the row. */
 #include "tenon-c/ModuleAbi.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -29,6 +31,15 @@ EXPORT const char tenon_description[] =
     "input rows i64 rows\n"
     "input context i64 1\n"
     "input cache i64 slots capacity\n"
+#ifdef FAKE_KEPT
+    "symbol encoded 0 4096 -1\n"
+    "input states f32 slots encoded 2\n"
+    "input keys f32 slots 2 encoded\n"
+    "input lengths i64 batch\n"
+    "kept 6 1\n"
+    "kept 7 2\n"
+    "lengths 8\n"
+#endif
     "element context 4 0\n"
     "state 5\n"
     "output logits f32 3 batch rows 16\n"
@@ -79,5 +90,18 @@ EXPORT int64_t tenon_run(tn_frame *frame) {
   frame->run_section(frame, 0, 1, &grid);
   for (int64_t i = 0; i < batch * rows; ++i)
     ((float *)frame->outputs[0])[i * 16 + 15] = (float)moved;
+#ifdef FAKE_KEPT
+  const float *states = frame->inputs[6], *keys = frame->inputs[7];
+  const int64_t *lengths = frame->inputs[8];
+  int64_t encoded = symbols[6];
+  for (int64_t i = 0; i < batch * rows; ++i) {
+    float *logits = (float *)frame->outputs[0] + i * 16;
+    int64_t first = slots[i / rows] * encoded * 2;
+    for (int64_t at = 0; at < lengths[i / rows]; ++at) {
+      logits[14] += states[first + 2 * at] + states[first + 2 * at + 1];
+      logits[13] += keys[first + at] + keys[first + encoded + at];
+    }
+  }
+#endif
   return 0;
 }

@@ -26,9 +26,13 @@ struct AssumeDecoderPass : impl::AssumeDecoderPassBase<AssumeDecoderPass> {
         return;
     fixHeads();
     splitPacked();
-    if (failed(findInputs()) || failed(addInputs()))
+    if (failed(findInputs()))
+      return signalPassFailure();
+    findKept();
+    if (failed(addInputs()))
       return signalPassFailure();
     replaceMask();
+    replaceEncoderMask();
     replacePositions();
     eraseReplaced();
   }
@@ -174,9 +178,20 @@ private:
     }
   }
 
+  /// Whether something is put behind it.
+  static bool isAppendedTo(BlockArgument argument) {
+    return llvm::any_of(argument.getUsers(), [&](Operation *user) {
+      auto concat = dyn_cast<ConcatOp>(user);
+      return isa<AppendOp, PadOp>(user) ||
+             (concat && concat.getInputs().size() > 1 &&
+              concat.getInputs().front() == argument);
+    });
+  }
+
   /// By their shapes, and where several have the same by the names that
   /// exporters give them.
   LogicalResult findInputs() {
+    StringAttr first;
     for (BlockArgument argument : function.getArguments()) {
       auto type = dyn_cast<RankedTensorType>(argument.getType());
       StringAttr name = nameOf(argument);
@@ -185,16 +200,21 @@ private:
       if (type.getRank() == 4 && isa<FloatType>(type.getElementType()) &&
           symbolOf(argument, 2) && !type.isDynamicDim(1) &&
           !type.isDynamicDim(3)) {
-        past = past ? past : symbolOf(argument, 2);
+        first = first ? first : symbolOf(argument, 2);
+        if (!past && isAppendedTo(argument))
+          past = symbolOf(argument, 2);
       } else if (isIntegerMatrix(type)) {
         if (name.getValue() == "attention_mask")
           mask = argument;
+        else if (name.getValue() == "encoder_attention_mask")
+          encoderMask = argument;
         else if (name.getValue() == "position_ids")
           positions = argument;
         else if (!ids)
           ids = argument;
       }
     }
+    past = past ? past : first;
     if (!past)
       return function.emitError(
           "is no decoder with a cache: no input has the shape batch×heads×past"
@@ -204,6 +224,36 @@ private:
           "is no decoder: it has no input of integers with a symbolic batch "
           "and sequence, as input_ids");
     return success();
+  }
+
+  /// What an encoder gives is the same in each step of a sequence: inputs with
+  /// a row for each sequence, in which at most one dimension, the length of
+  /// what was encoded, has a size that is none of the decoder's.
+  void findKept() {
+    for (BlockArgument argument : function.getArguments()) {
+      auto type = dyn_cast<RankedTensorType>(argument.getType());
+      if (!type || !isa<FloatType>(type.getElementType()) ||
+          type.getRank() < 2 || symbolOf(argument, 0) != symbolOf(ids, 0) ||
+          isAppendedTo(argument))
+        continue;
+      // Keys and values of a fixed length have one, too.
+      int64_t dim = type.getRank() == 4 && !symbolOf(argument, 2) ? 2 : -1;
+      bool isKept = true;
+      for (int64_t other = 1; other < type.getRank(); ++other) {
+        StringAttr symbol = symbolOf(argument, other);
+        if (!symbol)
+          continue;
+        isKept &= symbol != past && symbol != symbolOf(ids, 0) &&
+                  symbol != symbolOf(ids, 1) && dim < 0 &&
+                  (!encoded || encoded == symbol);
+        dim = other;
+        encoded = encoded ? encoded : symbol;
+      }
+      if (isKept)
+        kept.push_back({argument, dim});
+    }
+    hasLengths = llvm::any_of(
+        kept, [](const auto &argument) { return argument.second >= 0; });
   }
 
   SymbolOp findSymbol(StringAttr name) {
@@ -246,8 +296,14 @@ private:
     if (failed(add("slots", batch)) || failed(add("starts", batch)))
       return failure();
     starts = function.getArguments().back();
-    return success(succeeded(add("rows", builder.getStringAttr("rows"))) &&
-                   succeeded(add("context", builder.getI64IntegerAttr(1))));
+    if (failed(add("rows", builder.getStringAttr("rows"))) ||
+        failed(add("context", builder.getI64IntegerAttr(1))) ||
+        (hasLengths && failed(add("lengths", batch))))
+      return failure();
+    for (auto [argument, dim] : kept)
+      function.setArgAttr(argument.getArgNumber(), "tenon.kept",
+                          builder.getI64IntegerAttr(dim));
+    return success();
   }
 
   /// The builder behind all symbols.
@@ -265,10 +321,22 @@ private:
     if (!mask)
       return;
     OpBuilder builder = builderBehindSymbols();
+    replaceByOnes(mask, builder,
+                  arith::AddIOp::create(
+                      builder, mask.getLoc(), findSymbol(past).getValue(),
+                      findSymbol(symbolOf(ids, 1)).getValue()));
+  }
+
+  /// Nor is what was encoded padded: each slot knows its length.
+  void replaceEncoderMask() {
+    if (!encoderMask || !encoded)
+      return;
+    OpBuilder builder = builderBehindSymbols();
+    replaceByOnes(encoderMask, builder, findSymbol(encoded).getValue());
+  }
+
+  void replaceByOnes(BlockArgument mask, OpBuilder &builder, Value total) {
     Location loc = mask.getLoc();
-    Value total =
-        arith::AddIOp::create(builder, loc, findSymbol(past).getValue(),
-                              findSymbol(symbolOf(ids, 1)).getValue());
     StringAttr own = symbolOf(mask, 1);
     auto type = cast<RankedTensorType>(mask.getType());
     auto one = DenseElementsAttr::get(
@@ -282,7 +350,7 @@ private:
         ValueRange{findSymbol(symbolOf(ids, 0)).getValue(), total},
         ArrayRef<int64_t>{ShapedType::kDynamic, ShapedType::kDynamic});
     mask.replaceAllUsesWith(ones);
-    // The length of the mask alone is what was and what is new.
+    // The length of the mask alone is `total`.
     bool isOwn = own && own != past && own != symbolOf(ids, 1);
     for (BlockArgument argument : function.getArguments())
       for (int64_t dim = 0;
@@ -328,7 +396,8 @@ private:
 
   void eraseReplaced() {
     llvm::BitVector erased(function.getNumArguments());
-    for (BlockArgument argument : {mask, positions})
+    for (BlockArgument argument :
+         {mask, positions, encoded ? encoderMask : BlockArgument()})
       if (argument)
         erased.set(argument.getArgNumber());
     (void)function.eraseArguments(erased);
@@ -336,7 +405,13 @@ private:
 
   func::FuncOp function;
   BlockArgument ids, mask, positions, starts; ///< or null
-  StringAttr past; ///< the symbol of what caches hold
+  BlockArgument encoderMask;                  ///< or null
+  StringAttr past;    ///< the symbol of what caches hold
+  StringAttr encoded; ///< that of what an encoder read, or null
+  /// Inputs that a sequence keeps, and which dimension of each counts what was
+  /// encoded, or -1.
+  SmallVector<std::pair<BlockArgument, int64_t>> kept;
+  bool hasLengths = false;
 };
 
 } // namespace

@@ -114,3 +114,48 @@ module attributes {tenon.decoder} {
     return %k : tensor<?x3x?x64xf32>
   }
 }
+
+// -----
+
+// What an encoder gives is kept, with lengths in place of its mask; the past is
+// what is appended to, wherever it stands.
+// CHECK-LABEL: func @main
+// CHECK-SAME:    tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "e", 8], tenon.kept = 2 : i64, tenon.name = "cross.key"}
+// CHECK-SAME:    tensor<?x?x16xf32> {tenon.dims = ["b", "e", 16], tenon.kept = 1 : i64, tenon.name = "states"}
+// CHECK-SAME:    tensor<?x4xf32> {tenon.dims = ["b", 4], tenon.kept = -1 : i64, tenon.name = "voice"}
+// CHECK-SAME:    tensor<?x2x?x8xf32> {tenon.dims = ["b", 2, "p", 8], tenon.name = "past.key"}
+// CHECK-SAME:    tensor<?xi64> {tenon.dims = ["b"], tenon.name = "lengths", tenon.role = "lengths"}
+// CHECK-DAG:     %[[B:.*]] = graph.symbol "b"
+// CHECK-DAG:     %[[E:.*]] = graph.symbol "e"
+// CHECK:         %[[ONES:.*]] = graph.broadcast %{{.*}} to [%[[B]], %[[E]]]
+// CHECK:         return %{{.*}}, %[[ONES]]
+module attributes {tenon.decoder} {
+  func.func @main(%mask: tensor<?x?xi64> {tenon.name = "encoder_attention_mask", tenon.dims = ["b", "e"]}, %ids: tensor<?x?xi64> {tenon.name = "input_ids", tenon.dims = ["b", "s"]},
+                  %cross: tensor<?x2x?x8xf32> {tenon.name = "cross.key", tenon.dims = ["b", 2, "e", 8]}, %states: tensor<?x?x16xf32> {tenon.name = "states", tenon.dims = ["b", "e", 16]},
+                  %voice: tensor<?x4xf32> {tenon.name = "voice", tenon.dims = ["b", 4]}, %k: tensor<?x2x?x8xf32> {tenon.name = "past.key", tenon.dims = ["b", 2, "p", 8]},
+                  %new: tensor<?x2x?x8xi8> {tenon.name = "new", tenon.dims = ["b", 2, "s", 8]}) -> (tensor<?x2x?x8xf32>, tensor<?x?xi64>) {
+    %b = graph.symbol "b" range 0 to 8
+    %s = graph.symbol "s" range 0 to 512
+    %e = graph.symbol "e" range 0 to 512
+    %p = graph.symbol "p" range 0 to 512
+    %0 = graph.cast %new : tensor<?x2x?x8xi8> -> tensor<?x2x?x8xf32>
+    %1 = graph.concat %k, %0 axis 2 : (tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    return %1, %mask : tensor<?x2x?x8xf32>, tensor<?x?xi64>
+  }
+}
+
+// -----
+
+// An input as long as the tokens is not the same in each step.
+// CHECK-LABEL: func @main
+// CHECK-NOT:     tenon.kept
+// CHECK:         return
+module attributes {tenon.decoder} {
+  func.func @main(%ids: tensor<?x?xi64> {tenon.name = "input_ids", tenon.dims = ["b", "s"]}, %x: tensor<?x?x16xf32> {tenon.name = "embeddings", tenon.dims = ["b", "s", 16]},
+                  %k: tensor<?x2x?x8xf32> {tenon.name = "past.key", tenon.dims = ["b", 2, "p", 8]}) -> tensor<?x?x16xf32> {
+    %b = graph.symbol "b" range 0 to 8
+    %s = graph.symbol "s" range 0 to 512
+    %p = graph.symbol "p" range 0 to 512
+    return %x : tensor<?x?x16xf32>
+  }
+}
