@@ -313,7 +313,8 @@ struct ConvertGraphToKernelPass
     convertAssumptions(function, state);
     if (failed(state.convertBlock(function.getBody().front())))
       return failure();
-    // Last, since sizes are computed from them.
+    // Last, since sizes are computed from them, or before them.
+    function.walk([](graph::AssumeEqualOp op) { op.erase(); });
     function.walk([](graph::CountOp count) {
       OpBuilder builder(count);
       auto converted = kernel::CountOp::create(
@@ -353,7 +354,6 @@ struct ConvertGraphToKernelPass
                                   rhs = state.shapes.getIndex(op.getRhs());
       if (lhs && rhs)
         assume(op.getLoc(), *lhs, *rhs);
-      op.erase();
     });
     for (const auto &[lhs, rhs, loc] : state.shapes.getAssumptions())
       assume(loc, lhs, rhs);
