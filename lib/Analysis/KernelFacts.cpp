@@ -169,6 +169,13 @@ private:
               return completeSizes(empty.getType(), empty.getDynamicSizes(),
                                    indices);
             })
+            .Case([&](tensor::ExtractSliceOp part) {
+              MaybeSizes size =
+                  completeSizes(part.getType(), part.getSizes(), indices);
+              if (size)
+                lookUps[part.getSource()].push_back(product(*size));
+              return size;
+            })
             .Case([&](tensor::DimOp dim) -> MaybeSizes {
               if (std::optional<int64_t> number = dim.getConstantIndex())
                 indices.set(dim.getResult(),

@@ -24,7 +24,9 @@ static LogicalResult checkAppend(RegionOp region, AppendOp op) {
           region.getBody().front().getTerminator()->getIterator() ||
       region.getBody().front().getTerminator()->getOperand(0) !=
           op.getOutput() ||
-      !llvm::all_of(op->getOperands(), llvm::IsaPred<BlockArgument>))
+      !getInput(op.getInput()) ||
+      !llvm::all_of(op->getOperands().drop_front(),
+                    llvm::IsaPred<BlockArgument>))
     return region.emitOpError("must hold a kernel.append of its inputs alone");
   unsigned cache = cast<BlockArgument>(op.getCache()).getArgNumber();
   if (region.getUpdates() != ArrayRef<int64_t>{int64_t(cache)})
@@ -136,7 +138,8 @@ static LogicalResult scheduleAppend(RegionOp region, const TargetFacts &facts,
   auto argument = [&](Value value) {
     return scheduled.argument(cast<BlockArgument>(value));
   };
-  AttentionHeads input = readHeads(t, argument(op.getInput()), op.getLayout());
+  AttentionHeads input = readHeads(t, argument(getInput(op.getInput())),
+                                   op.getLayout(), op.getInput());
   AttentionHeads cache = readHeads(t, scheduled.output(0), {0, 1, 2, 3});
   Type given = getElementTypeOrSelf(op.getInput().getType());
   auto cacheType = cast<RankedTensorType>(op.getCache().getType());

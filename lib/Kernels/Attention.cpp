@@ -1036,11 +1036,13 @@ static LogicalResult scheduleAttention(RegionOp region,
                                     /*updates=*/nullptr)
             : createScheduledRegion(rewriter, region, gridSize, schedule);
   Value output = scheduled.output(0);
+  TileBuilder t{rewriter, loc};
   auto buffer = [&](Value argument) {
     return scheduled.argument(cast<BlockArgument>(argument));
   };
-
-  TileBuilder t{rewriter, loc};
+  auto headsOf = [&](Value operand, ArrayRef<int64_t> layout) {
+    return readHeads(t, buffer(getInput(operand)), layout, operand);
+  };
   auto scratchOf = [&](Type element, int64_t count) -> Value {
     return memref::AllocaOp::create(rewriter, loc,
                                     MemRefType::get({count}, element),
@@ -1068,8 +1070,7 @@ static LogicalResult scheduleAttention(RegionOp region,
   bool direct = !weighting.dot && padded == valueSize &&
                 isContiguous(op.getValueLayout());
   int64_t singleRows = countSingleRows(op);
-  AttentionHeads query =
-      readHeads(t, buffer(op.getQuery()), op.getQueryLayout());
+  AttentionHeads query = headsOf(op.getQuery(), op.getQueryLayout());
   AttentionBody body{
       t,
       op,
@@ -1078,8 +1079,8 @@ static LogicalResult scheduleAttention(RegionOp region,
       scoring,
       weighting,
       query,
-      readHeads(t, buffer(op.getKey()), op.getKeyLayout()),
-      readHeads(t, buffer(op.getValue()), op.getValueLayout()),
+      headsOf(op.getKey(), op.getKeyLayout()),
+      headsOf(op.getValue(), op.getValueLayout()),
       readHeads(t, output, outputLayout),
       op.getMask() ? buffer(op.getMask()) : Value(),
       op.getStarts() ? buffer(op.getStarts()) : Value(),

@@ -1,5 +1,6 @@
 // Reads regions around a kernel.attention.
 #include "AttentionRegion.h"
+#include "ScheduledRegion.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "tenon/Dialect/Graph/IR/GraphOps.h"
 
@@ -16,8 +17,8 @@ AttentionOp tenon::findAttention(RegionOp region) {
 
 LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
   for (Operation &other : region.getBody().front())
-    if (&other != op &&
-        !isa<YieldOp, tensor::EmptyOp, tensor::DimOp, arith::ConstantOp>(other))
+    if (&other != op && !isa<YieldOp, tensor::EmptyOp, tensor::DimOp,
+                             tensor::ExtractSliceOp, arith::ConstantOp>(other))
       return other.emitOpError("cannot stand beside a kernel.attention");
   Operation *yield = region.getBody().front().getTerminator();
   if (region.getNumResults() != 1 || yield->getOperand(0) != op.getOutput())
@@ -30,7 +31,7 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
     auto type = cast<RankedTensorType>(value.getType());
     bool isCache = op.getStarts() && value != op.getQuery();
     bool isBytes = isCache && type.getElementType().isSignlessInteger(8);
-    if (!(isFloat(type) || isBytes) || !isa<BlockArgument>(value))
+    if (!(isFloat(type) || isBytes) || !getInput(value))
       return op.emitOpError("needs inputs of its region of f32, f16 or bf16, "
                             "or caches of i8, but found ")
              << type;
@@ -73,9 +74,21 @@ int64_t tenon::getHeadSize(Value value, ArrayRef<int64_t> layout) {
 
 AttentionHeads tenon::readHeads(TileBuilder &t, Value memref,
                                 ArrayRef<int64_t> layout) {
+  return readHeads(t, memref, layout, memref);
+}
+
+AttentionHeads tenon::readHeads(TileBuilder &t, Value memref,
+                                ArrayRef<int64_t> layout, Value operand) {
   SmallVector<Value> sizes = t.sizes(memref), strides = t.strides(sizes);
   AttentionHeads result;
   result.flat = t.flatten(memref);
+  result.offset = t.index(0);
+  for (auto [dim, start] : llvm::enumerate(getStarts(operand)))
+    result.offset = t.add(result.offset, t.mul(t.index(start), strides[dim]));
+  for (auto [dim, size] :
+       llvm::enumerate(cast<ShapedType>(operand.getType()).getShape()))
+    if (!ShapedType::isDynamic(size))
+      sizes[dim] = t.index(size);
   for (int64_t dim : layout) {
     result.sizes.push_back(sizes[dim]);
     result.strides.push_back(strides[dim]);
@@ -85,6 +98,7 @@ AttentionHeads tenon::readHeads(TileBuilder &t, Value memref,
 
 FlatMatrix AttentionHeads::at(TileBuilder &t, Value batch, Value head,
                               Value row) const {
-  Value offset = t.add(t.mul(batch, strides[0]), t.mul(head, strides[1]));
-  return {flat, t.add(offset, t.mul(row, strides[2])), strides[2], strides[3]};
+  Value at = t.add(t.mul(batch, strides[0]), t.mul(head, strides[1]));
+  at = t.add(t.add(at, t.mul(row, strides[2])), offset);
+  return {flat, at, strides[2], strides[3]};
 }

@@ -20,7 +20,7 @@ int64_t getHeadSize(mlir::Value value, llvm::ArrayRef<int64_t> layout);
 
 /// A rank-4 operand read in logical order (batch, heads, sequence, size).
 struct AttentionHeads {
-  mlir::Value flat;
+  mlir::Value flat, offset;
   llvm::SmallVector<mlir::Value> sizes, strides;
 
   /// The rows of one head from `row` on.
@@ -30,6 +30,10 @@ struct AttentionHeads {
 
 AttentionHeads readHeads(TileBuilder &t, mlir::Value memref,
                          llvm::ArrayRef<int64_t> layout);
+
+/// The same of an operand of the first form that `memref` is the input of.
+AttentionHeads readHeads(TileBuilder &t, mlir::Value memref,
+                         llvm::ArrayRef<int64_t> layout, mlir::Value operand);
 
 } // namespace tenon
 

@@ -1,5 +1,6 @@
 // Looks at regions of one linalg.generic.
 #include "LoopNest.h"
+#include "ScheduledRegion.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -42,7 +43,7 @@ bool isPlain(linalg::GenericOp generic, Value reduced) {
       continue;
     bool isReduced = reduced && operand->get() == reduced;
     if (isReduced ? !generic.getMatchingIndexingMap(operand).isIdentity()
-                  : !isa<BlockArgument>(operand->get()))
+                  : !getInput(operand->get()))
       return false;
   }
   auto readsOther = [](Operation *op) {
@@ -89,7 +90,8 @@ std::optional<LoopNest> tenon::getLoopNest(RegionOp region) {
       if (generic->getNumResults() != 1 || nest.post)
         return std::nullopt;
       (nest.main ? nest.post : nest.main) = generic;
-    } else if (!isa<linalg::FillOp, tensor::EmptyOp, arith::ConstantOp>(op)) {
+    } else if (!isa<linalg::FillOp, tensor::EmptyOp, tensor::DimOp,
+                    tensor::ExtractSliceOp, arith::ConstantOp>(op)) {
       return std::nullopt;
     }
   }

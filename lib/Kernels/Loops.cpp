@@ -90,9 +90,7 @@ private:
     coordinates.assign(sizes.size(), t.index(0));
   }
 
-  Value bufferOf(Value operand) {
-    return region.argument(cast<BlockArgument>(operand));
-  }
+  Value bufferOf(Value operand) { return region.argument(getInput(operand)); }
 
   /// The number of iterations of a loop: a size of an operand that it walks.
   Value sizeOf(unsigned dim) {
@@ -100,9 +98,10 @@ private:
       AffineMap map = nest.main.getMatchingIndexingMap(&operand);
       for (auto [position, expr] : llvm::enumerate(map.getResults()))
         if (expr == getAffineDimExpr(dim, map.getContext())) {
-          if (isSizes(&operand, nest.main))
-            return t.index(cast<RankedTensorType>(operand.get().getType())
-                               .getDimSize(position));
+          int64_t known = cast<RankedTensorType>(operand.get().getType())
+                              .getDimSize(position);
+          if (!ShapedType::isDynamic(known))
+            return t.index(known);
           bool isInput = nest.main.isDpsInput(&operand);
           return t.size(isInput ? bufferOf(operand.get()) : output, position);
         }
@@ -115,6 +114,14 @@ private:
     SmallVector<Value> position;
     for (AffineExpr expr : map.getResults())
       position.push_back(evaluate(expr));
+    return position;
+  }
+
+  /// The same in the input that the operand is, or is a part of.
+  SmallVector<Value> access(AffineMap map, Value operand) {
+    SmallVector<Value> position = access(map);
+    for (auto [at, start] : llvm::zip(position, getStarts(operand)))
+      at = t.add(at, t.index(start));
     return position;
   }
 
@@ -198,7 +205,7 @@ private:
         inputs.push_back(Value());
         continue;
       }
-      if (!isa<BlockArgument>(operand->get())) {
+      if (!getInput(operand->get())) {
         inputs.push_back(accumulator);
         continue;
       }
@@ -208,12 +215,12 @@ private:
           {lanes}, getElementTypeOrSelf(operand->get().getType()));
       bool walks = map.getNumResults() != 0 &&
                    map.getResults().back().isFunctionOfDim(dim);
+      SmallVector<Value> at = access(map, operand->get());
       if (walks)
-        inputs.push_back(
-            vector::LoadOp::create(t.b, t.loc, type, buffer, access(map)));
+        inputs.push_back(vector::LoadOp::create(t.b, t.loc, type, buffer, at));
       else
-        inputs.push_back(t.broadcast(
-            memref::LoadOp::create(t.b, t.loc, buffer, access(map)), lanes));
+        inputs.push_back(
+            t.broadcast(memref::LoadOp::create(t.b, t.loc, buffer, at), lanes));
     }
     if (accumulator && generic == nest.main)
       inputs.push_back(accumulator);
@@ -315,14 +322,14 @@ private:
       BlockArgument argument = generic.getMatchingBlockArgument(operand);
       if (isSizes(operand, generic))
         continue;
-      if (!isa<BlockArgument>(operand->get())) {
+      if (!getInput(operand->get())) {
         mapping.map(argument, accumulator);
         continue;
       }
-      mapping.map(argument,
-                  memref::LoadOp::create(
-                      t.b, t.loc, bufferOf(operand->get()),
-                      access(generic.getMatchingIndexingMap(operand))));
+      mapping.map(argument, memref::LoadOp::create(
+                                t.b, t.loc, bufferOf(operand->get()),
+                                access(generic.getMatchingIndexingMap(operand),
+                                       operand->get())));
     }
     if (accumulator && generic == nest.main)
       mapping.map(generic.getRegionOutputArgs()[0], accumulator);

@@ -1,6 +1,7 @@
 // What every family does alike: the second form of a region, ready for a body.
 #include "ScheduledRegion.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
@@ -51,6 +52,32 @@ ScheduledRegion createScheduledRegion(RewriterBase &rewriter, RegionOp region,
       schedule, region.getUpdatesAttr());
   result.op->setDiscardableAttrs(region->getDiscardableAttrDictionary());
   return result;
+}
+
+BlockArgument getInput(Value operand) {
+  auto part = operand.getDefiningOp<tensor::ExtractSliceOp>();
+  if (!part)
+    return dyn_cast<BlockArgument>(operand);
+  RankedTensorType type = part.getType();
+  if (part.getSourceType().getRank() != type.getRank() || !part.hasUnitStride())
+    return nullptr;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+    if (ShapedType::isDynamic(part.getStaticOffsets()[dim]))
+      return nullptr;
+    if (!type.isDynamicDim(dim))
+      continue;
+    // Of these the whole is read.
+    auto size = part.getDynamicSize(dim).getDefiningOp<tensor::DimOp>();
+    if (part.getStaticOffsets()[dim] != 0 || !size ||
+        size.getSource() != part.getSource() || size.getConstantIndex() != dim)
+      return nullptr;
+  }
+  return dyn_cast<BlockArgument>(part.getSource());
+}
+
+ArrayRef<int64_t> getStarts(Value operand) {
+  auto part = operand.getDefiningOp<tensor::ExtractSliceOp>();
+  return part ? part.getStaticOffsets() : ArrayRef<int64_t>();
 }
 
 SmallVector<Value> getResultSizes(OpBuilder &builder, RegionOp region,

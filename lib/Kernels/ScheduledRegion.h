@@ -30,6 +30,14 @@ ScheduledRegion createScheduledRegion(mlir::RewriterBase &rewriter,
                                       kernel::RegionOp region, mlir::Value grid,
                                       kernel::ScheduleAttr schedule);
 
+/// The input of its region that an operand of the first form's body is, or of
+/// which it is a part: a tensor.extract_slice of fixed parts of dimensions,
+/// with steps of one. Else null.
+mlir::BlockArgument getInput(mlir::Value operand);
+
+/// Where a part begins in each dimension of its input; empty for the whole.
+llvm::ArrayRef<int64_t> getStarts(mlir::Value operand);
+
 /// The sizes of a region's result, as values before the region.
 llvm::SmallVector<mlir::Value> getResultSizes(mlir::OpBuilder &builder,
                                               kernel::RegionOp region,

@@ -207,9 +207,8 @@ static LogicalResult scheduleWarpAttention(RegionOp region, const TargetFacts &,
                                     {blockWarps, warpThreads}, warpThreads);
   ScheduledRegion scheduled =
       createScheduledRegion(rewriter, region, grid, schedule);
-  auto heads = [&](Value argument, ArrayRef<int64_t> layout) {
-    return readHeads(t, scheduled.argument(cast<BlockArgument>(argument)),
-                     layout);
+  auto heads = [&](Value operand, ArrayRef<int64_t> layout) {
+    return readHeads(t, scheduled.argument(getInput(operand)), layout, operand);
   };
   AttentionHeads query = heads(op.getQuery(), op.getQueryLayout());
   AttentionHeads key = heads(op.getKey(), op.getKeyLayout());

@@ -42,6 +42,8 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   pm.addNestedPass<func::FuncOp>(graph::createRecognizeCausalMaskPass());
   pm.addNestedPass<func::FuncOp>(graph::createFormDecoderPass());
   pm.addPass(graph::createRaiseDequantizePass());
+  // Last, when nobody looks for attention by how its operands are made.
+  pm.addNestedPass<func::FuncOp>(graph::createSliceHeadsPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

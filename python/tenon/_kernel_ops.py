@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from ._graph_ops import (OPS as GRAPH_OPS, append, attention, divide, erf, matmul,
-                         norm, op as _register, read_weight, result_type, segments, softmax, to,
+                         mixed, norm, op as _register, read_weight, result_type, segments, softmax, to,
                          wide)
 from ._mlir import ShapedType, element_dtype
 
@@ -236,6 +236,15 @@ def _(run, op, operands, values):
 @op("tensor.cast")
 def _(run, op, operands, values):
     return operands[0]
+
+
+@op("tensor.extract_slice")
+def _(run, op, operands, values):
+    (array,), *dynamic = segments(op, operands)
+    bounds = [mixed(op["static_" + name], given)
+              for name, given in zip(("offsets", "sizes", "strides"), dynamic)]
+    return array[tuple(slice(offset, offset + size * stride, stride)
+                       for offset, size, stride in zip(*bounds))]
 
 
 @op("tensor.extract")

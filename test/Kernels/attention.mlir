@@ -86,3 +86,34 @@ func.func @not_chosen(%q: tensor<?x12x?x32xbf16>, %k: tensor<?x12x?x32xbf16>, %v
   }
   return %0 : tensor<?x12x?x32xbf16>
 }
+
+// Queries, keys and values in one buffer: where each begins is added to the
+// place of a row, and rows are as far apart as in the whole.
+// CHECK-LABEL: func @packed
+// CHECK-SAME:    %[[QKV:[^:]*]]: tensor<?x?x36x64xf32>
+// CHECK:         kernel.region "r" inputs(%[[QKV]] : tensor<?x?x36x64xf32>)
+// CHECK:         ^bb0(%[[IN:.*]]: memref<?x?x36x64xf32>, %{{.*}}: memref<?x12x?x64xf32>,
+// CHECK:         memref.collapse_shape %[[IN]]
+// CHECK:         scf.for
+// CHECK:           scf.for
+// CHECK:             %[[ROW:.*]] = arith.muli %{{.*}}, %c2304{{.*}} : index
+// CHECK-NEXT:        %[[AT:.*]] = arith.addi %{{.*}}, %[[ROW]] : index
+// CHECK-NEXT:        arith.addi %[[AT]], %c768{{.*}} : index
+// CHECK:             %[[ROW:.*]] = arith.muli %{{.*}}, %c2304{{.*}} : index
+// CHECK-NEXT:        %[[AT:.*]] = arith.addi %{{.*}}, %[[ROW]] : index
+// CHECK-NEXT:        arith.addi %[[AT]], %c1536{{.*}} : index
+func.func @packed(%qkv: tensor<?x?x36x64xf32>, %b: index, %s: index) -> tensor<?x12x?x64xf32> {
+  %0 = kernel.region "r" inputs(%qkv : tensor<?x?x36x64xf32>) indices() sizes(%b, %s) -> tensor<?x12x?x64xf32> {
+  ^bb0(%x: tensor<?x?x36x64xf32>):
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %rows = tensor.dim %x, %c0 : tensor<?x?x36x64xf32>
+    %places = tensor.dim %x, %c1 : tensor<?x?x36x64xf32>
+    %q = tensor.extract_slice %x[0, 0, 0, 0] [%rows, %places, 12, 64] [1, 1, 1, 1] : tensor<?x?x36x64xf32> to tensor<?x?x12x64xf32>
+    %k = tensor.extract_slice %x[0, 0, 12, 0] [%rows, %places, 12, 64] [1, 1, 1, 1] : tensor<?x?x36x64xf32> to tensor<?x?x12x64xf32>
+    %v = tensor.extract_slice %x[0, 0, 24, 0] [%rows, %places, 12, 64] [1, 1, 1, 1] : tensor<?x?x36x64xf32> to tensor<?x?x12x64xf32>
+    %a = kernel.attention causal %q, %k, %v scale 1.250000e-01 {query_layout = array<i64: 0, 2, 1, 3>, key_layout = array<i64: 0, 2, 1, 3>, value_layout = array<i64: 0, 2, 1, 3>, output_layout = array<i64: 0, 1, 2, 3>} : (tensor<?x?x12x64xf32>, tensor<?x?x12x64xf32>, tensor<?x?x12x64xf32>) -> tensor<?x12x?x64xf32>
+    kernel.yield %a : tensor<?x12x?x64xf32>
+  }
+  return %0 : tensor<?x12x?x64xf32>
+}

@@ -212,6 +212,21 @@ func.func @attention_of_no_input(%x: tensor<1x2x4x8xf32>) {
 
 // -----
 
+// Every second row is no part that lies together.
+#layout = array<i64: 0, 1, 2, 3>
+func.func @attention_of_steps(%x: tensor<1x2x8x8xf32>) {
+  %0 = kernel.region "r" inputs(%x : tensor<1x2x8x8xf32>) indices() sizes() -> tensor<1x2x4x8xf32> {
+  ^bb0(%a: tensor<1x2x8x8xf32>):
+    %e = tensor.extract_slice %a[0, 0, 0, 0] [1, 2, 4, 8] [1, 1, 2, 1] : tensor<1x2x8x8xf32> to tensor<1x2x4x8xf32>
+    // expected-error@+1 {{needs inputs of its region of f32, f16 or bf16, or caches of i8, but found 'tensor<1x2x4x8xf32>'}}
+    %0 = kernel.attention %e, %e, %e scale 1.0 {query_layout = #layout, key_layout = #layout, value_layout = #layout, output_layout = #layout} : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x4x8xf32>
+    kernel.yield %0 : tensor<1x2x4x8xf32>
+  }
+  return
+}
+
+// -----
+
 #layout = array<i64: 0, 1, 2, 3>
 func.func @mask_of_integers(%x: tensor<1x2x4x8xf32>, %y: tensor<4x4xi64>) {
   %0 = kernel.region "r" inputs(%x, %y : tensor<1x2x4x8xf32>, tensor<4x4xi64>) indices() sizes() -> tensor<1x2x4x8xf32> {

@@ -88,3 +88,38 @@ def test_rows_whose_largest_score_grows(tmp_path, cpu, growth, mask, scale):
     scores = (scores.astype(np.float32) + bias).astype(np.float64)
     power = np.exp(scores - scores.max(-1, keepdims=True))
     np.testing.assert_allclose(found, power / power.sum(-1, keepdims=True) @ v, rtol=0, atol=2e-5)
+
+
+def packed(form):
+    """Nodes that take heads of 16 out of x, where queries, keys and values lie beside each other."""
+    node = helper.make_node
+    shape = {"by parts": [0, 0, 3, 4, 16], "by heads": [0, 0, 4, 48], "split": [0, 0, 4, 16]}[form]
+    constants = {"shape": np.array(shape), "thirds": np.array([64] * 3)}
+    if form == "by parts":  # as vision transformers do
+        constants |= {"thirds": np.array([1] * 3), "first": np.array([0])}
+        nodes = [node("Reshape", ["x", "shape"], ["five"]),
+                 node("Transpose", ["five"], ["parts"], perm=[2, 0, 3, 1, 4]),
+                 node("Split", ["parts", "thirds"], ["sq", "sk", "sv"], axis=0)]
+        nodes += [node("Squeeze", [f"s{name}", "first"], [name]) for name in "qkv"]
+    elif form == "by heads":  # as GPT-NeoX does
+        constants["thirds"] = np.array([16] * 3)
+        nodes = [node("Reshape", ["x", "shape"], ["four"]), node("Transpose", ["four"], ["heads"], perm=[0, 2, 1, 3]),
+                 node("Split", ["heads", "thirds"], ["q", "k", "v"], axis=-1)]
+    else:  # as GPT-2 does
+        nodes = [node("Split", ["x", "thirds"], ["sq", "sk", "sv"], axis=-1)]
+        for name in "qkv":
+            nodes += [node("Reshape", [f"s{name}", "shape"], [f"r{name}"]),
+                      node("Transpose", [f"r{name}"], [name], perm=[0, 2, 1, 3])]
+    return [*nodes, node("Attention", ["q", "k", "v"], ["y"], name="attention", is_causal=1)], constants
+
+
+@pytest.mark.parametrize("sequence", [1, 70])
+@pytest.mark.parametrize("form", ["by parts", "by heads", "split"])
+def test_packed_operands_are_read_in_place(tmp_path, form, sequence):
+    feed = {"x": np.random.default_rng(2).standard_normal((3, sequence, 192), np.float32)}
+    nodes, constants = packed(form)
+    model = save(tmp_path / "m.onnx", nodes, [("x", ["batch", "sequence", 192])], constants)
+    artifact = compile_model(model, tmp_path / "m.so")
+    found, = package.Session(artifact, threads=2).run(feed)
+    np.testing.assert_allclose(found, reference(model, feed)[0], rtol=0, atol=2e-5)
+    assert "launches: 1\n" in tenon("info", artifact).stdout

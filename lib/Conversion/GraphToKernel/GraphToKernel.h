@@ -88,6 +88,14 @@ public:
   mlir::Value createTranspose(mlir::Operation *op, mlir::Value input,
                               const SymbolicSizes &sizes,
                               llvm::ArrayRef<int64_t> permutation);
+  /// The elements of `input` from `starts` on, `steps` apart.
+  mlir::Value createSlice(mlir::Operation *op, mlir::Value input,
+                          mlir::RankedTensorType type,
+                          const SymbolicSizes &sizes,
+                          const SymbolicSizes &starts,
+                          llvm::ArrayRef<int64_t> steps);
+  /// Where a slice of known sizes begins in each dimension.
+  SymbolicSizes startsOf(graph::SliceOp op);
   mlir::Value createView(mlir::Operation *op, mlir::Value input,
                          const SymbolicSizes &sizes);
   mlir::Value createView(mlir::Operation *op, mlir::Value input,

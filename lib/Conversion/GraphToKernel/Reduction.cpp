@@ -359,7 +359,8 @@ static Value convertNorm(GraphToKernel &state, graph::NormOp op) {
 
 /// Both elements of a pair are read by maps, not by look-ups, so that loops run
 /// on vectors: the last dimension is viewed as two, one of which is the place
-/// in the pair. A transpose that keeps the last dimension is read through.
+/// in the pair. A transpose that keeps the last dimension is read through, and
+/// what is sliced along others is viewed so before.
 static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   Location loc = op.getLoc();
@@ -383,8 +384,27 @@ static Value convertRotary(GraphToKernel &state, graph::RotaryOp op) {
     whole.push_back(op.getInterleaved() ? 2 : half);
     return whole;
   };
-  Value input = state.get(source);
-  Value split = state.createView(op, input, splitLast(state.sizesOf(source)));
+  auto view = [&](Value tensor) {
+    return state.createView(op, state.get(tensor),
+                            splitLast(state.sizesOf(tensor)));
+  };
+  Value split;
+  auto slice = source.getDefiningOp<graph::SliceOp>();
+  if (slice && slice.getSteps().back() == 1 &&
+      state.sizesOf(slice.getInput()).back() == sizes.back()) {
+    Value whole = view(slice.getInput());
+    SymbolicSizes parts = splitLast(state.sizesOf(source)),
+                  starts = state.startsOf(slice);
+    SmallVector<int64_t> steps(slice.getSteps()), shape;
+    starts.push_back(0);
+    steps.push_back(1);
+    for (const SymbolicExpr &size : parts)
+      shape.push_back(size.getConstant().value_or(ShapedType::kDynamic));
+    split = state.createSlice(slice, whole, type.clone(shape), parts, starts,
+                              steps);
+  } else {
+    split = view(source);
+  }
 
   Builder &b = state.builder;
   SmallVector<AffineExpr> exprs(rank);

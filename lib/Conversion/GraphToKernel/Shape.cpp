@@ -131,30 +131,20 @@ static Value convertFromIndices(GraphToKernel &state, graph::FromIndicesOp op) {
       });
 }
 
-static Value convertSlice(GraphToKernel &state, graph::SliceOp op) {
-  Value input = state.get(op.getInput());
-  auto type = cast<RankedTensorType>(op.getType());
-  const SymbolicSizes &inputSizes = state.sizesOf(op.getInput());
-  const SymbolicSizes &sizes = state.sizesOf(op.getOutput());
-  SymbolicSizes starts;
+Value GraphToKernel::createSlice(Operation *op, Value input,
+                                 RankedTensorType type,
+                                 const SymbolicSizes &sizes,
+                                 const SymbolicSizes &starts,
+                                 ArrayRef<int64_t> steps) {
   SmallVector<Value> indices;
-  bool whole = input.getType() == type && inputSizes == sizes;
-  for (auto [mixed, size, step] :
-       llvm::zip(op.getMixedStarts(), inputSizes, op.getSteps())) {
-    // Known, since the sizes of the result are.
-    starts.push_back(state.shapes.clampBound(*state.shapes.getIndex(mixed),
-                                             size, step, true));
-    indices.push_back(state.index(starts.back()));
-    whole &= step == 1;
-  }
-  if (whole)
-    return input;
-  return state.createGeneric(
+  for (const SymbolicExpr &start : starts)
+    indices.push_back(index(start));
+  return createGeneric(
       op, "slice", type, sizes, {}, {}, input, indices,
-      [&](OpBuilder &b, GraphToKernel::Scalars scalars) -> Value {
-        Location loc = op.getLoc();
+      [&](OpBuilder &b, Scalars scalars) -> Value {
+        Location loc = op->getLoc();
         SmallVector<Value> at = loopIndices(b, loc, type.getRank());
-        for (auto [dim, step] : llvm::enumerate(op.getSteps())) {
+        for (auto [dim, step] : llvm::enumerate(steps)) {
           if (step != 1)
             at[dim] = arith::MulIOp::create(
                 b, loc, at[dim], arith::ConstantIndexOp::create(b, loc, step));
@@ -164,6 +154,27 @@ static Value convertSlice(GraphToKernel &state, graph::SliceOp op) {
         }
         return tensor::ExtractOp::create(b, loc, scalars.tensors[0], at);
       });
+}
+
+SymbolicSizes GraphToKernel::startsOf(graph::SliceOp op) {
+  SymbolicSizes starts;
+  // Known, since the sizes of the result are.
+  for (auto [mixed, size, step] :
+       llvm::zip(op.getMixedStarts(), sizesOf(op.getInput()), op.getSteps()))
+    starts.push_back(
+        shapes.clampBound(*shapes.getIndex(mixed), size, step, true));
+  return starts;
+}
+
+static Value convertSlice(GraphToKernel &state, graph::SliceOp op) {
+  Value input = state.get(op.getInput());
+  auto type = cast<RankedTensorType>(op.getType());
+  const SymbolicSizes &sizes = state.sizesOf(op.getOutput());
+  if (input.getType() == type && state.sizesOf(op.getInput()) == sizes &&
+      llvm::all_of(op.getSteps(), [](int64_t step) { return step == 1; }))
+    return input;
+  return state.createSlice(op, input, type, sizes, state.startsOf(op),
+                           op.getSteps());
 }
 
 /// The place in the input that an element of the result shows, which a pad of

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/Remarks.h"
@@ -516,6 +517,121 @@ static bool foldOperandTranspose(RegionOp producer, RegionOp consumer,
   return true;
 }
 
+/// Where the result of a region that only slices, with steps of one, begins in
+/// its input. None if a start is not fixed, or a part of a dimension not.
+static std::optional<SmallVector<int64_t>> getSlice(RegionOp region) {
+  linalg::GenericOp generic = getElementwise(region);
+  if (!generic || generic.getNumDpsInputs() != 0 ||
+      region.getInputs().size() != 1)
+    return std::nullopt;
+  auto extract = generic.getBody()
+                     ->getTerminator()
+                     ->getOperand(0)
+                     .getDefiningOp<tensor::ExtractOp>();
+  BlockArgument source = region.getBody().getArgument(0);
+  if (!extract || extract.getTensor() != source)
+    return std::nullopt;
+  auto getKnown = [&](Value value) {
+    if (auto argument = dyn_cast<BlockArgument>(value))
+      value = region.getIndices()[argument.getArgNumber() - 1];
+    return getConstantIntValue(value);
+  };
+  SmallVector<int64_t> starts;
+  for (auto [dim, place] : llvm::enumerate(extract.getIndices())) {
+    int64_t start = 0;
+    if (auto sum = place.getDefiningOp<arith::AddIOp>()) {
+      std::optional<int64_t> known = getKnown(sum.getRhs());
+      if (!known)
+        return std::nullopt;
+      start = *known;
+      place = sum.getLhs();
+    }
+    auto index = place.getDefiningOp<linalg::IndexOp>();
+    if (!index || index.getDim() != dim)
+      return std::nullopt;
+    starts.push_back(start);
+  }
+  // Sizes that are not known must be the input's.
+  ValueRange sizes;
+  Value input = region.getInputs()[0];
+  if (auto view = input.getDefiningOp<ViewOp>())
+    sizes = view.getSizes();
+  else if (auto made = input.getDefiningOp<RegionOp>();
+           made && made.getNumResults() == 1)
+    sizes = made.getSizes();
+  auto type = cast<RankedTensorType>(input.getType());
+  auto result = cast<RankedTensorType>(region.getResult(0).getType());
+  if (sizes != region.getSizes())
+    return std::nullopt;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    if (type.isDynamicDim(dim) != result.isDynamicDim(dim) ||
+        (type.isDynamicDim(dim) && starts[dim] != 0))
+      return std::nullopt;
+  return starts;
+}
+
+/// Whether an anchor reads an operand in place where it is a part of an input.
+static bool isPartOfAnchor(OpOperand &operand) {
+  Operation *op = operand.getOwner();
+  return isa<AttentionOp>(op)
+             ? operand.getOperandNumber() < 3
+             : isa<AppendOp>(op) && operand.getOperandNumber() == 0;
+}
+
+/// The same of a loop over elements.
+static bool isPartOfLoop(OpOperand &operand) {
+  auto generic = dyn_cast<linalg::GenericOp>(operand.getOwner());
+  auto region = dyn_cast<RegionOp>(operand.getOwner()->getParentOp());
+  return generic && region && generic.isDpsInput(&operand) &&
+         generic.getNumReductionLoops() == 0 &&
+         getOnlyGeneric<tensor::DimOp, tensor::ExtractSliceOp>(region) ==
+             generic;
+}
+
+/// attention(slice(q), …)  ->  attention(part of q, …)
+/// The same for what is appended to a cache, and for loops over elements.
+static bool foldOperandSlice(RewriterBase &rewriter, RegionOp producer,
+                             RegionOp consumer, unsigned input,
+                             function_ref<bool(OpOperand &)> isPart) {
+  BlockArgument argument = consumer.getBody().getArgument(input);
+  if (argument.use_empty() || !llvm::all_of(argument.getUses(), isPart))
+    return false;
+  std::optional<SmallVector<int64_t>> starts = getSlice(producer);
+  if (!starts)
+    return false;
+  reportFused(producer, consumer, "as a part of an operand");
+  auto type = cast<RankedTensorType>(argument.getType());
+  auto uses = llvm::map_to_vector(argument.getUses(),
+                                  [](OpOperand &use) { return &use; });
+  // What reads several parts of a tensor has it as one input.
+  Value source = producer.getInputs()[0];
+  BlockArgument whole =
+      consumer.getUpdates() ? nullptr : getArgument(consumer, source);
+  if (!whole) {
+    whole = argument;
+    whole.setType(source.getType());
+    consumer->setOperand(input, source);
+  }
+  Location loc = producer.getLoc();
+  rewriter.setInsertionPointToStart(&consumer.getBody().front());
+  SmallVector<OpFoldResult> offsets, sizes;
+  for (auto [dim, size] : llvm::enumerate(type.getShape())) {
+    offsets.push_back(rewriter.getIndexAttr((*starts)[dim]));
+    sizes.push_back(
+        ShapedType::isDynamic(size)
+            ? OpFoldResult(
+                  tensor::DimOp::create(rewriter, loc, whole, dim).getResult())
+            : rewriter.getIndexAttr(size));
+  }
+  SmallVector<OpFoldResult> steps(type.getRank(), rewriter.getIndexAttr(1));
+  Value part = tensor::ExtractSliceOp::create(rewriter, loc, type, whole,
+                                              offsets, sizes, steps);
+  for (OpOperand *use : uses)
+    use->set(part);
+  dropUnused(consumer);
+  return true;
+}
+
 /// transpose(attention(…))  ->  attention(…) with output_layout permuted
 static bool foldResultTranspose(RewriterBase &rewriter, RegionOp producer,
                                 RegionOp consumer) {
@@ -611,7 +727,9 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
     };
     // Anchors first: what they take in never runs by itself.
     repeat([&](RegionOp producer, RegionOp consumer, unsigned input) {
-      if (foldOperandTranspose(producer, consumer, input)) {
+      if (foldOperandTranspose(producer, consumer, input) ||
+          foldOperandSlice(rewriter, producer, consumer, input,
+                           isPartOfAnchor)) {
         if (producer->use_empty())
           producer->erase();
         return true;
@@ -644,6 +762,14 @@ struct FuseRegionsPass : impl::FuseRegionsPassBase<FuseRegionsPass> {
     repeat([&](RegionOp producer, RegionOp consumer, unsigned) {
       return isOnlyReader(producer) &&
              fuseIntoReduction(rewriter, producer, consumer);
+    });
+    // Slices that still run by themselves, and only copy.
+    repeat([&](RegionOp producer, RegionOp consumer, unsigned input) {
+      if (!foldOperandSlice(rewriter, producer, consumer, input, isPartOfLoop))
+        return false;
+      if (producer->use_empty())
+        producer->erase();
+      return true;
     });
     getOperation()->walk(reportObstacles);
   }

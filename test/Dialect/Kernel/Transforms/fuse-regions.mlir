@@ -221,3 +221,91 @@ func.func @scalars(%x: tensor<f32>) -> (tensor<f32>, tensor<f32>) {
   %2 = graph.abs %0 : tensor<f32> -> tensor<f32>
   return %1, %2 : tensor<f32>, tensor<f32>
 }
+
+// -----
+
+// Queries, keys and values in one tensor are read where they lie: it is one
+// input, and nothing is copied.
+// CHECK-LABEL: func @packed_heads
+// CHECK: %[[V:.*]] = kernel.view
+// CHECK-NOT: kernel.region "slice"
+// CHECK: kernel.region "attention" inputs(%[[V]] : tensor<?x?x36x64xf32>)
+// CHECK: ^bb0(%[[X:.*]]: tensor<?x?x36x64xf32>):
+// CHECK-DAG: %[[Q:.*]] = tensor.extract_slice %[[X]][0, 0, 0, 0] [%{{.*}}, %{{.*}}, 12, 64] [1, 1, 1, 1]
+// CHECK-DAG: %[[K:.*]] = tensor.extract_slice %[[X]][0, 0, 12, 0] [%{{.*}}, %{{.*}}, 12, 64] [1, 1, 1, 1]
+// CHECK-DAG: %[[VALUE:.*]] = tensor.extract_slice %[[X]][0, 0, 24, 0] [%{{.*}}, %{{.*}}, 12, 64] [1, 1, 1, 1]
+// CHECK: kernel.attention causal %[[Q]], %[[K]], %[[VALUE]]
+// CHECK-NOT: kernel.region
+// CHECK: return
+func.func @packed_heads(%qkv: tensor<?x?x2304xf32> {tenon.dims = ["b", "s", 2304]}) -> tensor<?x12x?x64xf32> {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %0 = graph.reshape %qkv to [%b, %s, 36, 64] {allow_zero} : tensor<?x?x2304xf32> -> tensor<?x?x36x64xf32>
+  %1 = graph.slice %0 from [0, 0, 0, 0] to [%b, %s, 12, 64] step [1, 1, 1, 1] : tensor<?x?x36x64xf32> -> tensor<?x?x12x64xf32>
+  %2 = graph.slice %0 from [0, 0, 12, 0] to [%b, %s, 24, 64] step [1, 1, 1, 1] : tensor<?x?x36x64xf32> -> tensor<?x?x12x64xf32>
+  %3 = graph.slice %0 from [0, 0, 24, 0] to [%b, %s, 36, 64] step [1, 1, 1, 1] : tensor<?x?x36x64xf32> -> tensor<?x?x12x64xf32>
+  %q = graph.transpose %1 [0, 2, 1, 3] : tensor<?x?x12x64xf32> -> tensor<?x12x?x64xf32>
+  %k = graph.transpose %2 [0, 2, 1, 3] : tensor<?x?x12x64xf32> -> tensor<?x12x?x64xf32>
+  %v = graph.transpose %3 [0, 2, 1, 3] : tensor<?x?x12x64xf32> -> tensor<?x12x?x64xf32>
+  %4 = graph.attention causal %q, %k, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
+  return %4 : tensor<?x12x?x64xf32>
+}
+
+// -----
+
+// What is appended to a cache, too; the cache is updated as before. The slice
+// is a result as well, so it is made, but not for the cache.
+// CHECK-LABEL: func @packed_cache
+// CHECK: %[[S:.*]] = kernel.region "slice"
+// CHECK: %[[A:.*]] = kernel.region "append" inputs(%[[V:.*]], %{{.*}}, %{{.*}}, %{{.*}} : tensor<?x?x8x8xf32>, {{.*}}) {{.*}} updates [1]
+// CHECK: %[[X:.*]] = tensor.extract_slice %{{.*}}[0, 0, 4, 0] [%{{.*}}, %{{.*}}, 4, 8] [1, 1, 1, 1]
+// CHECK: kernel.append %[[X]]
+// CHECK: return %[[A]], %[[S]]
+func.func @packed_cache(%kv: tensor<?x?x64xf32> {tenon.dims = ["b", "s", 64]}, %cache: tensor<?x4x?x8xf32> {tenon.dims = ["b", 4, "t", 8]}, %starts: tensor<?xi64> {tenon.dims = ["b"]}) -> (tensor<?x4x?x8xf32>, tensor<?x?x4x8xf32>) {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %t = graph.symbol "t" range 0 to 64
+  %0 = graph.reshape %kv to [%b, %s, 8, 8] {allow_zero} : tensor<?x?x64xf32> -> tensor<?x?x8x8xf32>
+  %1 = graph.slice %0 from [0, 0, 4, 0] to [%b, %s, 8, 8] step [1, 1, 1, 1] : tensor<?x?x8x8xf32> -> tensor<?x?x4x8xf32>
+  %2 = graph.transpose %1 [0, 2, 1, 3] : tensor<?x?x4x8xf32> -> tensor<?x4x?x8xf32>
+  %3 = graph.append %2 into %cache at %starts : (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>, tensor<?xi64>) -> tensor<?x4x?x8xf32>
+  return %3, %1 : tensor<?x4x?x8xf32>, tensor<?x?x4x8xf32>
+}
+
+// -----
+
+// Rotation reads both elements of a pair out of what is packed.
+// CHECK-LABEL: func @packed_rotation
+// CHECK-NOT: kernel.region "slice"
+// CHECK: kernel.region "rotary" inputs(%{{.*}}, %{{.*}}, %{{.*}} : tensor<?x?x15x2x32xf32>,
+// CHECK: %[[X:.*]] = tensor.extract_slice %{{.*}}[0, 0, 9, 0, 0] [%{{.*}}, %{{.*}}, 3, 2, 32] [1, 1, 1, 1, 1]
+// CHECK: linalg.generic {{.*}} ins(%[[X]], %[[X]],
+// CHECK-NOT: kernel.region "slice"
+// CHECK: return
+func.func @packed_rotation(%qkv: tensor<?x?x960xf32> {tenon.dims = ["b", "s", 960]}, %cos: tensor<?x?x32xf32> {tenon.dims = ["b", "s", 32]}, %sin: tensor<?x?x32xf32> {tenon.dims = ["b", "s", 32]}) -> tensor<?x3x?x64xf32> {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %0 = graph.reshape %qkv to [%b, %s, 15, 64] {allow_zero} : tensor<?x?x960xf32> -> tensor<?x?x15x64xf32>
+  %1 = graph.slice %0 from [0, 0, 9, 0] to [%b, %s, 12, 64] step [1, 1, 1, 1] : tensor<?x?x15x64xf32> -> tensor<?x?x3x64xf32>
+  %2 = graph.transpose %1 [0, 2, 1, 3] : tensor<?x?x3x64xf32> -> tensor<?x3x?x64xf32>
+  %3 = graph.rotary %2, %cos, %sin : tensor<?x3x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x32xf32> -> tensor<?x3x?x64xf32>
+  return %3 : tensor<?x3x?x64xf32>
+}
+
+// -----
+
+// A step, and a part of a dimension whose size is not known, run by themselves.
+// CHECK-LABEL: func @no_parts
+// CHECK-COUNT-2: kernel.region "slice"
+// CHECK: kernel.region "attention"
+// CHECK-NOT: tensor.extract_slice
+// CHECK: return
+func.func @no_parts(%x: tensor<2x4x6x8xf32>, %y: tensor<2x4x?x8xf32> {tenon.dims = [2, 4, "t", 8]}) -> tensor<2x4x3x8xf32> {
+  %t = graph.symbol "t" range 1 to 64
+  %c1 = arith.constant 1 : index
+  %end = arith.subi %t, %c1 : index
+  %0 = graph.slice %x from [0, 0, 0, 0] to [2, 4, 6, 8] step [1, 1, 2, 1] : tensor<2x4x6x8xf32> -> tensor<2x4x3x8xf32>
+  %1 = graph.slice %y from [0, 0, 0, 0] to [2, 4, %end, 8] step [1, 1, 1, 1] : tensor<2x4x?x8xf32> -> tensor<2x4x?x8xf32>
+  %2 = graph.attention %0, %1, %1 scale 1.250000e-01 : (tensor<2x4x3x8xf32>, tensor<2x4x?x8xf32>, tensor<2x4x?x8xf32>) -> tensor<2x4x3x8xf32>
+  return %2 : tensor<2x4x3x8xf32>
+}

@@ -628,6 +628,37 @@ def ShareEqualOpsPass : Pass<"graph-share-equal-ops", "::mlir::func::FuncOp"> {
   }];
 }
 
+def SliceHeadsPass : Pass<"graph-slice-heads", "::mlir::func::FuncOp"> {
+  let summary = "Slice what attention, caches and rotation read as heads";
+  let description = [{
+    Queries, keys and values that lie packed in one tensor are made by slices,
+    reshapes and transposes, in whatever order an exporter writes. Where all of
+    these together show a regular part of the tensor, that is given four
+    dimensions first, of which one is sliced, and the transpose comes last: both
+    then become how an operand is read, and nothing is copied.
+
+    Before:
+
+    ```mlir
+    %0 = graph.slice %qkv from [0, 0, 768] to [%b, %s, 1536] step [1, 1, 1] : tensor<?x?x2304xf32> -> tensor<?x?x768xf32>
+    %1 = graph.reshape %0 to [%b, %s, 12, 64] {allow_zero} : tensor<?x?x768xf32> -> tensor<?x?x12x64xf32>
+    %2 = graph.transpose %1 [0, 2, 1, 3] : tensor<?x?x12x64xf32> -> tensor<?x12x?x64xf32>
+    %3 = graph.attention causal %q, %2, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = graph.reshape %qkv to [%b, %s, 36, 64] {allow_zero} : tensor<?x?x2304xf32> -> tensor<?x?x36x64xf32>
+    %1 = graph.slice %0 from [0, 0, 12, 0] to [9223372036854775807, 9223372036854775807, 24, 64] step [1, 1, 1, 1]
+       : tensor<?x?x36x64xf32> -> tensor<?x?x12x64xf32>
+    %2 = graph.transpose %1 [0, 2, 1, 3] : tensor<?x?x12x64xf32> -> tensor<?x12x?x64xf32>
+    %3 = graph.attention causal %q, %2, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def SwapTransposedProductPass : Pass<"graph-swap-transposed-product", "::mlir::func::FuncOp"> {
   let summary = "Multiply by a weight from the right where the product is transposed";
   let description = [{

@@ -369,7 +369,9 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [Pure, AttrSizedOperandSegments]
     `query_layout` and the others say where batch, heads, sequence and size lie
     in the operand and result: a permutation p such that dimension p[i] of the
     stored tensor is dimension i of (batch, heads, sequence, size). So no
-    transpose runs by itself.
+    transpose runs by itself. Query, key and value may each be a
+    `tensor.extract_slice` of an input of the region, of fixed parts of dimensions
+    with steps of one: they are read where they lie.
 
     Example:
 
@@ -400,7 +402,8 @@ def Kernel_AppendOp : Kernel_Op<"append", [Pure]> {
   let summary = "Anchor: a cache with what is new in it; semantics of graph.append";
   let description = [{
     `layout` says where batch, heads, sequence and size lie in the input, as in
-    `kernel.attention`; `batch` and `sequence` are the sizes of these. `error` is
+    `kernel.attention`, and it may be a part of an input as there; `batch` and
+    `sequence` are the sizes of these. `error` is
     that of a `kernel.check_index`: a place outside the cache is written to it,
     and what should go there goes nowhere.
 

@@ -80,7 +80,9 @@ def FuseRegionsPass : Pass<"kernel-fuse-regions"> {
   let description = [{
     A region whose result is read once joins its reader: elementwise bodies
     become one, an elementwise body behind a `kernel.contract` its epilogue, a
-    transpose a flag of the contract or a layout of the attention beside it.
+    transpose a flag of the contract or a layout of the attention beside it. A
+    slice that attention, a cache or a loop over elements would read behind a copy is
+    read where it lies, as a `tensor.extract_slice` of the region's input.
 
     Before:
 
