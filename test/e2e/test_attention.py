@@ -96,11 +96,11 @@ def packed(form):
     shape = {"by parts": [0, 0, 3, 4, 16], "by heads": [0, 0, 4, 48], "split": [0, 0, 4, 16]}[form]
     constants = {"shape": np.array(shape), "thirds": np.array([64] * 3)}
     if form == "by parts":  # as vision transformers do
-        constants |= {"thirds": np.array([1] * 3), "first": np.array([0])}
         nodes = [node("Reshape", ["x", "shape"], ["five"]),
-                 node("Transpose", ["five"], ["parts"], perm=[2, 0, 3, 1, 4]),
-                 node("Split", ["parts", "thirds"], ["sq", "sk", "sv"], axis=0)]
-        nodes += [node("Squeeze", [f"s{name}", "first"], [name]) for name in "qkv"]
+                 node("Transpose", ["five"], ["parts"], perm=[2, 0, 3, 1, 4])]
+        for name, place in (("q", 0), ("k", 1), ("v", -1)):
+            constants[f"i{name}"] = np.array(place)
+            nodes.append(node("Gather", ["parts", f"i{name}"], [name], axis=0))
     elif form == "by heads":  # as GPT-NeoX does
         constants["thirds"] = np.array([16] * 3)
         nodes = [node("Reshape", ["x", "shape"], ["four"]), node("Transpose", ["four"], ["heads"], perm=[0, 2, 1, 3]),

@@ -125,10 +125,14 @@ private:
     cast.erase();
   }
 
-  /// Moves elements and reads none of them otherwise.
-  static bool isMove(Value value) {
-    return value.hasOneUse() &&
-           isa_and_nonnull<ReshapeOp, TransposeOp>(value.getDefiningOp());
+  /// Moves elements and reads none of them otherwise. What attention without a
+  /// cache slices are parts of what is all rounded.
+  static bool isMove(Value value, Operation *reader) {
+    Operation *op = value.getDefiningOp();
+    auto attention = dyn_cast<AttentionOp>(reader);
+    return value.hasOneUse() && (isa_and_nonnull<ReshapeOp, TransposeOp>(op) ||
+                                 (isa_and_nonnull<SliceOp>(op) && attention &&
+                                  !attention.getStarts()));
   }
 
   /// Products that read one value share one cast of it. What only moves it is
@@ -136,7 +140,7 @@ private:
   void round(Operation *op, OpOperand &operand, StringRef suffix) {
     SmallVector<Operation *> moves;
     Value value = operand.get();
-    for (; isMove(value); value = moves.back()->getOperand(0))
+    for (; isMove(value, op); value = moves.back()->getOperand(0))
       moves.push_back(value.getDefiningOp());
     Value rounded = roundValue(op, value, suffix);
     for (Operation *move : llvm::reverse(moves)) {

@@ -1,4 +1,5 @@
 // Lets attention read heads where a packed projection has them. See Passes.td.
+#include "Matching.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "tenon/Analysis/SymbolicMaterializer.h"
@@ -36,6 +37,7 @@ struct StridedView {
 
   /// Each is false, and the view then useless, where no strides say it.
   bool take(SliceOp slice, const SymbolicShapes &shapes);
+  bool take(GatherOp gather);
   bool take(TransposeOp transpose);
   bool take(const SymbolicSizes &reshaped);
 };
@@ -57,6 +59,26 @@ bool StridedView::take(SliceOp slice, const SymbolicShapes &shapes) {
     offset += *from.getConstant();
   }
   sizes = *sliced;
+  return true;
+}
+
+/// One place of a dimension, which goes. One that is out of range fails as it
+/// is looked up.
+bool StridedView::take(GatherOp gather) {
+  std::optional<double> index = getScalar(gather.getIndices());
+  int64_t axis = gather.getAxis();
+  std::optional<int64_t> size = sizes[axis].getConstant();
+  if (!index || !size || *index < -*size || *index >= *size ||
+      cast<RankedTensorType>(gather.getIndices().getType()).getRank() != 0)
+    return false;
+  int64_t place = int64_t(*index) + (*index < 0 ? *size : 0);
+  std::optional<int64_t> begin =
+      (SymbolicExpr(place) * strides[axis]).getConstant();
+  if (!begin)
+    return false;
+  offset += *begin;
+  sizes.erase(sizes.begin() + axis);
+  strides.erase(strides.begin() + axis);
   return true;
 }
 
@@ -184,7 +206,7 @@ private:
     SmallVector<Operation *> moves;
     Value root = value;
     while (Operation *op = root.getDefiningOp()) {
-      if (!isa<ReshapeOp, SliceOp, TransposeOp>(op))
+      if (!isa<GatherOp, ReshapeOp, SliceOp, TransposeOp>(op))
         break;
       moves.push_back(op);
       root = op->getOperand(0);
@@ -200,6 +222,8 @@ private:
       bool isTaken = false;
       if (auto slice = dyn_cast<SliceOp>(op))
         isTaken = view.take(slice, shapes);
+      else if (auto gather = dyn_cast<GatherOp>(op))
+        isTaken = view.take(gather);
       else if (auto transpose = dyn_cast<TransposeOp>(op))
         isTaken = view.take(transpose);
       else

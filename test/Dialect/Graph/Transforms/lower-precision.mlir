@@ -100,6 +100,29 @@ func.func @attention(%x: tensor<?x5x64xf32>, %k: tensor<?x4x5x16xf32>, %b: index
 
 // -----
 
+// Queries, keys and values in one tensor share one cast, behind which they are
+// sliced; a product of a part rounds that alone.
+// CHECK-LABEL: func.func @packed
+// CHECK:         %[[X:.*]] = graph.cast %arg0 {{.*}} -> tensor<2x12x5x16xbf16>
+// CHECK-COUNT-3: graph.slice %[[X]] {{.*}} -> tensor<2x4x5x16xbf16>
+// CHECK:         graph.attention round_weights
+// CHECK:         %[[PART:.*]] = graph.slice %arg0 {{.*}} -> tensor<2x1x5x16xf32>
+// CHECK-NEXT:    %[[ROUNDED:.*]] = graph.cast %[[PART]]
+
+// SAYS:         remark: 2 of 2 products: operands in bf16
+func.func @packed(%x: tensor<2x12x5x16xf32>) -> (tensor<2x4x5x16xf32>, tensor<2x1x5x8xf32>) {
+  %w = graph.weight "w" from "none" at 0 : tensor<16x8xf32>
+  %0 = graph.slice %x from [0, 0, 0, 0] to [2, 4, 5, 16] step [1, 1, 1, 1] : tensor<2x12x5x16xf32> -> tensor<2x4x5x16xf32>
+  %1 = graph.slice %x from [0, 4, 0, 0] to [2, 8, 5, 16] step [1, 1, 1, 1] : tensor<2x12x5x16xf32> -> tensor<2x4x5x16xf32>
+  %2 = graph.slice %x from [0, 8, 0, 0] to [2, 12, 5, 16] step [1, 1, 1, 1] : tensor<2x12x5x16xf32> -> tensor<2x4x5x16xf32>
+  %3 = graph.attention %0, %1, %2 scale 2.500000e-01 {tenon.id = "a", tenon.precision = "bf16"} : (tensor<2x4x5x16xf32>, tensor<2x4x5x16xf32>, tensor<2x4x5x16xf32>) -> tensor<2x4x5x16xf32>
+  %4 = graph.slice %x from [0, 0, 0, 0] to [2, 1, 5, 16] step [1, 1, 1, 1] : tensor<2x12x5x16xf32> -> tensor<2x1x5x16xf32>
+  %5 = graph.matmul %4, %w {tenon.id = "p", tenon.precision = "bf16"} : tensor<2x1x5x16xf32>, tensor<16x8xf32> -> tensor<2x1x5x8xf32>
+  return %3, %5 : tensor<2x4x5x16xf32>, tensor<2x1x5x8xf32>
+}
+
+// -----
+
 // Not chosen, and a result that others read in f32.
 // CHECK-LABEL: func.func @attention_read_twice
 // CHECK:         graph.attention %{{.*}} -> tensor<?x4x5x16xf32>

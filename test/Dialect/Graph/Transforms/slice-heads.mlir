@@ -64,6 +64,25 @@ func.func @one_of_three(%qkv: tensor<?x?x96xf32> {tenon.dims = ["b", "s", 96]}, 
   return %4 : tensor<?x4x?x8xf32>
 }
 
+// The same by index. One that is out of range must fail where it is looked up.
+// CHECK-LABEL: func @by_index
+// CHECK:         %[[V:.*]] = graph.slice %{{.*}} from [0, 0, 8, 0] to [{{.*}}, 12, 8] step [1, 1, 1, 1] : tensor<?x?x12x8xf32> -> tensor<?x?x4x8xf32>
+// CHECK-NEXT:    %[[T:.*]] = graph.transpose %[[V]] [0, 2, 1, 3]
+// CHECK:         %[[OUTSIDE:.*]] = graph.gather
+// CHECK:         graph.attention %{{.*}}, %[[T]], %[[OUTSIDE]]
+func.func @by_index(%qkv: tensor<?x?x96xf32> {tenon.dims = ["b", "s", 96]}, %q: tensor<?x4x?x8xf32> {tenon.dims = ["b", 4, "s", 8]}) -> tensor<?x4x?x8xf32> {
+  %b = graph.symbol "b" range 0 to 64
+  %s = graph.symbol "s" range 0 to 64
+  %last = graph.constant dense<-1> : tensor<i64>
+  %three = graph.constant dense<3> : tensor<i64>
+  %0 = graph.reshape %qkv to [%b, %s, 3, 4, 8] {allow_zero} : tensor<?x?x96xf32> -> tensor<?x?x3x4x8xf32>
+  %1 = graph.transpose %0 [2, 0, 3, 1, 4] : tensor<?x?x3x4x8xf32> -> tensor<3x?x4x?x8xf32>
+  %2 = graph.gather %1, %last axis 0 : tensor<3x?x4x?x8xf32>, tensor<i64> -> tensor<?x4x?x8xf32>
+  %3 = graph.gather %1, %three axis 0 : tensor<3x?x4x?x8xf32>, tensor<i64> -> tensor<?x4x?x8xf32>
+  %4 = graph.attention %q, %2, %3 scale 1.250000e-01 : (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>) -> tensor<?x4x?x8xf32>
+  return %4 : tensor<?x4x?x8xf32>
+}
+
 // Queries and keys of grouped heads are rotated on the way.
 // CHECK-LABEL: func @rotated
 // CHECK:         %[[K:.*]] = graph.slice %{{.*}} from [0, 0, 9, 0] to [{{.*}}, 12, 64]
