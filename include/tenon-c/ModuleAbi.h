@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define TN_ABI_VERSION 5
+#define TN_ABI_VERSION 6
 
 /* The launches of a section. */
 #define TN_MAX_SECTION 16
