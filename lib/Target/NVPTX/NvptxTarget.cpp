@@ -61,9 +61,9 @@ public:
   ArrayRef<TargetFacts> facts() const override {
     // The numbers of an A100 with 40 GB, as its data sheet gives them; a core
     // is a multiprocessor, a vector a warp.
-    static const TargetFacts machines[] = {{"sm_80", "sm_80", 128, 255,
+    static const TargetFacts machines[] = {{"sm_80", "sm_80", 128, 255, 0,
                                             192 << 10, 40 << 20, 180, 0, 0, 14,
-                                            1555, 5}};
+                                            1555, 60, 5}};
     return machines;
   }
 
