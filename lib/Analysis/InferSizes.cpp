@@ -197,10 +197,11 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
       return std::nullopt;
     return *known;
   };
-  // Of what may be a cache, whose rows may end with a scale.
-  auto headSize = [&](Value heads) {
+  // Rows of a cache may end with a scale.
+  auto headSize = [&](Value heads, bool isCache) {
     Type element = cast<RankedTensorType>(heads.getType()).getElementType();
-    return of(heads)->back() - SymbolicExpr(AppendOp::getRowSize(0, element));
+    int64_t behind = isCache ? AppendOp::getRowSize(0, element) : 0;
+    return of(heads)->back() - SymbolicExpr(behind);
   };
   return TypeSwitch<Operation *, std::optional<SymbolicSizes>>(&op)
       .Case<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, SinOp, CosOp,
@@ -447,13 +448,14 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         const SymbolicSizes *value = of(attention.getValue());
         if (!query || !key || !value)
           return std::nullopt;
+        bool readsCaches = bool(attention.getStarts());
         // A cache has a slot for each row of the batch only without slots.
         if (!attention.getSlots())
           assumeEqual(op, (*query)[0], (*key)[0]);
         assumeEqual(op, (*key)[0], (*value)[0]);
         assumeEqual(op, (*key)[1], (*value)[1]);
         assumeEqual(op, (*key)[2], (*value)[2]);
-        assumeEqual(op, (*query)[3], headSize(attention.getKey()));
+        assumeEqual(op, (*query)[3], headSize(attention.getKey(), readsCaches));
         if (Value mask = attention.getMask()) {
           const SymbolicSizes *known = of(mask);
           if (!known)
@@ -473,7 +475,7 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
             assumeMaskLength(attention);
         }
         SymbolicSizes result = *query;
-        result.back() = headSize(attention.getValue());
+        result.back() = headSize(attention.getValue(), readsCaches);
         return result;
       })
       .Case([&](AppendOp append) -> std::optional<SymbolicSizes> {
@@ -482,7 +484,8 @@ std::optional<SymbolicSizes> SymbolicShapes::inferSizes(Operation &op) {
         if (!input || !cache)
           return std::nullopt;
         assumeEqual(op, (*input)[1], (*cache)[1]);
-        assumeEqual(op, (*input)[3], headSize(append.getCache()));
+        assumeEqual(op, (*input)[3],
+                    headSize(append.getCache(), /*isCache=*/true));
         for (Value places :
              {Value(append.getStarts()), Value(append.getSlots())})
           if (const SymbolicSizes *count = places ? of(places) : nullptr)

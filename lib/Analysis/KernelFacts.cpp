@@ -290,16 +290,22 @@ private:
         unread.insert(cache);
       }
     }
-    Type stored = getElementTypeOrSelf(op.getValue());
-    value[3] = value[3] - SymbolicExpr(graph::AppendOp::getRowSize(0, stored));
+    if (op.getStarts()) {
+      Type stored = getElementTypeOrSelf(op.getValue());
+      value[3] =
+          value[3] - SymbolicExpr(graph::AppendOp::getRowSize(0, stored));
+    }
     SymbolicExpr scores = query[0] * query[1] * query[2] * key[2];
     flops = flops + SymbolicExpr(2) * scores * (query[3] + value[3]) +
             SymbolicExpr(5) * scores;
-    // The weights of the values are of f32, whatever the values are.
+    // The weights of the values are of f32, whatever the values are, but for
+    // attention of bytes.
     countProduct(op.getQuery(), op.getKey(),
                  SymbolicExpr(2) * scores * query[3]);
-    facts.productFlops =
-        facts.productFlops + SymbolicExpr(2) * scores * value[3];
+    SymbolicExpr weighting = SymbolicExpr(2) * scores * value[3];
+    facts.productFlops = facts.productFlops + weighting;
+    if (op.getParameters())
+      facts.int8Ops = facts.int8Ops + weighting;
     countSoftmax(scores);
     Sizes result(4);
     Sizes output = {query[0], query[1], query[2], value[3]};

@@ -3,7 +3,8 @@
 // Floats of 16 bits are widened as they are read, but for queries and keys of
 // bf16 where the machine multiplies pairs faster, and there values too if a
 // recipe chose that; scores and sums are of f32. Bytes of a cache are widened
-// as they are read, and their scales multiply scores and weights.
+// as they are read, and their scales multiply scores and weights. Attention
+// between quantizers multiplies bytes, and sums are exact in a block.
 #include "AttentionRegion.h"
 #include "ScheduledRegion.h"
 #include "TileBuilder.h"
@@ -11,6 +12,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "tenon/Analysis/SymbolicIndex.h"
+#include "tenon/Dialect/Graph/IR/GraphOps.h"
 #include "tenon/Kernels/Family.h"
 #include <limits>
 
@@ -19,7 +21,16 @@ using namespace tenon;
 using namespace tenon::kernel;
 
 /// Keys whose scores are in a block: with 64 queries 16 KiB of f32.
-static constexpr int64_t keyBlock = 64;
+static constexpr int64_t keysOfFloats = 64;
+
+/// The same of bytes, where each row needs its base before weights are rounded:
+/// in a short sequence that of the only block. Scores are made of few queries
+/// at a time, so that they stay in the nearest cache: 8 KiB of them.
+static constexpr int64_t keysOfBytes = 128;
+static constexpr int64_t queriesOfBytes = 16;
+
+/// A whole weight as a byte.
+static constexpr double byteOne = 255;
 
 /// Keys that are scored together for a single query.
 static constexpr int64_t keysAtOnce = 4;
@@ -29,12 +40,13 @@ static constexpr int64_t fewQueries = 3;
 
 /// A row's base, which scores are taken as differences from, is that of an
 /// earlier block unless this much is above it: weights are then at most 2^8,
-/// which sums hold as well, and few blocks but the first rescale sums.
+/// which sums hold as well, and few blocks but the first rescale sums. Weights
+/// in bytes are at most 1, so that their base is the largest score so far.
 static constexpr double mostAboveBase = 5.5;
 
 /// Keys of a cache that a tile reads for a single query. Sizes alone decide how
 /// keys are split, so that results do not depend on the number of threads.
-static constexpr int64_t splitKeys = 2 * keyBlock;
+static constexpr int64_t splitKeys = 2 * keysOfFloats;
 
 static constexpr double log2OfE = 1.4426950408889634;
 
@@ -43,11 +55,21 @@ static bool isContiguous(ArrayRef<int64_t> layout) { return layout[3] == 3; }
 
 namespace {
 
+/// What attention of bytes reads of its parameters; null where there are none.
+struct ByteSteps {
+  Value queryZero, keyZero; ///< of i32
+  Value valueZero, value;   ///< zero point and step of values
+  Value scores;             ///< what scores are multiplied by at last
+  /// Of the scores' quantizer, or null: what they are multiplied by first, and
+  /// then the least and the largest.
+  Value rounding, least, largest;
+};
+
 /// Builds the body; holds what its parts share.
 struct AttentionBody {
   TileBuilder &t;
   AttentionOp op;
-  int64_t lanes, queryBlock;
+  int64_t lanes, queryBlock, keyBlock;
   Multiplication scoring;   ///< of queries with keys
   Multiplication weighting; ///< of weights with values
   AttentionHeads query, key, value, output;
@@ -58,12 +80,16 @@ struct AttentionBody {
   int64_t singleRows; ///< heads of it that are rows of a tile, where few are
   Value partials;     ///< what tiles that share a row give; null without caches
   Value scores, packedQueries, keys, values;
-  Value weights; // in pairs, or null: then they take the place of scores
+  Value weights; // narrow, or null: then they take the place of scores
   Value keyScales, valueScales; // of a block of a cache of bytes, or null
   Value sums, bases, totals;    // of rows; of weights in each lane
   int64_t head, paddedHead;     // E, and E rounded up to groups
   int64_t paddedValue;          // that of values, rounded up to panels
+  Value rowTerms, keyTerms; // what zero points add to scores, of bytes or null
+  Value products;           // of weights with values, of bytes or null
+  ByteSteps steps = {};
 
+  void loadSteps(Value parameters); ///< of bytes, before build
   void build(Value begin, Value end);
   /// Of one row from one tile: its sums, then its base and total.
   static int64_t partialSize(int64_t paddedValue) { return paddedValue + 2; }
@@ -99,10 +125,18 @@ private:
   MaskRow findMask(Value batch, Value headIndex, Value row, Value position);
   Value maskLanes(const MaskRow &from, Value first, bool isFull);
   Value isFullBlock(const MaskRow &from, Value firstKey, Visible visible);
-  void maskRow(const MaskRow &from, Value row, Value firstKey, Visible visible,
-               bool isFull);
-  void exponentiateRow(Value row);
+  void maskRow(const MaskRow &from, Value row, Value place, Value firstKey,
+               Value count, Visible visible, bool isFull);
+  void exponentiateRow(Value row, Value place, Value count, bool isWhole);
   void pairValues(FlatMatrix v, Value count);
+  void findRowTerms(FlatMatrix q, Value rows);
+  void packByteKeys(FlatMatrix k, Value count);
+  void packByteValues(FlatMatrix v, Value count);
+  void scoreBytes(FlatMatrix q, Value rows, Value count);
+  void weighBytes(Value first, Value rows, Value count);
+  Value scoreOfBytes(Value at, Value key, Value row);
+  Value foldBlock(bool isWhole, Value count, Value initial,
+                  function_ref<Value(Value, Value)> step);
   /// Is the mask added to scores? Else it is of bits.
   bool hasBias() {
     return mask && !getElementTypeOrSelf(mask.getType()).isInteger(1);
@@ -111,6 +145,11 @@ private:
   /// what follows, which keeps their order.
   bool scalesFirst() {
     return hasBias() || op.getSoftcap() || op.getScale() <= llvm::APFloat(0.0f);
+  }
+  /// The same bits.
+  Value asLanes(Value vector, Type element) {
+    return t.b.createOrFold<vector::BitCastOp>(
+        t.loc, VectorType::get(lanes, element), vector);
   }
   Value toIndex(Value places, Value row) {
     return arith::IndexCastOp::create(
@@ -364,23 +403,25 @@ Value AttentionBody::maskLanes(const MaskRow &from, Value first, bool isFull) {
 /// Masks one row of scores and finds its base: the largest score of a block,
 /// which stays that in later blocks whose largest is little above it; else the
 /// row's sums are rescaled. A full block is one of which isFullBlock holds.
-void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
-                            Visible visible, bool isFull) {
+void AttentionBody::maskRow(const MaskRow &from, Value row, Value place,
+                            Value firstKey, Value count, Visible visible,
+                            bool isFull) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
   using Predicate = arith::CmpFPredicate;
   Value lowest = scalar(-std::numeric_limits<float>::infinity());
-  Value scale = scalar(op.getScale().convertToDouble());
-  Value rowOffset = t.mul(row, t.index(keyBlock));
+  Value scale =
+      steps.scores ? steps.scores : scalar(op.getScale().convertToDouble());
+  Value rowOffset = t.mul(place, t.index(keyBlock));
   auto maskType = VectorType::get(lanes, b.getI1Type());
-  Value rowLargest;
-  for (int64_t j = 0; j < keyBlock; j += lanes) {
-    Value first = t.add(firstKey, t.index(j));
-    Value at = t.add(rowOffset, t.index(j));
-    Value score = t.loadVector(scores, at, lanes);
+  auto maskVector = [&](Value j, Value rowLargest) -> Value {
+    Value first = t.add(firstKey, j);
+    Value at = t.add(rowOffset, j);
+    Value score =
+        products ? scoreOfBytes(at, j, row) : t.loadVector(scores, at, lanes);
     if (keyScales)
       score = arith::MulFOp::create(b, loc, score,
-                                    t.loadVector(keyScales, t.index(j), lanes));
+                                    t.loadVector(keyScales, j, lanes));
     Value bias = mask ? maskLanes(from, first, isFull) : Value(), keep;
     if (op.getSoftcap()) {
       Value cap =
@@ -414,10 +455,16 @@ void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
     if (keep)
       score = arith::SelectOp::create(b, loc, keep, score,
                                       t.broadcast(lowest, lanes));
-    if (keep || scalesFirst() || keyScales)
+    if (products)
+      t.store(asLanes(score, b.getI32Type()), scores, at);
+    else if (keep || scalesFirst() || keyScales)
       t.store(score, scores, at);
-    rowLargest = rowLargest ? t.larger(rowLargest, score) : score;
-  }
+    return rowLargest ? t.larger(rowLargest, score) : score;
+  };
+  bool isWhole = isFull || !products;
+  Value rowLargest =
+      foldBlock(isWhole, count, isWhole ? Value() : t.broadcast(lowest, lanes),
+                maskVector);
   // A NaN is lost here but not where the base is subtracted from it.
   Value largest = t.largestLane(rowLargest);
   if (!scalesFirst())
@@ -425,7 +472,9 @@ void AttentionBody::maskRow(const MaskRow &from, Value row, Value firstKey,
   Value before = t.load(bases, row);
   Value isLarger = arith::CmpFOp::create(
       b, loc, Predicate::OGT, largest,
-      arith::AddFOp::create(b, loc, before, scalar(mostAboveBase)));
+      products ? before
+               : arith::AddFOp::create(b, loc, before, scalar(mostAboveBase))
+                     .getResult());
   t.when(isLarger, [&] {
     t.store(largest, bases, row);
     // What was summed before is in units of exp(before): nothing at first.
@@ -480,7 +529,8 @@ void AttentionBody::pairValues(FlatMatrix v, Value count) {
 
 /// Replaces one row of scores by weights, 2^(log2(e) · (score - base)), times
 /// the scale of each value where there are scales.
-void AttentionBody::exponentiateRow(Value row) {
+void AttentionBody::exponentiateRow(Value row, Value place, Value count,
+                                    bool isWhole) {
   OpBuilder &b = t.b;
   Location loc = t.loc;
   Value base = t.load(bases, row);
@@ -490,13 +540,15 @@ void AttentionBody::exponentiateRow(Value row) {
                             scalar(-std::numeric_limits<float>::infinity()));
   base = arith::SelectOp::create(b, loc, none, scalar(0), base);
   Value shift = arith::MulFOp::create(b, loc, base, scalar(-log2OfE));
-  double scale = op.getScale().convertToDouble();
+  Value scale = scalar(op.getScale().convertToDouble() * log2OfE);
+  if (steps.scores)
+    scale = arith::MulFOp::create(b, loc, steps.scores, scalar(log2OfE));
   Value totalOffset = t.mul(row, t.index(lanes));
   Value total = t.loadVector(totals, totalOffset, lanes);
   Value before; // of a pair
-  for (int64_t j = 0; j < keyBlock; j += lanes) {
-    Value at = t.add(t.mul(row, t.index(keyBlock)), t.index(j));
-    Value power = t.loadVector(scores, at, lanes);
+  auto exponentiate = [&](Value j, Value total) -> Value {
+    Value at = t.add(t.mul(place, t.index(keyBlock)), j);
+    Value power = asLanes(t.loadVector(scores, at, lanes), b.getF32Type());
     // The lowest float, which masks hold, is a number yet if 0 is what is left.
     if (scalesFirst())
       power = arith::MulFOp::create(
@@ -504,15 +556,28 @@ void AttentionBody::exponentiateRow(Value row) {
           arith::SubFOp::create(b, loc, power, t.broadcast(base, lanes)),
           t.broadcast(scalar(log2OfE), lanes));
     else
-      power = vector::FMAOp::create(b, loc, power,
-                                    t.broadcast(scalar(scale * log2OfE), lanes),
+      power = vector::FMAOp::create(b, loc, power, t.broadcast(scale, lanes),
                                     t.broadcast(shift, lanes));
+    // A byte holds no weight that rounding makes larger than one.
+    if (products && !scalesFirst())
+      power = t.smaller(t.zeros(b.getF32Type(), lanes), power);
     Value weight = math::Exp2Op::create(b, loc, power);
-    if (!weights) {
+    if (products) {
+      // Beside this number floats are integers, whose last byte is that of the
+      // float.
+      Value unit = t.broadcast(scalar(0x1.8p23), lanes);
+      Value raised = vector::FMAOp::create(
+          b, loc, weight, t.broadcast(scalar(byteOne), lanes), unit);
+      weight = arith::SubFOp::create(b, loc, raised, unit);
+      t.store(arith::TruncIOp::create(b, loc,
+                                      VectorType::get(lanes, b.getI8Type()),
+                                      asLanes(raised, b.getI32Type())),
+              weights, at);
+    } else if (!weights) {
       Value scaled = weight;
       if (valueScales)
-        scaled = arith::MulFOp::create(
-            b, loc, weight, t.loadVector(valueScales, t.index(j), lanes));
+        scaled = arith::MulFOp::create(b, loc, weight,
+                                       t.loadVector(valueScales, j, lanes));
       t.store(scaled, scores, at);
     } else {
       weight = t.roundToBf16(weight);
@@ -521,9 +586,187 @@ void AttentionBody::exponentiateRow(Value row) {
                 t.sub(at, t.index(lanes)));
       before = before ? Value() : weight;
     }
-    total = arith::AddFOp::create(b, loc, total, weight);
+    return arith::AddFOp::create(b, loc, total, weight);
+  };
+  t.store(foldBlock(isWhole, count, total, exponentiate), totals, totalOffset);
+}
+
+/// Calls `step` for the vectors of a block, or of `count` keys, with what it
+/// gave for the one before.
+Value AttentionBody::foldBlock(bool isWhole, Value count, Value initial,
+                               function_ref<Value(Value, Value)> step) {
+  if (isWhole) {
+    for (int64_t j = 0; j < keyBlock; j += lanes)
+      initial = step(t.index(j), initial);
+    return initial;
   }
-  t.store(total, totals, totalOffset);
+  auto loop = scf::ForOp::create(t.b, t.loc, t.index(0), count, t.index(lanes),
+                                 initial);
+  OpBuilder::InsertionGuard guard(t.b);
+  t.b.setInsertionPointToStart(loop.getBody());
+  scf::YieldOp::create(t.b, t.loc,
+                       step(loop.getInductionVar(), loop.getRegionIterArg(0)));
+  return loop.getResult(0);
+}
+
+void AttentionBody::loadSteps(Value parameters) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  auto load = [&](int64_t place) { return t.load(parameters, t.index(place)); };
+  auto multiply = [&](Value lhs, Value rhs) -> Value {
+    return arith::MulFOp::create(b, loc, lhs, rhs);
+  };
+  auto toInteger = [&](Value value) -> Value {
+    return arith::FPToSIOp::create(b, loc, b.getI32Type(), value);
+  };
+  steps.queryZero = toInteger(load(0));
+  steps.keyZero = toInteger(load(1));
+  steps.valueZero = load(2);
+  steps.value = load(4);
+  Value step = load(3);
+  auto type = cast<MemRefType>(parameters.getType());
+  if (type.getDimSize(0) == graph::AttentionOp::allParameters) {
+    steps.rounding = arith::DivFOp::create(b, loc, step, load(5));
+    step = load(5);
+    steps.least = load(6);
+    steps.largest = load(7);
+  }
+  steps.scores = multiply(step, scalar(op.getScale().convertToDouble()));
+}
+
+/// Σ (q - zq)(k - zk) = Σ qk - zq · Σ k + (E · zq · zk - zk · Σ q), of which
+/// this is the last part.
+void AttentionBody::findRowTerms(FlatMatrix q, Value rows) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  auto multiply = [&](Value lhs, Value rhs) -> Value {
+    return arith::MulIOp::create(b, loc, lhs, rhs);
+  };
+  auto integer = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
+  };
+  Value ofZeros = multiply(integer(head), steps.queryZero);
+  constexpr int64_t most = 64;
+  t.forEach(t.index(0), rows, 1, [&](Value row) {
+    Value offset = t.add(q.offset, t.mul(row, q.row));
+    Value sum = integer(0);
+    for (int64_t d = 0; d < head; d += most) {
+      int64_t size = std::min(most, head - d);
+      Value bytes = t.loadVector(q.buffer, t.add(offset, t.index(d)), size);
+      Value wide = arith::ExtUIOp::create(
+          b, loc, VectorType::get(size, b.getI32Type()), bytes);
+      sum = vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD,
+                                        wide, sum);
+    }
+    Value term =
+        multiply(steps.keyZero, arith::SubIOp::create(b, loc, ofZeros, sum));
+    Value single = arith::SIToFPOp::create(b, loc, b.getF32Type(), term);
+    if (steps.rounding)
+      single = arith::MulFOp::create(b, loc, single, steps.rounding);
+    t.store(single, rowTerms, row);
+  });
+}
+
+/// Panels of keys in which groups along the size of a head lie together, and
+/// zq · Σ k of each.
+void AttentionBody::packByteKeys(FlatMatrix k, Value count) {
+  OpBuilder &b = t.b;
+  Value zero = t.index(0), one = t.index(1), width = t.index(panelColumns);
+  Value ones = t.splat(b.getI32IntegerAttr(0x01010101), lanes);
+  t.forEach(zero, count, panelColumns, [&](Value first) {
+    FlatMatrix from{k.buffer, t.add(k.offset, t.mul(first, k.row)), k.column,
+                    k.row};
+    Value offset = t.mul(first, t.index(paddedHead));
+    t.packGroups(
+        from, {keys, offset, t.index(panelColumns * scoring.group), one},
+        t.index(head), t.min(t.sub(count, first), width), scoring.group, lanes);
+    for (int64_t column = 0; column < panelColumns; column += lanes) {
+      auto sum = scf::ForOp::create(
+          b, t.loc, zero, t.index(paddedHead / scoring.group), one,
+          t.zeros(b.getI32Type(), lanes),
+          [&](OpBuilder &, Location, Value group, ValueRange sofar) {
+            Value at = t.add(t.mul(group, width), t.index(column));
+            Value bytes = t.loadGroups(
+                keys, t.add(offset, t.mul(at, t.index(scoring.group))), lanes,
+                scoring.group);
+            Value next = DotOp::create(b, t.loc, bytes.getType(), *scoring.dot,
+                                       sofar[0], ones, bytes);
+            scf::YieldOp::create(b, t.loc, next);
+          });
+      t.store(arith::MulIOp::create(b, t.loc, sum.getResult(0),
+                                    t.broadcast(steps.queryZero, lanes)),
+              keyTerms, t.add(first, t.index(column)));
+    }
+  });
+}
+
+/// Panels of values in which those of groups of keys lie together.
+void AttentionBody::packByteValues(FlatMatrix v, Value count) {
+  int64_t valueSize = getValueSize(op);
+  for (int64_t column = 0; column < paddedValue; column += panelColumns) {
+    FlatMatrix from = v;
+    from.offset = t.add(v.offset, t.mul(t.index(column), v.column));
+    t.packGroups(from,
+                 {values, t.index(column * keyBlock),
+                  t.index(panelColumns * weighting.group), t.index(1)},
+                 count, t.index(std::min(panelColumns, valueSize - column)),
+                 weighting.group, lanes);
+  }
+}
+
+/// Products of queries with keys, of bytes, in the panels that hold keys.
+void AttentionBody::scoreBytes(FlatMatrix q, Value rows, Value count) {
+  Value one = t.index(1);
+  t.forEach(t.index(0), count, panelColumns, [&](Value first) {
+    multiply(q,
+             {keys, t.mul(first, t.index(paddedHead)),
+              t.index(panelColumns * scoring.group), one},
+             {scores, first, t.index(keyBlock), one}, rows,
+             t.index(paddedHead / scoring.group), panelColumns,
+             TileBuilder::Sum::Replace, scoring);
+  });
+}
+
+/// What products of bytes stand for, in units of the scores' quantizer or of
+/// the scales.
+Value AttentionBody::scoreOfBytes(Value at, Value key, Value row) {
+  OpBuilder &b = t.b;
+  Location loc = t.loc;
+  Value integers =
+      arith::SubIOp::create(b, loc, t.loadVector(scores, at, lanes),
+                            t.loadVector(keyTerms, key, lanes));
+  Value score = arith::SIToFPOp::create(
+      b, loc, VectorType::get(lanes, b.getF32Type()), integers);
+  Value term = t.broadcast(t.load(rowTerms, row), lanes);
+  if (!steps.rounding)
+    return arith::AddFOp::create(b, loc, score, term);
+  score = vector::FMAOp::create(b, loc, score,
+                                t.broadcast(steps.rounding, lanes), term);
+  score = math::RoundEvenOp::create(b, loc, score);
+  score = t.larger(score, t.broadcast(steps.least, lanes));
+  return t.smaller(score, t.broadcast(steps.largest, lanes));
+}
+
+/// Adds weights · values of bytes to the sums of rows from `first` on, exact in
+/// a block.
+void AttentionBody::weighBytes(Value first, Value rows, Value count) {
+  OpBuilder &b = t.b;
+  Value zero = t.index(0), one = t.index(1);
+  for (int64_t column = 0; column < paddedValue; column += panelColumns)
+    multiply({weights, zero, t.index(keyBlock), one},
+             {values, t.index(column * keyBlock),
+              t.index(panelColumns * weighting.group), one},
+             {products, t.index(column), t.index(paddedValue), one}, rows,
+             t.ceilDiv(count, weighting.group), panelColumns,
+             TileBuilder::Sum::Replace, weighting);
+  Value offset = t.mul(first, t.index(paddedValue));
+  t.forEach(zero, t.mul(rows, t.index(paddedValue)), lanes, [&](Value at) {
+    Value target = t.add(offset, at);
+    Value sum = t.convert(t.loadVector(products, at, lanes), b.getF32Type());
+    t.store(
+        arith::AddFOp::create(b, t.loc, t.loadVector(sums, target, lanes), sum),
+        sums, target);
+  });
 }
 
 /// Has the block from `firstKey` on no key that the row does not see but by
@@ -582,7 +825,7 @@ void AttentionBody::build(Value begin, Value end) {
   Value lowest = scalar(-std::numeric_limits<float>::infinity());
   Value none = scalar(0);
   Value scoreStride = t.index(keyBlock), sumStride = t.index(paddedValue);
-  int64_t valueSize = getHeadSize(op.getValue(), op.getValueLayout());
+  int64_t valueSize = getValueSize(op);
   Type stored = getElementTypeOrSelf(op.getOutput().getType());
 
   auto ifSingle = [&](Value value, Value otherwise) -> Value {
@@ -633,6 +876,8 @@ void AttentionBody::build(Value begin, Value end) {
     t.forEach(zero, rows, 1, [&](Value row) { t.store(lowest, bases, row); });
     t.fillZero(totals, zero, t.mul(rows, t.index(lanes)), lanes);
     t.fillZero(sums, zero, t.mul(rows, sumStride), lanes);
+    if (products)
+      findRowTerms(q, rows);
     Value endKey = keyCount, beginKey = zero;
     if (op.getCausal())
       endKey =
@@ -679,11 +924,7 @@ void AttentionBody::build(Value begin, Value end) {
                                           rows, t.index(fewQueries));
         t.choose(few, [&] { scoreFewQueries(q, k, rows, count); }, fromPacked);
       };
-      if (singleRows > 0 && readsRows())
-        t.choose(single, [&] { scoreSingle(q, k, v, count); }, score);
-      else
-        score();
-      t.forEach(zero, rows, 1, [&](Value row) {
+      auto maskOne = [&](Value row, Value place) {
         Value queryRow = queryOf(row);
         Visible visible{nullptr, endKey};
         if (op.getCausal())
@@ -695,14 +936,41 @@ void AttentionBody::build(Value begin, Value end) {
           maskHere = findMask(batch, headIndex, queryRow,
                               t.sub(t.add(queryRow, past), one));
         auto maskScores = [&](bool isFull) {
-          maskRow(maskHere, row, firstKey, visible, isFull);
+          maskRow(maskHere, row, place, firstKey, count, visible, isFull);
         };
         t.choose(
             isFullBlock(maskHere, firstKey, visible), [&] { maskScores(true); },
             [&] { maskScores(false); });
-      });
+      };
+      if (products) {
+        packByteKeys(k, count);
+        packByteValues(v, count);
+        t.forEach(zero, rows, queriesOfBytes, [&](Value first) {
+          Value some = t.min(t.sub(rows, first), t.index(queriesOfBytes));
+          scoreBytes(t.fromRow(q, first), some, count);
+          t.forEach(zero, some, 1,
+                    [&](Value place) { maskOne(t.add(first, place), place); });
+          auto exponentiate = [&](bool isWhole) {
+            t.forEach(zero, some, 1, [&](Value place) {
+              exponentiateRow(t.add(first, place), place, count, isWhole);
+            });
+          };
+          t.choose(
+              t.equal(count, t.index(keyBlock)), [&] { exponentiate(true); },
+              [&] { exponentiate(false); });
+          weighBytes(first, some, count);
+        });
+        return;
+      }
+      if (singleRows > 0 && readsRows())
+        t.choose(single, [&] { scoreSingle(q, k, v, count); }, score);
+      else
+        score();
+      t.forEach(zero, rows, 1, [&](Value row) { maskOne(row, row); });
       // In a loop of its own, which waits for no largest score.
-      t.forEach(zero, rows, 1, [&](Value row) { exponentiateRow(row); });
+      t.forEach(zero, rows, 1, [&](Value row) {
+        exponentiateRow(row, row, count, /*isWhole=*/true);
+      });
       if (weights) {
         pairValues(v, count);
         FlatMatrix pairs{values, zero, t.index(2 * paddedValue), one};
@@ -739,21 +1007,37 @@ void AttentionBody::build(Value begin, Value end) {
         empty = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, total,
                                       none);
       inverse = arith::SelectOp::create(b, loc, empty, none, inverse);
+      // Of bytes, less the zero point: a row's weights add up to one.
+      Value zeroTerm;
+      if (products) {
+        inverse = arith::MulFOp::create(b, loc, inverse, steps.value);
+        zeroTerm = arith::MulFOp::create(
+            b, loc, arith::NegFOp::create(b, loc, steps.valueZero),
+            steps.value);
+        zeroTerm = arith::SelectOp::create(b, loc, empty, none, zeroTerm);
+      }
+      auto meanOf = [&](Value sum, int64_t size) -> Value {
+        auto spread = [&](Value value) {
+          return size == 1 ? value : t.broadcast(value, size);
+        };
+        if (!zeroTerm)
+          return arith::MulFOp::create(b, loc, sum, spread(inverse));
+        return math::FmaOp::create(b, loc, sum, spread(inverse),
+                                   spread(zeroTerm));
+      };
       Value target = t.add(out.offset, t.mul(row, out.row));
       Value source = t.mul(row, sumStride);
       if (valueSize % lanes == 0 && isContiguous(op.getOutputLayout())) {
         t.forEach(zero, t.index(valueSize), lanes, [&](Value column) {
           Value sum = t.loadVector(sums, t.add(source, column), lanes);
-          Value mean =
-              arith::MulFOp::create(b, loc, sum, t.broadcast(inverse, lanes));
-          t.store(t.convert(mean, stored), out.buffer, t.add(target, column));
+          t.store(t.convert(meanOf(sum, lanes), stored), out.buffer,
+                  t.add(target, column));
         });
         return;
       }
       t.forEach(zero, t.index(valueSize), 1, [&](Value column) {
         Value sum = t.load(sums, t.add(source, column));
-        Value mean = arith::MulFOp::create(b, loc, sum, inverse);
-        t.store(t.convert(mean, stored), out.buffer,
+        t.store(t.convert(meanOf(sum, 1), stored), out.buffer,
                 t.add(target, t.mul(column, out.column)));
       });
     };
@@ -788,7 +1072,7 @@ static void mergePartials(TileBuilder &t, AttentionOp op, Value partials,
   Value splits = t.size(partials, 1), flat = t.flatten(partials);
   Value lowest = scalar(-std::numeric_limits<float>::infinity());
   Value size = t.index(AttentionBody::partialSize(paddedValue));
-  int64_t valueSize = getHeadSize(op.getValue(), op.getValueLayout());
+  int64_t valueSize = getValueSize(op);
   Type stored = getElementTypeOrSelf(op.getOutput().getType());
   Value sums = memref::AllocaOp::create(
       b, loc, MemRefType::get({paddedValue}, b.getF32Type()),
@@ -848,8 +1132,11 @@ static void mergePartials(TileBuilder &t, AttentionOp op, Value partials,
   });
 }
 
-/// Pairs of bf16 where that is faster, and where they lie next to each other.
+/// Bytes where they are bytes; pairs of bf16 where that is faster, and where
+/// they lie next to each other.
 static Multiplication chooseScoring(AttentionOp op, const TargetFacts &facts) {
+  if (op.getParameters())
+    return {4, DotKind::U8S8, facts.tileRows > 0};
   auto isBf16 = [](Value value) {
     return getElementTypeOrSelf(value.getType()).isBF16();
   };
@@ -863,6 +1150,8 @@ static Multiplication chooseScoring(AttentionOp op, const TargetFacts &facts) {
 /// whole panels.
 static Multiplication chooseWeighting(AttentionOp op,
                                       const Multiplication &scoring) {
+  if (op.getParameters())
+    return scoring;
   auto type = cast<RankedTensorType>(op.getValue().getType());
   int64_t size = type.getDimSize(op.getValueLayout()[3]);
   if (op.getRoundWeights() && scoring.dot && type.getElementType().isBF16() &&
@@ -968,8 +1257,7 @@ static RegionOp createMerge(RewriterBase &rewriter, RegionOp region,
     SymbolicExpr read =
         *rows * *count * SymbolicExpr(AttentionBody::partialSize(padded));
     Type stored = getElementTypeOrSelf(op.getOutput().getType());
-    int64_t rowBytes = getHeadSize(op.getOutput(), op.getOutputLayout()) *
-                       stored.getIntOrFloatBitWidth() / 8;
+    int64_t rowBytes = getValueSize(op) * stored.getIntOrFloatBitWidth() / 8;
     auto set = [&](StringRef name, const SymbolicExpr &expr) {
       merge.op->setAttr(name, rewriter.getStringAttr(expr.str()));
     };
@@ -988,6 +1276,8 @@ static LogicalResult scheduleAttention(RegionOp region,
     return failure();
   int64_t lanes = facts.vectorBytes / 4;
   int64_t queryBlock = 8 * TileBuilder::tileRows(lanes);
+  bool isOfBytes = bool(op.getParameters());
+  int64_t keyBlock = isOfBytes ? keysOfBytes : keysOfFloats;
   Location loc = region.getLoc();
   OpBuilder::InsertionGuard guard(rewriter);
 
@@ -1015,7 +1305,7 @@ static LogicalResult scheduleAttention(RegionOp region,
     heads = rewriter.createOrFold<arith::SelectOp>(
         loc, single, outside.index(kvHeads), heads);
   }
-  int64_t valueSize = getHeadSize(op.getValue(), op.getValueLayout());
+  int64_t valueSize = getValueSize(op);
   int64_t padded = llvm::alignTo(valueSize, panelColumns);
   Value blocks = outside.ceilDiv(queries, queryBlock);
   std::optional<SplitKeys> split;
@@ -1053,8 +1343,8 @@ static LogicalResult scheduleAttention(RegionOp region,
   };
   int64_t head = cast<RankedTensorType>(op.getQuery().getType())
                      .getDimSize(op.getQueryLayout()[3]);
-  auto hasScales = [](Value cache) {
-    return getElementTypeOrSelf(cache.getType()).isInteger(8);
+  auto hasScales = [&](Value cache) {
+    return op.getStarts() && getElementTypeOrSelf(cache.getType()).isInteger(8);
   };
   Multiplication scoring = chooseScoring(op, facts);
   Multiplication weighting = chooseWeighting(op, scoring);
@@ -1065,8 +1355,10 @@ static LogicalResult scheduleAttention(RegionOp region,
   bool packs = scoring.dot
                    ? paddedHead != head || !isContiguous(op.getQueryLayout())
                    : !queryType.isF32();
-  Type weightType =
-      weighting.dot ? Type(rewriter.getBF16Type()) : rewriter.getF32Type();
+  Type weightType = isOfBytes       ? rewriter.getI8Type()
+                    : weighting.dot ? Type(rewriter.getBF16Type())
+                                    : rewriter.getF32Type();
+  int64_t rowsAtOnce = isOfBytes ? queriesOfBytes : queryBlock;
   bool direct = !weighting.dot && padded == valueSize &&
                 isContiguous(op.getValueLayout());
   int64_t singleRows = countSingleRows(op);
@@ -1076,6 +1368,7 @@ static LogicalResult scheduleAttention(RegionOp region,
       op,
       lanes,
       queryBlock,
+      keyBlock,
       scoring,
       weighting,
       query,
@@ -1089,11 +1382,12 @@ static LogicalResult scheduleAttention(RegionOp region,
       split ? isSingle(t, query.sizes[2]) : Value(),
       singleRows,
       split ? scheduled.output(1) : Value(),
-      scratch(queryBlock * keyBlock),
+      scratchOf(isOfBytes ? Type(rewriter.getI32Type()) : rewriter.getF32Type(),
+                rowsAtOnce * keyBlock),
       packs ? scratchOf(scoredType, queryBlock * paddedHead) : Value(),
       scratchOf(scoredType, paddedHead * keyBlock),
       direct ? Value() : scratchOf(weightType, keyBlock * padded),
-      weighting.dot ? scratchOf(weightType, queryBlock * keyBlock) : Value(),
+      weighting.dot ? scratchOf(weightType, rowsAtOnce * keyBlock) : Value(),
       hasScales(op.getKey()) ? scratch(keyBlock) : Value(),
       hasScales(op.getValue()) ? scratch(keyBlock) : Value(),
       scratch(queryBlock * padded),
@@ -1101,7 +1395,13 @@ static LogicalResult scheduleAttention(RegionOp region,
       scratch(queryBlock * lanes),
       head,
       paddedHead,
-      padded};
+      padded,
+      isOfBytes ? scratch(queryBlock) : Value(),
+      isOfBytes ? scratchOf(rewriter.getI32Type(), keyBlock) : Value(),
+      isOfBytes ? scratchOf(rewriter.getI32Type(), rowsAtOnce * padded)
+                : Value()};
+  if (isOfBytes)
+    body.loadSteps(buffer(op.getParameters()));
   body.build(scheduled.begin, scheduled.end);
   YieldOp::create(rewriter, loc, ValueRange());
   RegionOp last = scheduled.op;

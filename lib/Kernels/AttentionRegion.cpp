@@ -30,7 +30,8 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
   for (Value value : {op.getQuery(), op.getKey(), op.getValue()}) {
     auto type = cast<RankedTensorType>(value.getType());
     bool isCache = op.getStarts() && value != op.getQuery();
-    bool isBytes = isCache && type.getElementType().isSignlessInteger(8);
+    bool isBytes = (isCache || op.getParameters()) &&
+                   type.getElementType().isSignlessInteger(8);
     if (!(isFloat(type) || isBytes) || !getInput(value))
       return op.emitOpError("needs inputs of its region of f32, f16 or bf16, "
                             "or caches of i8, but found ")
@@ -44,6 +45,9 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
                             "most 4, from its region's inputs, but found ")
              << type;
   }
+  if (op.getParameters() && !isa<BlockArgument>(op.getParameters()))
+    return op.emitOpError("needs what says how it is quantized from its "
+                          "region's inputs");
   for (Value value : {Value(op.getStarts()), Value(op.getSlots())})
     if (value && (!isa<BlockArgument>(value) ||
                   cast<RankedTensorType>(value.getType()).getRank() != 1))
@@ -51,23 +55,24 @@ LogicalResult tenon::checkAttention(RegionOp region, AttentionOp op) {
                  "needs starts and slots of rank 1 from its region's "
                  "inputs, but found ")
              << value.getType();
-  auto checkHead = [&](Value value, ArrayRef<int64_t> layout) -> LogicalResult {
-    int64_t size = getHeadSize(value, layout);
+  auto checkHead = [&](Value value, int64_t size) -> LogicalResult {
     constexpr int64_t largest = graph::AttentionOp::largestHead;
     if (ShapedType::isDynamic(size) || size > largest)
       return op.emitOpError("needs a static head size of at most ")
              << largest << ", but found " << value.getType();
     return success();
   };
-  if (failed(checkHead(op.getQuery(), op.getQueryLayout())))
+  auto query = cast<RankedTensorType>(op.getQuery().getType());
+  if (failed(
+          checkHead(op.getQuery(), query.getDimSize(op.getQueryLayout()[3]))))
     return failure();
-  return checkHead(op.getValue(), op.getValueLayout());
+  return checkHead(op.getValue(), getValueSize(op));
 }
 
-int64_t tenon::getHeadSize(Value value, ArrayRef<int64_t> layout) {
-  auto type = cast<RankedTensorType>(value.getType());
-  int64_t size = type.getDimSize(layout[3]);
-  return ShapedType::isDynamic(size)
+int64_t tenon::getValueSize(AttentionOp op) {
+  auto type = cast<RankedTensorType>(op.getValue().getType());
+  int64_t size = type.getDimSize(op.getValueLayout()[3]);
+  return ShapedType::isDynamic(size) || !op.getStarts()
              ? size
              : size - graph::AppendOp::getRowSize(0, type.getElementType());
 }

@@ -14,9 +14,9 @@ kernel::AttentionOp findAttention(kernel::RegionOp region);
 mlir::LogicalResult checkAttention(kernel::RegionOp region,
                                    kernel::AttentionOp op);
 
-/// The size of the heads of queries, keys or values: without the scale that
-/// rows of a cache of i8 end with.
-int64_t getHeadSize(mlir::Value value, llvm::ArrayRef<int64_t> layout);
+/// The size of the heads of values: without the scale that rows of a cache of
+/// i8 end with.
+int64_t getValueSize(kernel::AttentionOp op);
 
 /// A rank-4 operand read in logical order (batch, heads, sequence, size).
 struct AttentionHeads {

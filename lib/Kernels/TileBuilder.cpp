@@ -42,6 +42,12 @@ Value TileBuilder::larger(Value lhs, Value rhs) {
   return arith::SelectOp::create(b, loc, greater, lhs, rhs);
 }
 
+Value TileBuilder::smaller(Value lhs, Value rhs) {
+  Value less =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, lhs, rhs);
+  return arith::SelectOp::create(b, loc, less, lhs, rhs);
+}
+
 Value TileBuilder::combineLanes(Value vector,
                                 function_ref<Value(Value, Value)> combine) {
   int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
@@ -384,7 +390,10 @@ void TileBuilder::packGroups(FlatMatrix from, FlatMatrix to, Value rows,
   auto element = cast<MemRefType>(to.buffer.getType()).getElementType();
   Value zero = index(0), depth = index(group), line = index(panelColumns);
   Value fullGroups = div(rows, depth);
-  Value fullColumns = sub(columns, rem(columns, index(lanes)));
+  bool isStrided =
+      !matchPattern(from.row, m_One()) && !matchPattern(from.column, m_One());
+  Value fullColumns =
+      isStrided ? zero : sub(columns, rem(columns, index(lanes)));
   auto source = [&](Value i, Value j) {
     return add(from.offset, add(mul(i, from.row), mul(j, from.column)));
   };

@@ -54,6 +54,8 @@ struct TileBuilder {
   /// The larger of two floats, or vectors of them: rhs where one is NaN. One
   /// instruction, which arith.maxnumf and maximumf are not.
   mlir::Value larger(mlir::Value lhs, mlir::Value rhs);
+  /// The smaller, in the same manner.
+  mlir::Value smaller(mlir::Value lhs, mlir::Value rhs);
   mlir::Value equal(mlir::Value lhs, mlir::Value rhs);
 
   /// Size of a dimension: a constant where the type knows it.

@@ -193,6 +193,8 @@ static LogicalResult scheduleWarpAttention(RegionOp region, const TargetFacts &,
     return failure();
   if (op.getStarts())
     return op.emitOpError("of a cache has no kernel for GPUs");
+  if (op.getParameters())
+    return op.emitOpError("of bytes has no kernel for GPUs");
   Location loc = region.getLoc();
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPoint(region);

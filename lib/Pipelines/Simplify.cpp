@@ -3,10 +3,14 @@
 #include "mlir/Transforms/Passes.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
 #include "tenon/Pipelines/Pipelines.h"
+#include "tenon/Target/Registry.h"
 
 using namespace mlir;
 
-void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
+void tenon::buildSimplifyPipeline(OpPassManager &pm,
+                                  const PhaseOptions &options) {
+  TargetChoice choice =
+      llvm::cantFail(chooseTarget(allTargets(), options.target));
   // Shape arithmetic first: until sizes are known nothing else can be compared.
   // Twice, since constants of floating point (scales, say) depend on sizes and
   // sizes can then depend on what they fold to.
@@ -26,6 +30,10 @@ void tenon::buildSimplifyPipeline(OpPassManager &pm, const PhaseOptions &) {
   // attention looks for its scale factors.
   pm.addPass(graph::createRecognizeNormPass());
   pm.addPass(graph::createRecognizeGeluPass());
+  // Each product of attention would be one of integers otherwise, which is what
+  // they stay where these are no faster than floats.
+  if (choice.facts.int8Gops > choice.facts.f32Gflops)
+    pm.addPass(graph::createRecognizeQuantizedAttentionPass());
   pm.addPass(graph::createRecognizeIntegerProductsPass());
   pm.addPass(graph::createFoldConstantsPass());
   pm.addNestedPass<func::FuncOp>(graph::createShareEqualOpsPass());

@@ -487,8 +487,8 @@ def _(run, op, operands, values):
     return to(op, matmul(op, *operands))
 
 
-def attention(op, query, key, value, mask, starts=(), slots=()):
-    """All of batch×heads×sequence×size; with starts keys and values are caches."""
+def attention(op, query, key, value, mask, starts=(), slots=(), parameters=()):
+    """All of batch×heads×sequence×size; with starts keys and values are caches, with parameters all are bytes."""
     rows = query.shape[2]
     if starts:
         if slots:
@@ -496,10 +496,20 @@ def attention(op, query, key, value, mask, starts=(), slots=()):
         first = starts[0].reshape(-1, 1, 1, 1)
     else:
         first = np.full((1, 1, 1, 1), key.shape[2] - rows)
-    key, value = (from_bytes(x) if x.dtype == np.int8 else x for x in (key, value))
+    if parameters:
+        zeros = parameters[0][:3].astype(np.int32)
+        query, key, value = (x.astype(np.int32) - zero for x, zero in zip((query, key, value), zeros))
+    else:
+        key, value = (from_bytes(x) if x.dtype == np.int8 else x for x in (key, value))
     groups = query.shape[1] // key.shape[1]
     key, value = (np.repeat(wide(x), groups, 1) for x in (key, value))
-    scores = np.matmul(wide(query), key.swapaxes(-1, -2)) * op["scale"]
+    scores = np.matmul(wide(query), key.swapaxes(-1, -2))
+    if parameters:
+        scores, value = scores * parameters[0][3], value * parameters[0][4]
+        if len(parameters[0]) == 8:
+            step, low, high = parameters[0][5:]
+            scores = np.clip(np.rint(scores / step), low, high) * step
+    scores = scores * op["scale"]
     if op.has("softcap"):
         scores = np.tanh(scores / op["softcap"]) * op["softcap"]
     columns, last = np.arange(key.shape[2]), first + np.arange(rows)[:, None]
@@ -523,6 +533,9 @@ def attention(op, query, key, value, mask, starts=(), slots=()):
     if not key.shape[2]:
         return np.zeros(scores.shape[:-1] + value.shape[-1:], np.float32)
     weights = softmax(scores, -1)
+    if parameters:
+        weights = np.rint(255 * weights / weights.max(-1, keepdims=True))
+        weights = weights / weights.sum(-1, keepdims=True)
     if op.has("zero_if_masked"):
         weights = np.where(np.isneginf(scores).all(-1, keepdims=True), 0, weights)
     # What lies behind in a cache may be anything.
@@ -532,8 +545,8 @@ def attention(op, query, key, value, mask, starts=(), slots=()):
 
 @op("graph.attention")
 def _(run, op, operands, values):
-    (query,), (key,), (value,), mask, starts, slots, _ = segments(op, operands)
-    return to(op, attention(op, query, key, value, mask, starts, slots))
+    (query,), (key,), (value,), mask, starts, slots, _, parameters = segments(op, operands)
+    return to(op, attention(op, query, key, value, mask, starts, slots, parameters))
 
 
 def to_bytes(rows):

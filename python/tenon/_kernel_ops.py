@@ -134,10 +134,12 @@ def _(run, op, operands, values):
 
 @op("kernel.attention")
 def _(run, op, operands, values):
-    query, key, value, mask, starts, slots, _ = segments(op, operands)
+    query, key, value, mask, starts, slots, _, parameters = segments(op, operands)
     parts = [part.transpose(op[name + "_layout"])
              for (part,), name in zip((query, key, value), ("query", "key", "value"))]
-    output = attention(op, *parts, mask, starts, slots)
+    if parameters:
+        parts[0] = parts[0].view(np.uint8)
+    output = attention(op, *parts, mask, starts, slots, parameters)
     return to(op, output.transpose(np.argsort(op["output_layout"])))
 
 

@@ -74,3 +74,24 @@ func.func @attention(%q: tensor<1x4x?x64xbf16>, %k: tensor<1x4x?x64xbf16>, %n: i
   }
   return %0 : tensor<1x4x?x64xbf16>
 }
+
+// Attention of bytes: what zero points make of keys, scores, and weights by values; sums of a block are of i32.
+// TILES-LABEL: func @attention_of_bytes
+// TILES:         kernel.multiply_tiles u8s8
+// CHECK-LABEL: func @attention_of_bytes
+// CHECK:         kernel.region "r" {{.*}} schedule <"attention", tile = [64, 128], vector = 16>
+// CHECK:         kernel.dot u8s8
+// CHECK:         kernel.dot u8s8
+// CHECK:         math.roundeven
+// CHECK:         math.exp2
+// CHECK:         arith.trunci %{{.*}} : vector<16xi32> to vector<16xi8>
+// CHECK:         kernel.dot u8s8
+// CHECK:         arith.sitofp
+func.func @attention_of_bytes(%q: tensor<1x4x?x64xi8>, %p: tensor<8xf32>, %n: index) -> tensor<1x4x?x64xf32> {
+  %0 = kernel.region "r" inputs(%q, %p : tensor<1x4x?x64xi8>, tensor<8xf32>) indices() sizes(%n) -> tensor<1x4x?x64xf32> {
+  ^bb0(%a: tensor<1x4x?x64xi8>, %b: tensor<8xf32>):
+    %r = kernel.attention %a, %a, %a quantized %b scale 1.250000e-01 {query_layout = #layout, key_layout = #layout, value_layout = #layout, output_layout = #layout} : (tensor<1x4x?x64xi8>, tensor<1x4x?x64xi8>, tensor<1x4x?x64xi8>, tensor<8xf32>) -> tensor<1x4x?x64xf32>
+    kernel.yield %r : tensor<1x4x?x64xf32>
+  }
+  return %0 : tensor<1x4x?x64xf32>
+}

@@ -228,6 +228,20 @@ func.func @attention_of_steps(%x: tensor<1x2x8x8xf32>) {
 // -----
 
 #layout = array<i64: 0, 1, 2, 3>
+func.func @parameters_of_no_input(%x: tensor<1x2x4x8xi8>) {
+  %0 = kernel.region "r" inputs(%x : tensor<1x2x4x8xi8>) indices() sizes() -> tensor<1x2x4x8xf32> {
+  ^bb0(%a: tensor<1x2x4x8xi8>):
+    %p = arith.constant dense<1.0> : tensor<5xf32>
+    // expected-error@+1 {{needs what says how it is quantized from its region's inputs}}
+    %0 = kernel.attention %a, %a, %a quantized %p scale 1.0 {query_layout = #layout, key_layout = #layout, value_layout = #layout, output_layout = #layout} : (tensor<1x2x4x8xi8>, tensor<1x2x4x8xi8>, tensor<1x2x4x8xi8>, tensor<5xf32>) -> tensor<1x2x4x8xf32>
+    kernel.yield %0 : tensor<1x2x4x8xf32>
+  }
+  return
+}
+
+// -----
+
+#layout = array<i64: 0, 1, 2, 3>
 func.func @mask_of_integers(%x: tensor<1x2x4x8xf32>, %y: tensor<4x4xi64>) {
   %0 = kernel.region "r" inputs(%x, %y : tensor<1x2x4x8xf32>, tensor<4x4xi64>) indices() sizes() -> tensor<1x2x4x8xf32> {
   ^bb0(%a: tensor<1x2x4x8xf32>, %b: tensor<4x4xi64>):

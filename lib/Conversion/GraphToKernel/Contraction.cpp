@@ -91,11 +91,12 @@ static Value convertAttention(GraphToKernel &state, graph::AttentionOp op) {
         auto take = [&](Value operand) { return operand ? *next++ : Value(); };
         Value query = take(op.getQuery()), key = take(op.getKey()),
               value = take(op.getValue()), mask = take(op.getMask()),
-              starts = take(op.getStarts()), slots = take(op.getSlots());
+              starts = take(op.getStarts()), slots = take(op.getSlots()),
+              parameters = take(op.getParameters());
         auto plain = b.getDenseI64ArrayAttr({0, 1, 2, 3});
         return kernel::AttentionOp::create(
             b, op.getLoc(), type, query, key, value, mask, starts, slots,
-            op.getLength() ? scalars.indices.front() : Value(),
+            op.getLength() ? scalars.indices.front() : Value(), parameters,
             op.getScaleAttr(), op.getCausalAttr(), op.getRelativeAttr(),
             op.getZeroIfMaskedAttr(), op.getRoundWeightsAttr(),
             op.getWindowAttr(), op.getSoftcapAttr(), plain, plain, plain,

@@ -279,8 +279,8 @@ Value Attention::fuse() {
   // which would spread through the values of the next layer.
   return graph::AttentionOp::create(
       ctx.builder, ctx.loc, type, query, key, value, mask,
-      /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
-      builder.getF32FloatAttr(scale),
+      /*starts=*/nullptr, /*slots=*/nullptr, /*length=*/nullptr,
+      /*parameters=*/nullptr, builder.getF32FloatAttr(scale),
       isCausal ? builder.getUnitAttr() : UnitAttr(), /*relative=*/nullptr,
       /*zero_if_masked=*/builder.getUnitAttr(),
       /*round_weights=*/nullptr, /*window=*/nullptr,

@@ -163,8 +163,8 @@ LogicalResult FusedAttention::attend(Value mask, Value bias) {
   Builder &builder = ctx.builder;
   Value result = graph::AttentionOp::create(
       ctx.builder, ctx.loc, resultType, query, key, value, bias,
-      /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
-      builder.getF32FloatAttr(scale),
+      /*starts=*/nullptr, /*slots=*/nullptr, /*length=*/nullptr,
+      /*parameters=*/nullptr, builder.getF32FloatAttr(scale),
       isCausal ? builder.getUnitAttr() : UnitAttr(), /*relative=*/nullptr,
       /*zero_if_masked=*/nullptr,
       /*round_weights=*/nullptr, /*window=*/nullptr, /*softcap=*/nullptr);

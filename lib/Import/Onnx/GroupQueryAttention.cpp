@@ -237,7 +237,7 @@ LogicalResult GroupQueryAttention::attend() {
   Value result = graph::AttentionOp::create(
       ctx.builder, ctx.loc, query.getType(), query, key, value,
       /*mask=*/Value(), starts, /*slots=*/Value(),
-      starts ? ctx.materialize(capacity) : Value(),
+      starts ? ctx.materialize(capacity) : Value(), /*parameters=*/Value(),
       builder.getF32FloatAttr(scale), /*causal=*/builder.getUnitAttr(),
       /*relative=*/UnitAttr(), /*zero_if_masked=*/UnitAttr(),
       /*round_weights=*/UnitAttr(),

@@ -104,6 +104,22 @@ func.func @attention_window_not_causal(%q: tensor<?x2x?x8xf32>) {
 
 // -----
 
+func.func @attention_parameters(%q: tensor<?x2x?x8xui8>, %k: tensor<?x2x?x8xi8>, %p: tensor<6xf32>) {
+  // expected-error@+1 {{needs 5 or 8 numbers that say how it is quantized, but found 'tensor<6xf32>'}}
+  %0 = graph.attention %q, %k, %k quantized %p scale 1.0 : (tensor<?x2x?x8xui8>, tensor<?x2x?x8xi8>, tensor<?x2x?x8xi8>, tensor<6xf32>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_signs(%q: tensor<?x2x?x8xui8>, %p: tensor<5xf32>) {
+  // expected-error@+1 {{is quantized, so that it needs queries of ui8, and keys and values of i8 that are no caches, but found 'tensor<?x2x?x8xui8>', 'tensor<?x2x?x8xui8>' and 'tensor<?x2x?x8xui8>'}}
+  %0 = graph.attention %q, %q, %q quantized %p scale 1.0 : (tensor<?x2x?x8xui8>, tensor<?x2x?x8xui8>, tensor<?x2x?x8xui8>, tensor<5xf32>) -> tensor<?x2x?x8xf32>
+  return
+}
+
+// -----
+
 func.func @append_rank(%x: tensor<?x?x8xf32>, %c: tensor<?x2x?x8xf32>, %i: tensor<?xi64>) {
   // expected-error@+1 {{needs tensors of rank 4 (batch, heads, sequence, size and slots, heads, capacity, size), but found 'tensor<?x?x8xf32>' and 'tensor<?x2x?x8xf32>'}}
   %0 = graph.append %x into %c at %i : (tensor<?x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi64>) -> tensor<?x2x?x8xf32>

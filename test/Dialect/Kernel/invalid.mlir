@@ -93,6 +93,15 @@ func.func @attention_layout(%x: tensor<1x2x4x8xf32>) {
 
 // -----
 
+func.func @attention_of_floats_quantized(%x: tensor<1x2x4x8xf32>, %p: tensor<5xf32>) {
+  // expected-error@+1 {{is quantized, so that it needs queries, keys and values of i8 that are no caches, but found 'tensor<1x2x4x8xf32>', 'tensor<1x2x4x8xf32>' and 'tensor<1x2x4x8xf32>'}}
+  %0 = kernel.attention %x, %x, %x quantized %p scale 1.0 {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 2, 3>, value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
+    : (tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>, tensor<5xf32>) -> tensor<1x2x4x8xf32>
+  return
+}
+
+// -----
+
 func.func @lines_axis(%x: tensor<4x8xf32>) {
   // expected-error@+1 {{has axis 2 for a tensor of rank 2}}
   %0 = kernel.lines %x axis 2 : tensor<4x8xf32> {

@@ -70,6 +70,22 @@ LogicalResult AttentionOp::verify() {
       return emitOpError("needs one start and one slot for each row of the "
                          "batch, but found ")
              << places.getType();
+  if (getParameters()) {
+    auto elementOf = [](Value value) { return getElementTypeOrSelf(value); };
+    auto type = cast<RankedTensorType>(getParameters().getType());
+    if (type.getRank() != 1 || (type.getDimSize(0) != fewParameters &&
+                                type.getDimSize(0) != allParameters))
+      return emitOpError("needs ")
+             << fewParameters << " or " << allParameters
+             << " numbers that say how it is quantized, but found " << type;
+    if (getStarts() || !elementOf(getQuery()).isUnsignedInteger(8) ||
+        !elementOf(getKey()).isSignlessInteger(8) ||
+        !elementOf(getValue()).isSignlessInteger(8))
+      return emitOpError("is quantized, so that it needs queries of ui8, and "
+                         "keys and values of i8 that are no caches, but found ")
+             << getQuery().getType() << ", " << getKey().getType() << " and "
+             << getValue().getType();
+  }
   if (getWindow() && (*getWindow() < 1 || !getCausal()))
     return emitOpError("has a window of ")
            << *getWindow() << (getCausal() ? "" : " without causal")

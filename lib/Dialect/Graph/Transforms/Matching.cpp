@@ -130,6 +130,59 @@ RankedTensorType getBroadcastType(Value lhs, Value rhs, Type element) {
   return RankedTensorType::get(sizes, element);
 }
 
+static RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+Value stripNaNGuard(Value value, bool &found) {
+  auto where = value.getDefiningOp<WhereOp>();
+  found = false;
+  if (!where || getSplat(where.getOnTrue()) != 0.0)
+    return value;
+  auto isNaN = where.getCondition().getDefiningOp<IsNaNOp>();
+  if (!isNaN || isNaN.getInput() != where.getOnFalse())
+    return value;
+  found = true;
+  return where.getOnFalse();
+}
+
+Value getBooleanMask(Value mask) {
+  auto where = mask.getDefiningOp<WhereOp>();
+  if (!where || getSplat(where.getOnTrue()) != 0.0)
+    return mask;
+  std::optional<double> masked = getSplat(where.getOnFalse());
+  if (!masked || !std::isinf(*masked) || *masked > 0)
+    return mask;
+  return where.getCondition();
+}
+
+bool broadcastsTo(Value mask, RankedTensorType scores) {
+  RankedTensorType type = typeOf(mask);
+  if (type.getRank() > scores.getRank())
+    return false;
+  for (auto [size, wanted] : llvm::zip(llvm::reverse(type.getShape()),
+                                       llvm::reverse(scores.getShape())))
+    if (size != 1 && size != wanted && !ShapedType::isDynamic(size) &&
+        !ShapedType::isDynamic(wanted))
+      return false;
+  return true;
+}
+
+Value getKey(Value operand, bool isTransposed, OpBuilder &builder) {
+  if (isTransposed)
+    return operand;
+  auto transpose = operand.getDefiningOp<TransposeOp>();
+  SmallVector<int64_t> permutation(transpose.getPermutation());
+  std::swap(permutation[2], permutation[3]);
+  if (llvm::equal(permutation, llvm::seq<int64_t>(0, 4)))
+    return transpose.getInput();
+  SmallVector<int64_t> sizes(typeOf(operand).getShape());
+  std::swap(sizes[2], sizes[3]);
+  auto type = RankedTensorType::get(sizes, typeOf(operand).getElementType());
+  return TransposeOp::create(builder, transpose.getLoc(), type,
+                             transpose.getInput(), permutation);
+}
+
 bool hasRemarks(Operation *op) { return op->getContext()->getRemarkEngine(); }
 
 static remark::RemarkOpts describe(Operation *op, StringRef name) {

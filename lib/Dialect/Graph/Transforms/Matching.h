@@ -49,6 +49,21 @@ std::optional<Hiding> getHiding(mlir::Value value);
 mlir::RankedTensorType getBroadcastType(mlir::Value lhs, mlir::Value rhs,
                                         mlir::Type element);
 
+/// where(is_nan(p), 0, p)  ->  p, and whether it was there.
+mlir::Value stripNaNGuard(mlir::Value value, bool &found);
+
+/// where(keep, 0, -inf)  ->  keep; other masks stay as they are.
+mlir::Value getBooleanMask(mlir::Value mask);
+
+/// Whether the mask does not widen the scores: they already have the sum's
+/// type.
+bool broadcastsTo(mlir::Value mask, mlir::RankedTensorType scores);
+
+/// The key as batch×heads×T×D, from the matmul's operand, which is that or, if
+/// not `isTransposed`, a transpose of it.
+mlir::Value getKey(mlir::Value operand, bool isTransposed,
+                   mlir::OpBuilder &builder);
+
 /// Why ops that resemble a form with an op of its own are none of it.
 class Obstacle {
 public:

@@ -3,7 +3,6 @@
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "tenon/Dialect/Graph/Transforms/Passes.h"
-#include <cmath>
 
 using namespace mlir;
 
@@ -15,62 +14,6 @@ namespace {
 
 RankedTensorType tensorType(Value value) {
   return cast<RankedTensorType>(value.getType());
-}
-
-/// where(is_nan(p), 0, p)  ->  p, and whether it was there.
-Value stripNaNGuard(Value value, bool &found) {
-  auto where = value.getDefiningOp<WhereOp>();
-  found = false;
-  if (!where || getSplat(where.getOnTrue()) != 0.0)
-    return value;
-  auto isNaN = where.getCondition().getDefiningOp<IsNaNOp>();
-  if (!isNaN || isNaN.getInput() != where.getOnFalse())
-    return value;
-  found = true;
-  return where.getOnFalse();
-}
-
-/// where(keep, 0, -inf)  ->  keep; other masks stay as they are.
-Value getBooleanMask(Value mask) {
-  auto where = mask.getDefiningOp<WhereOp>();
-  if (!where || getSplat(where.getOnTrue()) != 0.0)
-    return mask;
-  std::optional<double> masked = getSplat(where.getOnFalse());
-  if (!masked || !std::isinf(*masked) || *masked > 0)
-    return mask;
-  return where.getCondition();
-}
-
-/// Whether the mask does not widen the scores: they already have the sum's
-/// type.
-bool broadcastsTo(Value mask, RankedTensorType scores) {
-  RankedTensorType type = tensorType(mask);
-  if (type.getRank() > scores.getRank())
-    return false;
-  for (auto [size, wanted] : llvm::zip(llvm::reverse(type.getShape()),
-                                       llvm::reverse(scores.getShape())))
-    if (size != 1 && size != wanted && !ShapedType::isDynamic(size) &&
-        !ShapedType::isDynamic(wanted))
-      return false;
-  return true;
-}
-
-/// The key as batch×heads×T×D, from the matmul's operand, which is that or, if
-/// not `isTransposed`, a transpose of it.
-Value getKey(Value operand, bool isTransposed, PatternRewriter &rewriter) {
-  if (isTransposed)
-    return operand;
-  auto transpose = operand.getDefiningOp<TransposeOp>();
-  SmallVector<int64_t> permutation(transpose.getPermutation());
-  std::swap(permutation[2], permutation[3]);
-  if (llvm::equal(permutation, llvm::seq<int64_t>(0, 4)))
-    return transpose.getInput();
-  SmallVector<int64_t> sizes(tensorType(operand).getShape());
-  std::swap(sizes[2], sizes[3]);
-  auto type =
-      RankedTensorType::get(sizes, tensorType(operand).getElementType());
-  return TransposeOp::create(rewriter, transpose.getLoc(), type,
-                             transpose.getInput(), permutation);
 }
 
 /// The matmul that `value` is a constant multiple of, or null.
@@ -233,8 +176,9 @@ struct RecognizeAttention : OpRewritePattern<MatmulOp> {
         rewriter, op.getLoc(), op.getType(), found->query,
         getKey(found->key, found->isKeyTransposed, rewriter), op.getRhs(),
         mask ? getBooleanMask(mask) : Value(),
-        /*starts=*/nullptr, /*slots=*/nullptr, /*context=*/nullptr,
-        rewriter.getF32FloatAttr(found->scale), /*causal=*/nullptr,
+        /*starts=*/nullptr, /*slots=*/nullptr, /*length=*/nullptr,
+        /*parameters=*/nullptr, rewriter.getF32FloatAttr(found->scale),
+        /*causal=*/nullptr,
         /*relative=*/nullptr,
         found->zeroIfMasked ? rewriter.getUnitAttr() : nullptr,
         /*round_weights=*/nullptr, /*window=*/nullptr, /*softcap=*/nullptr);

@@ -2,6 +2,7 @@
 #include "tenon/Dialect/Kernel/IR/KernelOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
@@ -224,6 +225,17 @@ LogicalResult AttentionOp::verify() {
       return emitOpError("has ")
              << value.getType() << " in layout [" << llvm::interleaved(layout)
              << "], but needs a permutation of 4 dimensions";
+  if (!getParameters())
+    return success();
+  auto isByte = [](Value value) {
+    return getElementTypeOrSelf(value).isSignlessInteger(8);
+  };
+  if (getStarts() || !isByte(getQuery()) || !isByte(getKey()) ||
+      !isByte(getValue()))
+    return emitOpError("is quantized, so that it needs queries, keys and "
+                       "values of i8 that are no caches, but found ")
+           << getQuery().getType() << ", " << getKey().getType() << " and "
+           << getValue().getType();
   return success();
 }
 

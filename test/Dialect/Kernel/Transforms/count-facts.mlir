@@ -152,6 +152,25 @@ func.func @narrow(%x: tensor<?x8xbf16> {tenon.dims = ["n", 8]}, %y: tensor<?x8xi
   return %0, %1, %2 : tensor<?x16xf32>, tensor<?x16xi32>, tensor<?x16xf32>
 }
 
+// Both products of bytes: 2·2·b·s·s·6·16.
+// CHECK-LABEL: func.func @attention_of_bytes
+// CHECK:         kernel.region
+// CHECK-SAME:    tenon.flops = "414*b*s*s"
+// CHECK-SAME:    tenon.int8_ops = "384*b*s*s"
+func.func @attention_of_bytes(%q: tensor<?x6x?x16xi8> {tenon.dims = ["b", 6, "s", 16]}, %p: tensor<5xf32>) -> tensor<?x6x?x16xf32> {
+  %b = kernel.symbol "b" range 0 to 512
+  %s = kernel.symbol "s" range 0 to 512
+  %0 = kernel.region "attention" inputs(%q, %q, %q, %p : tensor<?x6x?x16xi8>, tensor<?x6x?x16xi8>, tensor<?x6x?x16xi8>, tensor<5xf32>) indices() sizes(%b, %s) -> tensor<?x6x?x16xf32> {
+  ^bb0(%0: tensor<?x6x?x16xi8>, %1: tensor<?x6x?x16xi8>, %2: tensor<?x6x?x16xi8>, %3: tensor<5xf32>):
+    %4 = kernel.attention %0, %1, %2 quantized %3 scale 2.500000e-01
+         {query_layout = array<i64: 0, 1, 2, 3>, key_layout = array<i64: 0, 1, 2, 3>,
+          value_layout = array<i64: 0, 1, 2, 3>, output_layout = array<i64: 0, 1, 2, 3>}
+         : (tensor<?x6x?x16xi8>, tensor<?x6x?x16xi8>, tensor<?x6x?x16xi8>, tensor<5xf32>) -> tensor<?x6x?x16xf32>
+    kernel.yield %4 : tensor<?x6x?x16xf32>
+  }
+  return %0 : tensor<?x6x?x16xf32>
+}
+
 // Scores in pairs of bf16: 2·b·s·s·6·16; their product with the values is of f32.
 // CHECK-LABEL: func.func @scores
 // CHECK:         kernel.region

@@ -58,6 +58,15 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure, AttrSizedOperandSegments]> 
     than queries, which they are converted to f32 for, and of i8 as `graph.append`
     writes them.
 
+    With `quantized`, queries are of ui8, keys and values of i8, and its operand
+    has what these integers stand for: the zero points of query, key and value,
+    the product of the scales of query and key, and the scale of value. Where
+    three more follow, scores are quantized before `scale` as well: by the first,
+    to integers from the second to the third, less their zero point. Products
+    are exact. Weights are rounded to multiples of 1/255 of the largest of their
+    row, or of its keys up to there, and divided by the sum of what they were
+    rounded to.
+
     Example:
 
     ```mlir
@@ -65,17 +74,19 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure, AttrSizedOperandSegments]> 
     %1 = graph.attention causal %q, %k, %v scale 1.250000e-01 : (tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>, tensor<?x12x?x64xf32>) -> tensor<?x12x?x64xf32>
     %2 = graph.attention causal %r, %keys, %values at %starts in %slots length %n scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x9x?x64xf32>
     %3 = graph.attention causal relative %r, %keys, %values mask %bias at %starts in %slots length %n scale 1.250000e-01 : (tensor<?x9x?x64xf32>, tensor<?x3x?x64xf32>, tensor<?x3x?x64xf32>, tensor<1x9x1x?xf32>, tensor<?xi64>, tensor<?xi64>, index) -> tensor<?x9x?x64xf32>
+    %4 = graph.attention %a, %b, %c quantized %p scale 1.250000e-01 : (tensor<?x12x?x64xui8>, tensor<?x12x?x64xi8>, tensor<?x12x?x64xi8>, tensor<8xf32>) -> tensor<?x12x?x64xf32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Optional<AnyRankedTensor>:$mask, Optional<TensorOf<[I64]>>:$starts,
-                       Optional<TensorOf<[I64]>>:$slots, Optional<Index>:$length, F32Attr:$scale,
+                       Optional<TensorOf<[I64]>>:$slots, Optional<Index>:$length,
+                       Optional<TensorOf<[F32]>>:$parameters, F32Attr:$scale,
                        UnitAttr:$causal, UnitAttr:$relative, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
                        OptionalAttr<Graph_I64Attr>:$window, OptionalAttr<F32Attr>:$softcap);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
     (`causal` $causal^)? (`relative` $relative^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
-    (`at` $starts^)? (`in` $slots^)? (`length` $length^)?
+    (`at` $starts^)? (`in` $slots^)? (`length` $length^)? (`quantized` $parameters^)?
     `scale` $scale (`window` $window^)? (`softcap` $softcap^)? attr-dict `:` functional-type(operands, $output)
   }];
   let extraClassDeclaration = [{
@@ -84,6 +95,9 @@ def Graph_AttentionOp : Graph_Op<"attention", [Pure, AttrSizedOperandSegments]> 
     /// Whether there are kernels for queries or values of this type: of f32,
     /// f16 or bf16, a head of a known size.
     static bool takes(::mlir::RankedTensorType heads);
+    /// Of `quantized`: how many there are, and how many where scores are
+    /// quantized as well.
+    static constexpr int64_t fewParameters = 5, allParameters = 8;
   }];
   let hasVerifier = 1;
 }

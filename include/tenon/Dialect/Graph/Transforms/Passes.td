@@ -407,6 +407,45 @@ def LowerPrecisionPass : Pass<"graph-lower-precision", "::mlir::ModuleOp"> {
                         "Round weights, but no activations">];
 }
 
+def RecognizeQuantizedAttentionPass : Pass<"graph-recognize-quantized-attention"> {
+  let summary = "Turn attention between quantizers into graph.attention of bytes";
+  let description = [{
+    Queries, keys, values and the softmax are integers of 8 bits of one scale and
+    zero point each, which constants say; scores may be, before they are scaled
+    and masked. Weights are not rounded to the multiples that the graph says but
+    to 1/255 of the largest of their row, which are as near to each other or
+    nearer, and none saturates; a row that sees no key becomes 0. Signs become those of `graph.attention` as in
+    `graph-recognize-integer-products`.
+
+    Before:
+
+    ```mlir
+    %s = graph.constant dense<2.000000e-02> : tensor<f32>
+    %z = graph.constant dense<128> : tensor<ui8>
+    %t = graph.constant dense<3.906250e-03> : tensor<f32>
+    %c = graph.constant dense<1.250000e-01> : tensor<f32>
+    %q8 = graph.quantize %q scale %s zero_point %z : (tensor<?x12x?x64xf32>, tensor<f32>, tensor<ui8>) -> tensor<?x12x?x64xui8>
+    %q9 = graph.dequantize %q8 scale %s zero_point %z : (tensor<?x12x?x64xui8>, tensor<f32>, tensor<ui8>) -> tensor<?x12x?x64xf32>
+    %k9 = graph.dequantize %k8 scale %s : (tensor<?x12x64x?xi8>, tensor<f32>) -> tensor<?x12x64x?xf32>
+    %v9 = graph.dequantize %v8 scale %s : (tensor<?x12x?x64xi8>, tensor<f32>) -> tensor<?x12x?x64xf32>
+    %0 = graph.matmul %q9, %k9 : tensor<?x12x?x64xf32>, tensor<?x12x64x?xf32> -> tensor<?x12x?x?xf32>
+    %1 = graph.mul %0, %c : tensor<?x12x?x?xf32>, tensor<f32> -> tensor<?x12x?x?xf32>
+    %2 = graph.softmax %1 axis 3 : tensor<?x12x?x?xf32> -> tensor<?x12x?x?xf32>
+    %3 = graph.quantize %2 scale %t : (tensor<?x12x?x?xf32>, tensor<f32>) -> tensor<?x12x?x?xui8>
+    %4 = graph.dequantize %3 scale %t : (tensor<?x12x?x?xui8>, tensor<f32>) -> tensor<?x12x?x?xf32>
+    %5 = graph.matmul %4, %v9 : tensor<?x12x?x?xf32>, tensor<?x12x?x64xf32> -> tensor<?x12x?x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %p = graph.constant dense<[1.280000e+02, 0.000000e+00, 0.000000e+00, 4.000000e-04, 2.000000e-02]> : tensor<5xf32>
+    %k = graph.transpose %k8 [0, 1, 3, 2] : tensor<?x12x64x?xi8> -> tensor<?x12x?x64xi8>
+    %5 = graph.attention zero_if_masked %q8, %k, %v8 quantized %p scale 1.250000e-01 : (tensor<?x12x?x64xui8>, tensor<?x12x?x64xi8>, tensor<?x12x?x64xi8>, tensor<5xf32>) -> tensor<?x12x?x64xf32>
+    ```
+  }];
+}
+
 def RecognizeIntegerProductsPass : Pass<"graph-recognize-integer-products"> {
   let summary = "Turn products of integers of 8 bits into ui8 times i8";
   let description = [{

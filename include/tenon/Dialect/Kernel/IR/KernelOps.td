@@ -369,9 +369,12 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [Pure, AttrSizedOperandSegments]
     `query_layout` and the others say where batch, heads, sequence and size lie
     in the operand and result: a permutation p such that dimension p[i] of the
     stored tensor is dimension i of (batch, heads, sequence, size). So no
-    transpose runs by itself. Query, key and value may each be a
-    `tensor.extract_slice` of an input of the region, of fixed parts of dimensions
-    with steps of one: they are read where they lie.
+    transpose runs by itself. With `quantized` queries are unsigned, as integers of
+    kernels that are contracted are.
+
+    Query, key and value may each be a `tensor.extract_slice` of an input of the
+    region, of fixed parts of dimensions with steps of one: they are read where they
+    lie.
 
     Example:
 
@@ -384,7 +387,8 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [Pure, AttrSizedOperandSegments]
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Optional<AnyRankedTensor>:$mask, Optional<TensorOf<[I64]>>:$starts,
-                       Optional<TensorOf<[I64]>>:$slots, Optional<Index>:$length, F32Attr:$scale,
+                       Optional<TensorOf<[I64]>>:$slots, Optional<Index>:$length,
+                       Optional<TensorOf<[F32]>>:$parameters, F32Attr:$scale,
                        UnitAttr:$causal, UnitAttr:$relative, UnitAttr:$zero_if_masked, UnitAttr:$round_weights,
                        OptionalAttr<Kernel_I64Attr>:$window, OptionalAttr<F32Attr>:$softcap,
                        DenseI64ArrayAttr:$query_layout, DenseI64ArrayAttr:$key_layout,
@@ -392,7 +396,7 @@ def Kernel_AttentionOp : Kernel_Op<"attention", [Pure, AttrSizedOperandSegments]
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
     (`causal` $causal^)? (`relative` $relative^)? (`zero_if_masked` $zero_if_masked^)? (`round_weights` $round_weights^)? $query `,` $key `,` $value (`mask` $mask^)?
-    (`at` $starts^)? (`in` $slots^)? (`length` $length^)?
+    (`at` $starts^)? (`in` $slots^)? (`length` $length^)? (`quantized` $parameters^)?
     `scale` $scale (`window` $window^)? (`softcap` $softcap^)? attr-dict `:` functional-type(operands, $output)
   }];
   let hasVerifier = 1;
