@@ -425,22 +425,27 @@ void TileBuilder::packGroups(FlatMatrix from, FlatMatrix to, Value rows,
              lanes * group);
   });
   if (matchPattern(from.row, m_One())) {
-    // Groups lie in the source as they do in the panel: squares of them.
-    Value squares = sub(fullGroups, rem(fullGroups, index(lanes)));
-    forEach(zero, fullColumns, lanes, [&](Value j) {
-      forEach(zero, squares, lanes, [&](Value k) {
-        SmallVector<Value> square;
-        for (int64_t lane = 0; lane < lanes; ++lane)
-          square.push_back(loadGroups(
-              from.buffer, source(mul(k, depth), add(j, index(lane))), lanes,
-              group));
-        transposeSquare(square);
-        for (int64_t lane = 0; lane < lanes; ++lane)
-          storeGroups(square[lane], add(k, index(lane)), j);
+    // Groups lie in the source as they do in the panel: squares of them, of
+    // half as many where fewer are left.
+    Value done = zero;
+    for (int64_t side : {lanes, lanes / 2}) {
+      Value end = sub(fullGroups, rem(fullGroups, index(side)));
+      forEach(zero, fullColumns, side, [&](Value j) {
+        forEach(done, end, side, [&](Value k) {
+          SmallVector<Value> square;
+          for (int64_t lane = 0; lane < side; ++lane)
+            square.push_back(loadGroups(
+                from.buffer, source(mul(k, depth), add(j, index(lane))), side,
+                group));
+          transposeSquare(square);
+          for (int64_t lane = 0; lane < side; ++lane)
+            storeGroups(square[lane], add(k, index(lane)), j);
+        });
       });
-    });
+      done = end;
+    }
     forEach(zero, fullColumns, 1, [&](Value j) {
-      forEach(squares, fullGroups, 1, [&](Value k) {
+      forEach(done, fullGroups, 1, [&](Value k) {
         store(loadVector(from.buffer, source(mul(k, depth), j), group),
               to.buffer, target(k, j));
       });
