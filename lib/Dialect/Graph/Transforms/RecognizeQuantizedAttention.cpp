@@ -82,8 +82,6 @@ FailureOr<Written> matchAttention(MatmulOp op, Obstacle &obstacle) {
       op.getTransposeRhs() || softmax.getAxis() != 3)
     return obstacle.refuse("its product is not of rank 4, or reads something "
                            "transposed");
-  if (!getElementTypeOrSelf(op.getOutput().getType()).isF32())
-    return obstacle.refuse("its result is not of f32");
 
   auto getMultiple = [&](Value value) -> MatmulOp {
     Product scaled = getProduct(value);

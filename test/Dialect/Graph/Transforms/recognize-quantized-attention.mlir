@@ -218,3 +218,97 @@ func.func @weights_of_floats(%q: tensor<?x4x?x12xf32>, %v: tensor<?x4x?x12xf32>)
   %2 = graph.matmul %1, %v : tensor<?x4x?x?xf32>, tensor<?x4x?x12xf32> -> tensor<?x4x?x12xf32>
   return %2 : tensor<?x4x?x12xf32>
 }
+
+// CHECK-LABEL: func @other_axis
+// CHECK-NOT:     graph.attention
+// CHECK:         return
+func.func @other_axis(%q8: tensor<?x4x?x12xui8>, %k8: tensor<?x4x?x12xi8>, %v8: tensor<?x4x?x12xi8>) -> tensor<?x4x?x12xf32> {
+  %s = graph.constant dense<5.000000e-01> : tensor<f32>
+  %t = graph.constant dense<3.906250e-03> : tensor<f32>
+  %q9 = graph.dequantize %q8 scale %s : (tensor<?x4x?x12xui8>, tensor<f32>) -> tensor<?x4x?x12xf32>
+  %kt = graph.transpose %k8 [0, 1, 3, 2] : tensor<?x4x?x12xi8> -> tensor<?x4x12x?xi8>
+  %k9 = graph.dequantize %kt scale %s : (tensor<?x4x12x?xi8>, tensor<f32>) -> tensor<?x4x12x?xf32>
+  %v9 = graph.dequantize %v8 scale %s : (tensor<?x4x?x12xi8>, tensor<f32>) -> tensor<?x4x?x12xf32>
+  %0 = graph.matmul %q9, %k9 : tensor<?x4x?x12xf32>, tensor<?x4x12x?xf32> -> tensor<?x4x?x?xf32>
+  %1 = graph.softmax %0 axis 2 : tensor<?x4x?x?xf32> -> tensor<?x4x?x?xf32>
+  %2 = graph.quantize %1 scale %t : (tensor<?x4x?x?xf32>, tensor<f32>) -> tensor<?x4x?x?xui8>
+  %3 = graph.dequantize %2 scale %t : (tensor<?x4x?x?xui8>, tensor<f32>) -> tensor<?x4x?x?xf32>
+  // expected-remark@+1 {{its product is not of rank 4, or reads something transposed}}
+  %4 = graph.matmul %3, %v9 : tensor<?x4x?x?xf32>, tensor<?x4x?x12xf32> -> tensor<?x4x?x12xf32>
+  return %4 : tensor<?x4x?x12xf32>
+}
+
+// CHECK-LABEL: func @one_for_the_batch
+// CHECK-NOT:     graph.attention
+// CHECK:         return
+func.func @one_for_the_batch(%q8: tensor<?x4x?x12xui8>, %k8: tensor<1x4x?x12xi8>, %v8: tensor<?x4x?x12xi8>) -> tensor<?x4x?x12xf32> {
+  %s = graph.constant dense<5.000000e-01> : tensor<f32>
+  %t = graph.constant dense<3.906250e-03> : tensor<f32>
+  %q9 = graph.dequantize %q8 scale %s : (tensor<?x4x?x12xui8>, tensor<f32>) -> tensor<?x4x?x12xf32>
+  %kt = graph.transpose %k8 [0, 1, 3, 2] : tensor<1x4x?x12xi8> -> tensor<1x4x12x?xi8>
+  %k9 = graph.dequantize %kt scale %s : (tensor<1x4x12x?xi8>, tensor<f32>) -> tensor<1x4x12x?xf32>
+  %v9 = graph.dequantize %v8 scale %s : (tensor<?x4x?x12xi8>, tensor<f32>) -> tensor<?x4x?x12xf32>
+  %0 = graph.matmul %q9, %k9 : tensor<?x4x?x12xf32>, tensor<1x4x12x?xf32> -> tensor<?x4x?x?xf32>
+  %1 = graph.softmax %0 axis 3 : tensor<?x4x?x?xf32> -> tensor<?x4x?x?xf32>
+  %2 = graph.quantize %1 scale %t : (tensor<?x4x?x?xf32>, tensor<f32>) -> tensor<?x4x?x?xui8>
+  %3 = graph.dequantize %2 scale %t : (tensor<?x4x?x?xui8>, tensor<f32>) -> tensor<?x4x?x?xf32>
+  // expected-remark@+1 {{the query, the key or the values are repeated for all heads or the whole batch}}
+  %4 = graph.matmul %3, %v9 : tensor<?x4x?x?xf32>, tensor<?x4x?x12xf32> -> tensor<?x4x?x12xf32>
+  return %4 : tensor<?x4x?x12xf32>
+}
+
+// CHECK-LABEL: func @large_heads
+// CHECK-NOT:     graph.attention
+// CHECK:         return
+func.func @large_heads(%q8: tensor<?x4x?x513xui8>, %k8: tensor<?x4x?x513xi8>, %v8: tensor<?x4x?x12xi8>) -> tensor<?x4x?x12xf32> {
+  %s = graph.constant dense<5.000000e-01> : tensor<f32>
+  %t = graph.constant dense<3.906250e-03> : tensor<f32>
+  %q9 = graph.dequantize %q8 scale %s : (tensor<?x4x?x513xui8>, tensor<f32>) -> tensor<?x4x?x513xf32>
+  %kt = graph.transpose %k8 [0, 1, 3, 2] : tensor<?x4x?x513xi8> -> tensor<?x4x513x?xi8>
+  %k9 = graph.dequantize %kt scale %s : (tensor<?x4x513x?xi8>, tensor<f32>) -> tensor<?x4x513x?xf32>
+  %v9 = graph.dequantize %v8 scale %s : (tensor<?x4x?x12xi8>, tensor<f32>) -> tensor<?x4x?x12xf32>
+  %0 = graph.matmul %q9, %k9 : tensor<?x4x?x513xf32>, tensor<?x4x513x?xf32> -> tensor<?x4x?x?xf32>
+  %1 = graph.softmax %0 axis 3 : tensor<?x4x?x?xf32> -> tensor<?x4x?x?xf32>
+  %2 = graph.quantize %1 scale %t : (tensor<?x4x?x?xf32>, tensor<f32>) -> tensor<?x4x?x?xui8>
+  %3 = graph.dequantize %2 scale %t : (tensor<?x4x?x?xui8>, tensor<f32>) -> tensor<?x4x?x?xf32>
+  // expected-remark@+1 {{there are no kernels for heads of its size}}
+  %4 = graph.matmul %3, %v9 : tensor<?x4x?x?xf32>, tensor<?x4x?x12xf32> -> tensor<?x4x?x12xf32>
+  return %4 : tensor<?x4x?x12xf32>
+}
+
+// CHECK-LABEL: func @key_as_it_is
+// CHECK-NOT:     graph.attention
+// CHECK:         return
+func.func @key_as_it_is(%q8: tensor<?x4x?x12xui8>, %k8: tensor<?x4x12x?xi8>, %v8: tensor<?x4x?x12xi8>) -> tensor<?x4x?x12xf32> {
+  %s = graph.constant dense<5.000000e-01> : tensor<f32>
+  %t = graph.constant dense<3.906250e-03> : tensor<f32>
+  %q9 = graph.dequantize %q8 scale %s : (tensor<?x4x?x12xui8>, tensor<f32>) -> tensor<?x4x?x12xf32>
+  %k9 = graph.dequantize %k8 scale %s : (tensor<?x4x12x?xi8>, tensor<f32>) -> tensor<?x4x12x?xf32>
+  %v9 = graph.dequantize %v8 scale %s : (tensor<?x4x?x12xi8>, tensor<f32>) -> tensor<?x4x?x12xf32>
+  %0 = graph.matmul %q9, %k9 : tensor<?x4x?x12xf32>, tensor<?x4x12x?xf32> -> tensor<?x4x?x?xf32>
+  %1 = graph.softmax %0 axis 3 : tensor<?x4x?x?xf32> -> tensor<?x4x?x?xf32>
+  %2 = graph.quantize %1 scale %t : (tensor<?x4x?x?xf32>, tensor<f32>) -> tensor<?x4x?x?xui8>
+  %3 = graph.dequantize %2 scale %t : (tensor<?x4x?x?xui8>, tensor<f32>) -> tensor<?x4x?x?xf32>
+  // expected-remark@+1 {{the key is not transposed}}
+  %4 = graph.matmul %3, %v9 : tensor<?x4x?x?xf32>, tensor<?x4x?x12xf32> -> tensor<?x4x?x12xf32>
+  return %4 : tensor<?x4x?x12xf32>
+}
+
+// CHECK-LABEL: func @query_transposed
+// CHECK-NOT:     graph.attention
+// CHECK:         return
+func.func @query_transposed(%q8: tensor<?x4x12x?xui8>, %k8: tensor<?x4x?x12xi8>, %v8: tensor<?x4x?x12xi8>) -> tensor<?x4x?x12xf32> {
+  %s = graph.constant dense<5.000000e-01> : tensor<f32>
+  %t = graph.constant dense<3.906250e-03> : tensor<f32>
+  %q9 = graph.dequantize %q8 scale %s : (tensor<?x4x12x?xui8>, tensor<f32>) -> tensor<?x4x12x?xf32>
+  %kt = graph.transpose %k8 [0, 1, 3, 2] : tensor<?x4x?x12xi8> -> tensor<?x4x12x?xi8>
+  %k9 = graph.dequantize %kt scale %s : (tensor<?x4x12x?xi8>, tensor<f32>) -> tensor<?x4x12x?xf32>
+  %v9 = graph.dequantize %v8 scale %s : (tensor<?x4x?x12xi8>, tensor<f32>) -> tensor<?x4x?x12xf32>
+  %0 = graph.matmul transpose_lhs %q9, %k9 : tensor<?x4x12x?xf32>, tensor<?x4x12x?xf32> -> tensor<?x4x?x?xf32>
+  %1 = graph.softmax %0 axis 3 : tensor<?x4x?x?xf32> -> tensor<?x4x?x?xf32>
+  %2 = graph.quantize %1 scale %t : (tensor<?x4x?x?xf32>, tensor<f32>) -> tensor<?x4x?x?xui8>
+  %3 = graph.dequantize %2 scale %t : (tensor<?x4x?x?xui8>, tensor<f32>) -> tensor<?x4x?x?xf32>
+  // expected-remark@+1 {{the query is read transposed}}
+  %4 = graph.matmul %3, %v9 : tensor<?x4x?x?xf32>, tensor<?x4x?x12xf32> -> tensor<?x4x?x12xf32>
+  return %4 : tensor<?x4x?x12xf32>
+}
