@@ -66,9 +66,9 @@ func.func @one_of_three(%qkv: tensor<?x?x96xf32> {tenon.dims = ["b", "s", 96]}, 
 
 // The same by index. One that is out of range must fail where it is looked up.
 // CHECK-LABEL: func @by_index
+// CHECK:         %[[OUTSIDE:.*]] = graph.gather
 // CHECK:         %[[V:.*]] = graph.slice %{{.*}} from [0, 0, 8, 0] to [{{.*}}, 12, 8] step [1, 1, 1, 1] : tensor<?x?x12x8xf32> -> tensor<?x?x4x8xf32>
 // CHECK-NEXT:    %[[T:.*]] = graph.transpose %[[V]] [0, 2, 1, 3]
-// CHECK:         %[[OUTSIDE:.*]] = graph.gather
 // CHECK:         graph.attention %{{.*}}, %[[T]], %[[OUTSIDE]]
 func.func @by_index(%qkv: tensor<?x?x96xf32> {tenon.dims = ["b", "s", 96]}, %q: tensor<?x4x?x8xf32> {tenon.dims = ["b", 4, "s", 8]}) -> tensor<?x4x?x8xf32> {
   %b = graph.symbol "b" range 0 to 64
