@@ -220,7 +220,8 @@ def undefined(proto, operands):
         raise Refused  # whether squares may overflow is left open: Tenon's are doubles, the evaluator's wrap
     if op == "SoftmaxCrossEntropyLoss" and value.size and np.ptp(value.astype(F64), axis=1).max(initial=0) > 700:
         raise Refused  # the evaluator takes logarithms of powers that doubles hold with few digits
-    if op == "QuantizeLinear" and is_float(value.dtype) and value.size and np.any(np.abs(value / operands[1].max()) > 2**31):
+    if op == "QuantizeLinear" and is_float(value.dtype) and value.size \
+            and np.any(np.abs(value / operands[1].max()) > 2**31):
         raise Refused  # the evaluator rounds to i32, which overflows
     if op == "DynamicQuantizeLinear" and not np.any(value):
         raise Refused  # ONNX divides by 0; Tenon and onnxruntime take a scale of 1, the evaluator 1/255
