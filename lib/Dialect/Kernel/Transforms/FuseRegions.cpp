@@ -597,10 +597,11 @@ static bool foldOperandSlice(RewriterBase &rewriter, RegionOp producer,
   if (argument.use_empty() || !llvm::all_of(argument.getUses(), isPart))
     return false;
   std::optional<SmallVector<int64_t>> starts = getSlice(producer);
-  if (!starts)
+  auto type = cast<RankedTensorType>(argument.getType());
+  // An empty part may begin at the end, where extract_slice has no offset.
+  if (!starts || llvm::is_contained(type.getShape(), 0))
     return false;
   reportFused(producer, consumer, "as a part of an operand");
-  auto type = cast<RankedTensorType>(argument.getType());
   auto uses = llvm::map_to_vector(argument.getUses(),
                                   [](OpOperand &use) { return &use; });
   // What reads several parts of a tensor has it as one input.

@@ -309,3 +309,15 @@ func.func @no_parts(%x: tensor<2x4x6x8xf32>, %y: tensor<2x4x?x8xf32> {tenon.dims
   %2 = graph.attention %0, %1, %1 scale 1.250000e-01 : (tensor<2x4x3x8xf32>, tensor<2x4x?x8xf32>, tensor<2x4x?x8xf32>) -> tensor<2x4x3x8xf32>
   return %2 : tensor<2x4x3x8xf32>
 }
+
+// -----
+
+// Nor is a part that is empty read where it would lie.
+// CHECK-LABEL: func @empty_part
+// CHECK-NOT: tensor.extract_slice
+// CHECK: return
+func.func @empty_part(%x: tensor<4x8xf32>) -> tensor<4x0xf32> {
+  %0 = graph.slice %x from [0, 8] to [4, 8] step [1, 1] : tensor<4x8xf32> -> tensor<4x0xf32>
+  %1 = graph.exp %0 : tensor<4x0xf32> -> tensor<4x0xf32>
+  return %1 : tensor<4x0xf32>
+}
