@@ -645,8 +645,8 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   knownDepth = std::max<int64_t>(knownDepth, 1);
   int64_t panelGroup = std::clamp<int64_t>(
       facts.l2Bytes / 2 / (knownDepth * panelColumns * 4), 1, mostPanels);
-  // Rows become bytes for each group of panels anew, which costs as much as to
-  // multiply them by one panel.
+  // Rows become bytes for each group of panels anew, which costs nearly as much
+  // as to multiply them by one panel.
   if (op.getQuantizeLhs() && !plan.how.tiles)
     panelGroup = mostPanels;
   int64_t columns = outputType.getDimSize(outputType.getRank() - 1);
