@@ -2,11 +2,13 @@
 // register tiles over them, and the epilogue on rows that are still in L1.
 // Bytes are multiplied as they are, into sums of i32. Floats of 16 bits are
 // widened on their way into registers, but for bf16 where the machine
-// multiplies pairs of it faster; sums are of f32.
+// multiplies pairs of it faster; sums are of f32. Many rows of f32 are split
+// into parts of bf16 where matrix registers make up for it.
 #include "BlockWeights.h"
 #include "ContractRegion.h"
 #include "QuantizedRows.h"
 #include "ScheduledRegion.h"
+#include "SplitProduct.h"
 #include "TileBuilder.h"
 #include "VectorBody.h"
 #include "mlir/IR/Matchers.h"
@@ -46,6 +48,27 @@ constexpr int64_t mostRowBytes = 256 << 10;
 /// Panels in a group, at most.
 constexpr int64_t mostPanels = 16;
 
+/// The same of products in parts, whose rows are split for each group: not for
+/// fewer panels than this, which would cost more than a third of the product.
+constexpr int64_t enoughSplitTiles = 16, leastSplitPanels = 3;
+
+/// Rows of a tile of products in parts: as many products are made of what is
+/// split of a panel.
+constexpr int64_t splitRowBlock = 256;
+
+/// Bytes of the parts of a tile's rows, at most, and their longest sum: its
+/// rounding errors are those of a block of multiply-adds
+/// (docs/decisions/0017-f32-in-matrix-registers.md).
+constexpr int64_t mostSplitBytes = 1200 << 10, longestSplit = 768;
+
+/// Rows that are multiplied as f32 in no more time than it takes to split a
+/// panel for them.
+constexpr int64_t mostUnsplitRows = 24;
+
+/// How much faster matrix registers are, at the least, than what they replace:
+/// half of it is lost to splitting, and to the caches.
+constexpr double leastSplitGain = 2;
+
 /// What a schedule has chosen.
 struct ContractPlan {
   Multiplication how;
@@ -54,6 +77,8 @@ struct ContractPlan {
   bool fixedGroup = false; ///< and at least
   int64_t blockDepth;      ///< elements of the contracted dimension in a block
   bool collapsed;          ///< leading dimensions count as rows
+  /// Contracted elements that are split at once, if many rows are.
+  std::optional<int64_t> splitDepth;
 };
 
 /// The last rows of a tile are copied to where a whole matrix register of them
@@ -99,12 +124,22 @@ static Grid buildGrid(TileBuilder &t, ArrayRef<Value> sizes,
   if (!plan.fixedGroup && plan.panelGroup > 1) {
     Value tiles = t.mul(batches, t.mul(grid.panels, grid.blocks));
     Value wanted = t.div(tiles, t.index(enoughTiles));
+    if (plan.splitDepth) {
+      Value isSplit =
+          arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sgt,
+                                grid.rows, t.index(mostUnsplitRows));
+      Value split =
+          t.max(t.ceilDiv(tiles, enoughSplitTiles), t.index(leastSplitPanels));
+      wanted = arith::SelectOp::create(t.b, t.loc, isSplit, split, wanted);
+    }
     grid.panelGroup = t.min(t.max(wanted, t.index(1)), grid.panelGroup);
   }
   Value last = t.sub(grid.panelGroup, t.index(1));
   grid.groups = t.div(t.add(grid.panels, last), grid.panelGroup);
   grid.total = t.mul(batches, t.mul(grid.groups, grid.blocks));
-  Value chunks = t.max(t.ceilDiv(grid.blocks, chunkBlocks), t.index(1));
+  // The next tile needs the same parts of rows.
+  int64_t chunk = plan.splitDepth ? 1 : chunkBlocks;
+  Value chunks = t.max(t.ceilDiv(grid.blocks, chunk), t.index(1));
   grid.blocksInChunk =
       t.div(t.add(grid.blocks, t.sub(chunks, t.index(1))), chunks);
   return grid;
@@ -156,6 +191,10 @@ struct ContractBody {
   std::optional<QuantizedRows> quantizedRows;
   /// The same in bf16, for matrix registers, where there are more rows.
   std::optional<FlatMatrix> roundedRows;
+  /// Of f32, where there are many rows: acc is that of the first of the panels
+  /// whose sums are kept.
+  std::optional<SplitProduct> split;
+  FlatMatrix splitSums = {}; ///< of what is split at once
 
   void build(Value begin, Value end);
 
@@ -177,6 +216,11 @@ private:
   void multiplyHalves(FlatMatrix left, FlatMatrix right, Value rows,
                       Value groups, TileBuilder::Sum sum, Value ahead);
   void copyLastRows(FlatMatrix left, Value rows);
+  bool isSplitOnce() { return contractedElements() <= *plan.splitDepth; }
+  int64_t contractedElements();
+  void multiplySplit(FlatMatrix left, FlatMatrix right, Value rows,
+                     Value firstPanel, Value endPanel, Value hasNewRows,
+                     function_ref<void(Value)> finish);
   void finishRow(Value accRow, Value row, Value column);
 };
 
@@ -217,6 +261,15 @@ void ContractBody::createScratch() {
   Type left = element(lhs), sum = element(op.getOutput());
   int64_t rowBlock =
       plan.how.tiles ? llvm::alignTo(plan.rowBlock, matrixRows) : plan.rowBlock;
+  if (plan.splitDepth) {
+    int64_t tileRows = llvm::alignTo(plan.rowBlock, 2 * matrixRows);
+    split = SplitProduct::create(t, *plan.splitDepth, tileRows, lanes);
+    rowBlock = tileRows;
+    if (!isSplitOnce()) {
+      splitSums = {scratch(sum, tileRows * panelColumns), zero, width, one};
+      rowBlock *= std::min(plan.panelGroup, mostPanels);
+    }
+  }
   acc = {scratch(sum, rowBlock * panelColumns), zero, width, one};
   bool hasDot = plan.how.dot.has_value();
   if (!op.getPacked())
@@ -288,7 +341,8 @@ void ContractBody::finishRow(Value accRow, Value row, Value column) {
   for (int64_t v = 0; v < panelColumns; v += lanes) {
     Value first = t.add(column, t.index(v));
     Value value = t.loadVector(
-        acc.buffer, t.add(t.mul(accRow, acc.row), t.index(v)), lanes);
+        acc.buffer,
+        t.add(t.add(acc.offset, t.mul(accRow, acc.row)), t.index(v)), lanes);
     if (linalg::GenericOp generic = contraction.epilogue) {
       SmallVector<Value> arguments;
       for (OpOperand *input : generic.getDpsInputOperands()) {
@@ -472,7 +526,7 @@ FlatMatrix ContractBody::readPanel(FlatMatrix right, Value number, Value k,
 void ContractBody::multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
                                  Value number) {
   if (!isOneBlock())
-    t.fillZero(acc.buffer, zero, t.mul(rows, width), lanes);
+    t.fillZero(acc.buffer, acc.offset, t.mul(rows, width), lanes);
   auto multiply = [&](Value k, Value depth) {
     auto from = [&](FlatMatrix matrix) {
       matrix.offset = t.add(matrix.offset, t.mul(k, matrix.column));
@@ -492,6 +546,73 @@ void ContractBody::multiplyPanel(FlatMatrix left, FlatMatrix right, Value rows,
   t.forEach(zero, contracted, plan.blockDepth, [&](Value k) {
     multiply(k, t.min(t.sub(contracted, k), t.index(plan.blockDepth)));
   });
+}
+
+int64_t ContractBody::contractedElements() {
+  return cast<RankedTensorType>(op.getLhs().getType()).getShape().back();
+}
+
+/// The products of a tile's panels in parts, each followed by what `finish`
+/// does with acc. Where one does not end finite, operands may not have been,
+/// which have no parts, and it is multiplied again as it is.
+void ContractBody::multiplySplit(FlatMatrix left, FlatMatrix right, Value rows,
+                                 Value firstPanel, Value endPanel,
+                                 Value hasNewRows,
+                                 function_ref<void(Value)> finish) {
+  auto multiply = [&](FlatMatrix sums, Value number, Value k, Value depth) {
+    FlatMatrix from = readPanel(right, number, k, depth);
+    split->splitPanel(t, from.buffer, from.offset, depth);
+    Value ahead = t.add(from.offset, t.mul(rhsSizes[1], width));
+    split->multiply(t, sums, rows, depth, from.buffer, ahead);
+  };
+  auto finishPanel = [&](Value number) {
+    t.choose(
+        SplitProduct::areFinite(t, acc, rows, lanes), [] {},
+        [&] { multiplyPanel(left, right, rows, number); });
+    finish(number);
+  };
+  if (isSplitOnce()) {
+    t.when(hasNewRows, [&] { split->splitRows(t, left, rows, contracted); });
+    t.forEach(firstPanel, endPanel, 1, [&](Value number) {
+      multiply(acc, number, zero, contracted);
+      finishPanel(number);
+    });
+    return;
+  }
+  FlatMatrix all = acc;
+  int64_t tileRows = llvm::alignTo(plan.rowBlock, 2 * matrixRows);
+  t.forEach(firstPanel, endPanel, mostPanels, [&](Value first) {
+    Value end = t.min(endPanel, t.add(first, t.index(mostPanels)));
+    auto sumsOf = [&](Value number) {
+      return t.fromRow(all, t.mul(t.sub(number, first), t.index(tileRows)));
+    };
+    t.forEach(zero, contracted, *plan.splitDepth, [&](Value k) {
+      Value depth = t.min(t.sub(contracted, k), t.index(*plan.splitDepth));
+      FlatMatrix from = left;
+      from.offset = t.add(left.offset, k);
+      split->splitRows(t, from, rows, depth);
+      t.forEach(first, end, 1, [&](Value number) {
+        FlatMatrix sums = sumsOf(number);
+        t.choose(
+            t.equal(k, zero), [&] { multiply(sums, number, k, depth); },
+            [&] {
+              multiply(splitSums, number, k, depth);
+              t.forEach(zero, t.mul(rows, width), lanes, [&](Value i) {
+                Value at = t.add(sums.offset, i);
+                Value sum = t.loadVector(sums.buffer, at, lanes);
+                Value part = t.loadVector(splitSums.buffer, i, lanes);
+                t.store(arith::AddFOp::create(t.b, t.loc, sum, part),
+                        sums.buffer, at);
+              });
+            });
+      });
+    });
+    t.forEach(first, end, 1, [&](Value number) {
+      acc = sumsOf(number);
+      finishPanel(number);
+    });
+  });
+  acc = all;
 }
 
 /// Are the rows of tile `number` others than those of the tile before it? With
@@ -553,20 +674,35 @@ void ContractBody::build(Value begin, Value end) {
       });
     if (lastRows)
       copyLastRows(left, rows);
-    t.forEach(firstPanel, endPanel, 1, [&](Value number) {
-      if (quantizedRows)
-        choose([&] { quantizedRows->multiply(t, acc, rows, number); },
-               [&] { multiplyPanel(*roundedRows, right, rows, number); });
-      else if (blockRows)
-        t.choose(
-            hasFewRows, [&] { blockRows->multiply(t, acc, rows, number); },
-            [&] { multiplyPanel(left, right, rows, number); });
-      else
-        multiplyPanel(left, right, rows, number);
+    auto finish = [&](Value panel) {
       t.forEach(zero, rows, 1, [&](Value row) {
-        finishRow(row, t.add(batchRow, row), t.mul(number, width));
+        finishRow(row, t.add(batchRow, row), t.mul(panel, width));
       });
-    });
+    };
+    auto multiplyPanels = [&] {
+      t.forEach(firstPanel, endPanel, 1, [&](Value panel) {
+        if (quantizedRows)
+          choose([&] { quantizedRows->multiply(t, acc, rows, panel); },
+                 [&] { multiplyPanel(*roundedRows, right, rows, panel); });
+        else if (blockRows)
+          t.choose(
+              hasFewRows, [&] { blockRows->multiply(t, acc, rows, panel); },
+              [&] { multiplyPanel(left, right, rows, panel); });
+        else
+          multiplyPanel(left, right, rows, panel);
+        finish(panel);
+      });
+    };
+    if (!split)
+      return multiplyPanels();
+    t.choose(
+        arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::sgt, rows,
+                              t.index(mostUnsplitRows)),
+        [&] {
+          multiplySplit(left, right, rows, firstPanel, endPanel,
+                        hasNewRows(begin, number, tile), finish);
+        },
+        multiplyPanels);
   });
 }
 
@@ -585,6 +721,24 @@ static Multiplication chooseMultiplication(ContractOp op,
   if (op.getQuantizeLhs() && facts.tileRows > 0)
     return {2, DotKind::BF16, true};
   return {op.getScale() ? 1 : groupOf(op)};
+}
+
+/// Are many rows of f32 multiplied in parts of bf16? Weights only: a panel is
+/// split for each tile of rows.
+static bool isSplit(ContractOp op, Multiplication how,
+                    const TargetFacts &facts) {
+  auto isF32 = [](Value value) {
+    return cast<RankedTensorType>(value.getType()).getElementType().isF32();
+  };
+  auto lhs = cast<RankedTensorType>(op.getLhs().getType());
+  auto output = cast<RankedTensorType>(op.getOutput().getType());
+  constexpr int64_t products = MultiplyTilesOp::splitProducts;
+  return facts.tileRows > 0 &&
+         facts.bf16Gflops >= leastSplitGain * products * facts.f32Gflops &&
+         op.getPacked() && how.group == 1 && !op.getScale() &&
+         !op.getTransposeLhs() && isF32(op.getLhs()) && isF32(op.getRhs()) &&
+         lhs.getShape().back() >= 2 * matrixGroups &&
+         output.getShape().back() > panelColumns;
 }
 
 /// Blocks of equal depth, where it is known.
@@ -645,9 +799,10 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
   knownDepth = std::max<int64_t>(knownDepth, 1);
   int64_t panelGroup = std::clamp<int64_t>(
       facts.l2Bytes / 2 / (knownDepth * panelColumns * 4), 1, mostPanels);
-  // Rows become bytes for each group of panels anew, which costs nearly as much
-  // as to multiply them by one panel.
-  if (op.getQuantizeLhs() && !plan.how.tiles)
+  // Rows become bytes for each group of panels anew, or parts, which costs
+  // nearly as much as to multiply them by one panel.
+  bool splits = isSplit(op, plan.how, facts);
+  if ((op.getQuantizeLhs() && !plan.how.tiles) || splits)
     panelGroup = mostPanels;
   int64_t columns = outputType.getDimSize(outputType.getRank() - 1);
   if (!ShapedType::isDynamic(columns) && columns > 0) {
@@ -655,7 +810,22 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
     panelGroup = llvm::divideCeil(panels, llvm::divideCeil(panels, panelGroup));
   }
   plan.panelGroup = panelGroup;
+  if (splits) {
+    plan.rowBlock = splitRowBlock;
+    plan.splitDepth = depth; // until the tile is known
+  }
   return plan;
+}
+
+/// Parts of rows fill the same memory whatever the tile.
+static void chooseSplitDepth(ContractPlan &plan) {
+  int64_t depth = *plan.splitDepth;
+  int64_t longest = longestSplit;
+  while (plan.rowBlock * SplitProduct::bytesOfRow(longest) > mostSplitBytes)
+    longest /= 2;
+  plan.splitDepth =
+      llvm::alignTo(llvm::divideCeil(depth, llvm::divideCeil(depth, longest)),
+                    2 * matrixGroups);
 }
 
 /// The rows' sums lie on the stack.
@@ -698,6 +868,8 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
   ContractPlan plan = choosePlan(op, facts);
   if (failed(takeWantedTile(region, plan)))
     return failure();
+  if (plan.splitDepth)
+    chooseSplitDepth(plan);
 
   Location loc = region.getLoc();
   OpBuilder::InsertionGuard guard(rewriter);

@@ -649,10 +649,11 @@ void TileBuilder::multiplyTiles(FlatMatrix lhs, std::optional<FlatMatrix> last,
   Value inTiles = mul(steps, index(matrixGroups));
   auto multiplyRows = [&](FlatMatrix from, Value first, int64_t count) {
     FlatMatrix to = fromRow(acc, first);
-    kernel::MultiplyTilesOp::create(b, loc, *how.dot, sum == Sum::Add,
-                                    from.buffer, from.offset, from.row,
-                                    rhs.buffer, rhs.offset, rhs.row, to.buffer,
-                                    to.offset, to.row, steps, count);
+    kernel::MultiplyTilesOp::create(
+        b, loc, *how.dot, /*split=*/false, sum == Sum::Add, from.buffer,
+        from.offset, from.row, rhs.buffer, rhs.offset, rhs.row, to.buffer,
+        to.offset, to.row, /*ahead=*/Value(),
+        /*aheadOffset=*/Value(), steps, count);
   };
   constexpr int64_t most = 2 * matrixRows;
   Value inLarge = sub(rows, rem(rows, index(most)));

@@ -177,15 +177,18 @@ def _(run, op, operands, values):
     lhs, rhs, acc = operands[0:3], operands[3:6], operands[6:9]
     group, kinds = (2, ("bf16", "bf16")) if op["kind"] == 0 else (4, ("ui8", "i8"))
     rows, groups, columns = op["rows"], 16 * int(operands[9]), 32
+    parts = 3 if op.has("split") else 1
 
     def read(matrix, kind, *shape):
         memory, at = elements(matrix, *shape)
         return memory[at].view(element_dtype(kind)).astype(acc[0].dtype)
 
-    left = read(lhs, kinds[0], rows, groups * group).reshape(rows, groups, group)
-    right = read(rhs, kinds[1], groups, columns * group).reshape(groups, columns, group)
+    left = read(lhs, kinds[0], rows, parts * groups * group).reshape(rows, -1, parts, 16, group)
+    right = read(rhs, kinds[1], parts * groups, columns * group)
+    right = right.reshape(-1, parts, 16, columns, group)
     sums, at = elements(acc, rows, columns)
-    product = np.einsum("rgi,gci->rc", left, right)
+    product = sum(np.einsum("rsgi,sgci->rc", left[:, :, i], right[:, j])
+                  for i in range(parts) for j in range(parts - i))
     sums[at] = sums[at] + product if op.has("accumulate") else product
     return []
 

@@ -1,6 +1,7 @@
 // Lowers kernel.multiply_tiles to AMX (Intel SDM, volume 1, chapter 18): four
 // sums of 16 rows by 16 columns, of which each step along the contracted
-// dimension loads two tiles of either operand. LLVM configures the tiles.
+// dimension loads two tiles of either operand, or of each of its parts. LLVM
+// configures the tiles.
 #include "Processor.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -25,6 +26,7 @@ struct TileLowering {
   kernel::MultiplyTilesOp op;
   bool isBytes = op.getKind() == kernel::DotKind::U8S8;
   int64_t rowTiles = op.getRows() / tileRows, columnTiles = 2;
+  int64_t parts = op.getSplit() ? kernel::MultiplyTilesOp::splitParts : 1;
 
   /// A matrix in memory: where it is, and bytes from row to row.
   struct Matrix {
@@ -95,6 +97,48 @@ struct TileLowering {
                    matrix.row, tile});
   }
 
+  /// The part of an operand that is so many bytes behind the first.
+  Matrix behind(Matrix matrix, Value bytes) {
+    return {at(matrix.address, bytes), matrix.row};
+  }
+
+  /// Adds the products of one step, in the order in which all eight tiles are
+  /// enough. The smallest come first.
+  void multiplyStep(SmallVectorImpl<Value> &sums, Matrix lhs, Matrix rhs) {
+    SmallVector<std::pair<int64_t, int64_t>> order = {{0, 0}};
+    if (op.getSplit())
+      order = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}};
+    SmallVector<Value> left(rowTiles), right(columnTiles);
+    std::pair<int64_t, int64_t> loaded = {-1, -1};
+    for (std::pair<int64_t, int64_t> part : order) {
+      Matrix lhsPart = behind(lhs, integer(part.first * tileBytes));
+      Matrix rhsPart =
+          behind(rhs, LLVM::MulOp::create(b, rhs.row,
+                                          integer(part.second * tileRows)));
+      for (int64_t row = 0; row < rowTiles; ++row)
+        for (int64_t column = 0; column < columnTiles; ++column) {
+          if (row == 0 && loaded.second != part.second)
+            right[column] = load(rhsPart, 0, column);
+          if (column == 0 && loaded.first != part.first)
+            left[row] = load(lhsPart, row, 0);
+          Value &sum = sums[row * columnTiles + column];
+          sum = multiply(sum, left[row], right[column]);
+        }
+      loaded = part;
+    }
+  }
+
+  /// Brings what is ahead of a step into the second cache.
+  void prefetch(Value step) {
+    constexpr int64_t all = kernel::MultiplyTilesOp::aheadBytes;
+    Value none = arith::ConstantIndexOp::create(b, 0);
+    Matrix ahead = read(op.getAhead(), op.getAheadOffset(), none);
+    Value first = at(ahead.address, LLVM::MulOp::create(b, step, integer(all)));
+    for (int64_t line = 0; line < all; line += 64)
+      LLVM::Prefetch::create(b, at(first, integer(line)), /*rw=*/0, /*hint=*/2,
+                             /*cache=*/1);
+  }
+
   void build() {
     Matrix lhs = read(op.getLhs(), op.getLhsOffset(), op.getLhsRow());
     Matrix rhs = read(op.getRhs(), op.getRhsOffset(), op.getRhsRow());
@@ -114,23 +158,14 @@ struct TileLowering {
       b.setInsertionPointToStart(loop.getBody());
       Value step =
           arith::IndexCastOp::create(b, b.getI64Type(), loop.getInductionVar());
-      lhs.address =
-          at(lhs.address, LLVM::MulOp::create(b, step, integer(tileBytes)));
-      Value down = LLVM::MulOp::create(b, rhs.row, integer(tileRows));
-      rhs.address = at(rhs.address, LLVM::MulOp::create(b, step, down));
-      SmallVector<Value> next(loop.getRegionIterArgs()), columns(columnTiles);
-      // In the order in which all eight tiles are enough.
-      for (int64_t row = 0; row < rowTiles; ++row) {
-        Value left;
-        for (int64_t column = 0; column < columnTiles; ++column) {
-          if (row == 0)
-            columns[column] = load(rhs, 0, column);
-          if (!left)
-            left = load(lhs, row, 0);
-          Value &sum = next[row * columnTiles + column];
-          sum = multiply(sum, left, columns[column]);
-        }
-      }
+      Value down = LLVM::MulOp::create(b, rhs.row, integer(parts * tileRows));
+      if (op.getAhead())
+        prefetch(step);
+      SmallVector<Value> next(loop.getRegionIterArgs());
+      multiplyStep(
+          next,
+          behind(lhs, LLVM::MulOp::create(b, step, integer(parts * tileBytes))),
+          behind(rhs, LLVM::MulOp::create(b, step, down)));
       scf::YieldOp::create(b, next);
     }
     for (int64_t row = 0; row < rowTiles; ++row)

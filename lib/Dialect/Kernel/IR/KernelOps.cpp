@@ -208,6 +208,9 @@ LogicalResult MultiplyTilesOp::verify() {
     return emitOpError("of ")
            << stringifyDotKind(getKind()) << " does not multiply " << lhs
            << " by " << rhs << " into " << acc;
+  if (getSplit() && !isFloat)
+    return emitOpError("of ") << stringifyDotKind(getKind())
+                              << " is split, but only floats have parts";
   if (getRows() != 16 && getRows() != 32)
     return emitOpError("has ") << getRows() << " rows, but needs 16 or 32";
   return success();

@@ -13,6 +13,7 @@
 #include "tenon/Analysis/KernelFacts.h"
 #include "tenon/Dialect/Kernel/Transforms/Passes.h"
 #include "tenon/Target/Interface/Target.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/InterleavedRange.h"
 
 using namespace mlir;
@@ -96,6 +97,18 @@ private:
            << "]";
   }
 
+  /// A product of floats in parts is several of bf16. Expressions have no
+  /// parentheses.
+  static void countParts(RegionOp region) {
+    auto products = region->getAttrOfType<StringAttr>(productFlopsAttr);
+    if (!products)
+      return;
+    SmallVector<StringRef> each(MultiplyTilesOp::splitProducts, products);
+    auto all = StringAttr::get(region.getContext(), llvm::join(each, " + "));
+    region->setAttr(productFlopsAttr, all);
+    region->setAttr(bf16FlopsAttr, all);
+  }
+
   /// Facts were counted on what the operands are; a machine without the
   /// instruction, or that is no faster with it, widens them to f32.
   static void correctFacts(RegionOp region) {
@@ -105,7 +118,13 @@ private:
       hasBytes |= kind != DotKind::BF16;
     };
     region.walk([&](DotOp dot) { note(dot.getKind()); });
-    region.walk([&](MultiplyTilesOp tiles) { note(tiles.getKind()); });
+    bool isSplit = false;
+    region.walk([&](MultiplyTilesOp tiles) {
+      note(tiles.getKind());
+      isSplit |= tiles.getSplit();
+    });
+    if (isSplit)
+      return countParts(region);
     if (!hasBf16)
       region->removeAttr(bf16FlopsAttr);
     if (!hasBytes)

@@ -333,7 +333,7 @@ def Kernel_DotOp : Kernel_Op<"dot", [
   let hasVerifier = 1;
 }
 
-def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles"> {
+def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles", [AttrSizedOperandSegments]> {
   let summary = "A product of groups of narrow elements, of 16 or 32 rows and 32 columns";
   let description = [{
     Writes `Σ lhs · rhs` to `rows` rows of 32 columns of `acc`, or adds it to what
@@ -341,6 +341,11 @@ def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles"> {
     lies in a memref of rank one, its rows as many elements apart as `row` says, its first at the
     offset. The elements of a row are contiguous: those of `lhs` along the
     contracted dimension, in `rhs` the groups of 32 columns, in `acc` 32 sums.
+    With `split`, of bf16, an element is the sum of three parts, the largest
+    first: the operands hold those of 16 groups behind each other, `lhs` 32 elements
+    for each part, `rhs` 16 rows. Of the nine products of parts the six are added
+    whose ranks, from zero, add up to two or less. With `ahead`, each step brings
+    1024 bytes, from the offset on, into the second cache.
     Stands in scheduled bodies and in the kernels of a plan, of machines whose
     facts have `tile_rows`.
 
@@ -349,18 +354,28 @@ def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles"> {
     ```mlir
     kernel.multiply_tiles u8s8 accumulate %a[%i] row %k, %b[%p] row %c128, %sums[%j] row %c32
         depth %n rows 32 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+    kernel.multiply_tiles bf16 split %x[%i] row %c96, %y[%p] row %c64, %sums[%j] row %c32
+        ahead %w[%q] : memref<?xf32> depth %n rows 32 : memref<?xbf16>, memref<?xbf16>, memref<?xf32>
     ```
   }];
-  let arguments = (ins Kernel_DotKind:$kind, UnitAttr:$accumulate,
+  let arguments = (ins Kernel_DotKind:$kind, UnitAttr:$split, UnitAttr:$accumulate,
                        Arg<MemRefRankOf<[I8, UI8, BF16], [1]>, "", [MemRead]>:$lhs, Index:$lhs_offset, Index:$lhs_row,
                        Arg<MemRefRankOf<[I8, BF16], [1]>, "", [MemRead]>:$rhs, Index:$rhs_offset, Index:$rhs_row,
                        Arg<MemRefRankOf<[I32, F32], [1]>, "", [MemRead, MemWrite]>:$acc, Index:$acc_offset, Index:$acc_row,
+                       Optional<AnyMemRef>:$ahead, Optional<Index>:$ahead_offset,
                        Index:$depth, Kernel_I64Attr:$rows);
   let assemblyFormat = [{
-    $kind (`accumulate` $accumulate^)? $lhs `[` $lhs_offset `]` `row` $lhs_row `,` $rhs `[` $rhs_offset `]` `row` $rhs_row `,`
-    $acc `[` $acc_offset `]` `row` $acc_row `depth` $depth `rows` $rows attr-dict `:` type($lhs) `,` type($rhs) `,` type($acc)
+    $kind (`split` $split^)? (`accumulate` $accumulate^)? $lhs `[` $lhs_offset `]` `row` $lhs_row `,` $rhs `[` $rhs_offset `]` `row` $rhs_row `,`
+    $acc `[` $acc_offset `]` `row` $acc_row
+    (`ahead` $ahead^ `[` $ahead_offset `]` `:` type($ahead))? `depth` $depth `rows` $rows attr-dict `:` type($lhs) `,` type($rhs) `,` type($acc)
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Parts of an element, and products of them that are added, if it is split.
+    static constexpr int64_t splitParts = 3, splitProducts = 6;
+    /// Bytes that a step brings into the second cache.
+    static constexpr int64_t aheadBytes = 1024;
+  }];
 }
 
 def Kernel_AttentionOp : Kernel_Op<"attention", [Pure, AttrSizedOperandSegments]> {

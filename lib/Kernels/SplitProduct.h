@@ -1,0 +1,59 @@
+// Products of f32 in matrix registers of bf16: every element is split into
+// three parts, which together have all of its bits
+// (docs/decisions/0017-f32-in-matrix-registers.md).
+#ifndef TENON_LIB_KERNELS_SPLITPRODUCT_H
+#define TENON_LIB_KERNELS_SPLITPRODUCT_H
+
+#include "TileBuilder.h"
+
+namespace tenon {
+
+/// Multiplies rows by panels, `depth` elements of the contracted dimension at
+/// once. Its memory is on the stack.
+struct SplitProduct {
+  int64_t depth;       ///< a multiple of 32
+  int64_t lanes;       ///< of vectors of f32
+  mlir::Value rows;    ///< parts of rows of the left operand
+  mlir::Value panel;   ///< parts of a panel
+  mlir::Value rest;    ///< 32 rows of 32, where elements are filled up
+  int64_t rowElements; ///< from row to row of `rows`
+
+  /// For `mostRows` rows, a multiple of 32.
+  static SplitProduct create(TileBuilder &t, int64_t depth, int64_t mostRows,
+                             int64_t lanes);
+
+  /// Bytes of the stack that a row of so many elements takes.
+  static int64_t bytesOfRow(int64_t depth);
+
+  /// Splits `count` rows of `elements` f32 each, which lie at `from` without
+  /// gaps.
+  void splitRows(TileBuilder &t, FlatMatrix from, mlir::Value count,
+                 mlir::Value elements) const;
+
+  /// Splits a panel of `elements` rows of 32 f32 without gaps.
+  void splitPanel(TileBuilder &t, mlir::Value from, mlir::Value offset,
+                  mlir::Value elements) const;
+
+  /// acc = rows · panel, for `count` rows, or as many as matrix registers have.
+  /// On the way, as much of a panel as this is brought into the second cache,
+  /// from `ahead` in `from` on.
+  void multiply(TileBuilder &t, FlatMatrix acc, mlir::Value count,
+                mlir::Value elements, mlir::Value from,
+                mlir::Value ahead) const;
+
+  /// Are all sums of `count` rows of 32 finite? Parts of infinities are NaN.
+  static mlir::Value areFinite(TileBuilder &t, FlatMatrix acc,
+                               mlir::Value count, int64_t lanes);
+
+private:
+  /// The parts of 32 elements of two vectors, one after the other.
+  void splitStretch(TileBuilder &t, mlir::Value from, mlir::Value offset,
+                    mlir::Value target) const;
+  /// Those of 32 rows of a panel.
+  void splitStep(TileBuilder &t, mlir::Value from, mlir::Value offset,
+                 mlir::Value target) const;
+};
+
+} // namespace tenon
+
+#endif // TENON_LIB_KERNELS_SPLITPRODUCT_H
