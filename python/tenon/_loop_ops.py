@@ -176,7 +176,7 @@ def _(run, op, operands, values):
 
     lhs, rhs, acc = operands[0:3], operands[3:6], operands[6:9]
     group, kinds = (2, ("bf16", "bf16")) if op["kind"] == 0 else (4, ("ui8", "i8"))
-    rows, groups, columns = op["rows"], 16 * int(operands[9]), 32
+    rows, groups, columns = op["rows"], 16 * int(operands[-1]), 32
     parts = 3 if op.has("split") else 1
 
     def read(matrix, kind, *shape):

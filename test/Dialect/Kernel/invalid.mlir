@@ -175,6 +175,14 @@ func.func @tiles_of_two_kinds(%a: memref<?xi8>, %x: memref<?xbf16>, %s: memref<?
 
 // -----
 
+func.func @tiles_of_split_bytes(%a: memref<?xi8>, %s: memref<?xi32>, %n: index) {
+  // expected-error@+1 {{of u8s8 is split, but only floats have parts}}
+  kernel.multiply_tiles u8s8 split %a[%n] row %n, %a[%n] row %n, %s[%n] row %n depth %n rows 16 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+  return
+}
+
+// -----
+
 func.func @tiles_of_few_rows(%a: memref<?xi8>, %s: memref<?xi32>, %n: index) {
   // expected-error@+1 {{has 8 rows, but needs 16 or 32}}
   kernel.multiply_tiles u8s8 %a[%n] row %n, %a[%n] row %n, %s[%n] row %n depth %n rows 8 : memref<?xi8>, memref<?xi8>, memref<?xi32>

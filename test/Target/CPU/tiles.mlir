@@ -25,6 +25,16 @@
 // CHECK-NEXT:    llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
 // CHECK-NOT:     tdpbf16ps
 // CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
+
+// Six products of three parts: a part of one operand stays for the next product. A kilobyte ahead of each step comes into the second cache.
+// CHECK-LABEL: llvm.func {{.*}}@parts
+// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tilezero.internal"
+// CHECK-COUNT-16: "llvm.intr.prefetch"(%{{.*}}) <{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}>
+// CHECK-NOT:     prefetch
+// CHECK-COUNT-6: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// CHECK-COUNT-6: llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"
+// CHECK-NOT:     tdpbf16ps
+// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.tilestored64.internal"
 module attributes {tenon.phase = "plan"} {
   func.func private @bytes(%a: memref<4096xi8>, %b: memref<4096xi8>, %s: memref<1024xi32>, %begin: index, %end: index) attributes {tenon.kernel} {
     %row = arith.constant 128 : index
@@ -36,6 +46,13 @@ module attributes {tenon.phase = "plan"} {
     %row = arith.constant 64 : index
     %sums = arith.constant 32 : index
     kernel.multiply_tiles bf16 accumulate %x[%begin] row %row, %x[%begin] row %row, %t[%begin] row %sums depth %end rows 16 : memref<4096xbf16>, memref<4096xbf16>, memref<1024xf32>
+    return
+  }
+  func.func private @parts(%x: memref<4096xbf16>, %t: memref<1024xf32>, %begin: index, %end: index) attributes {tenon.kernel} {
+    %row = arith.constant 96 : index
+    %groups = arith.constant 64 : index
+    %sums = arith.constant 32 : index
+    kernel.multiply_tiles bf16 split %x[%begin] row %row, %x[%begin] row %groups, %t[%begin] row %sums ahead %t[%end] : memref<1024xf32> depth %end rows 16 : memref<4096xbf16>, memref<4096xbf16>, memref<1024xf32>
     return
   }
   func.func @main(%y: memref<4xf32> {tenon.output, tenon.name = "y"}) {

@@ -354,7 +354,7 @@ def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles", [AttrSizedOperandSegmen
     ```mlir
     kernel.multiply_tiles u8s8 accumulate %a[%i] row %k, %b[%p] row %c128, %sums[%j] row %c32
         depth %n rows 32 : memref<?xi8>, memref<?xi8>, memref<?xi32>
-    kernel.multiply_tiles bf16 split %x[%i] row %c96, %y[%p] row %c64, %sums[%j] row %c32
+    kernel.multiply_tiles bf16 split %x[%i] row %c96, %y[%p] row %c64, %totals[%j] row %c32
         ahead %w[%q] : memref<?xf32> depth %n rows 32 : memref<?xbf16>, memref<?xbf16>, memref<?xf32>
     ```
   }];
