@@ -10,7 +10,7 @@ using namespace tenon;
 constexpr int64_t stretch = 16;
 
 /// Bytes ahead of which weights are brought into the cache.
-constexpr int64_t prefetchBytes = 1024;
+constexpr int64_t prefetchBytes = 2048;
 
 BlockWeights BlockWeights::read(TileBuilder &t, kernel::ContractOp contract,
                                 int64_t lanes,
