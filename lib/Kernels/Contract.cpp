@@ -2,8 +2,8 @@
 // register tiles over them, and the epilogue on rows that are still in L1.
 // Bytes are multiplied as they are, into sums of i32. Floats of 16 bits are
 // widened on their way into registers, but for bf16 where the machine
-// multiplies pairs of it faster; sums are of f32. Many rows of f32 are split
-// into parts of bf16 where matrix registers make up for it.
+// multiplies pairs of it faster; sums are of f32. Many rows of f32 and f16 are
+// split into parts of bf16 where matrix registers make up for it.
 #include "BlockWeights.h"
 #include "ContractRegion.h"
 #include "QuantizedRows.h"
@@ -12,6 +12,7 @@
 #include "TileBuilder.h"
 #include "VectorBody.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "tenon/Kernels/Family.h"
 
 using namespace mlir;
@@ -54,12 +55,12 @@ constexpr int64_t enoughSplitTiles = 16, leastSplitPanels = 3;
 
 /// Rows of a tile of products in parts: as many products are made of what is
 /// split of a panel.
-constexpr int64_t splitRowBlock = 256;
+constexpr int64_t splitRowBlock = 128;
 
-/// Bytes of the parts of a tile's rows, at most, and their longest sum: its
-/// rounding errors are those of a block of multiply-adds
-/// (docs/decisions/0017-f32-in-matrix-registers.md).
-constexpr int64_t mostSplitBytes = 1200 << 10, longestSplit = 768;
+/// Bytes of the parts of a tile's rows, at most, which lie on the stack, and
+/// their longest sum: its rounding errors are those of a block of multiply-adds
+/// (docs/decisions/0017-floats-in-matrix-registers.md).
+constexpr int64_t mostSplitBytes = 600 << 10, longestSplit = 768;
 
 /// Rows that are multiplied as f32 in no more time than it takes to split a
 /// panel for them.
@@ -191,8 +192,8 @@ struct ContractBody {
   std::optional<QuantizedRows> quantizedRows;
   /// The same in bf16, for matrix registers, where there are more rows.
   std::optional<FlatMatrix> roundedRows;
-  /// Of f32, where there are many rows: acc is that of the first of the panels
-  /// whose sums are kept.
+  /// Of f32 and f16, where there are many rows: acc is that of the first of the
+  /// panels whose sums are kept.
   std::optional<SplitProduct> split;
   FlatMatrix splitSums = {}; ///< of what is split at once
 
@@ -261,16 +262,17 @@ void ContractBody::createScratch() {
   Type left = element(lhs), sum = element(op.getOutput());
   int64_t rowBlock =
       plan.how.tiles ? llvm::alignTo(plan.rowBlock, matrixRows) : plan.rowBlock;
+  int64_t sumRows = rowBlock;
   if (plan.splitDepth) {
     int64_t tileRows = llvm::alignTo(plan.rowBlock, 2 * matrixRows);
-    split = SplitProduct::create(t, *plan.splitDepth, tileRows, lanes);
-    rowBlock = tileRows;
+    split = SplitProduct::create(t, left, *plan.splitDepth, tileRows, lanes);
+    sumRows = tileRows;
     if (!isSplitOnce()) {
       splitSums = {scratch(sum, tileRows * panelColumns), zero, width, one};
-      rowBlock *= std::min(plan.panelGroup, mostPanels);
+      sumRows *= std::min(plan.panelGroup, mostPanels);
     }
   }
-  acc = {scratch(sum, rowBlock * panelColumns), zero, width, one};
+  acc = {scratch(sum, sumRows * panelColumns), zero, width, one};
   bool hasDot = plan.how.dot.has_value();
   if (!op.getPacked())
     panel =
@@ -723,20 +725,21 @@ static Multiplication chooseMultiplication(ContractOp op,
   return {op.getScale() ? 1 : groupOf(op)};
 }
 
-/// Are many rows of f32 multiplied in parts of bf16? Weights only: a panel is
-/// split for each tile of rows.
+/// Are many rows of f32 or f16 multiplied in parts of bf16? Weights only: a
+/// panel is split for each tile of rows.
 static bool isSplit(ContractOp op, Multiplication how,
                     const TargetFacts &facts) {
-  auto isF32 = [](Value value) {
-    return cast<RankedTensorType>(value.getType()).getElementType().isF32();
-  };
   auto lhs = cast<RankedTensorType>(op.getLhs().getType());
   auto output = cast<RankedTensorType>(op.getOutput().getType());
-  constexpr int64_t products = MultiplyTilesOp::splitProducts;
-  return facts.tileRows > 0 &&
+  Type element = lhs.getElementType();
+  auto products = static_cast<double>(
+      MultiplyTilesOp::splitProducts(SplitProduct::partsOf(element)).size());
+  return facts.tileRows > 0 && products > 0 &&
          facts.bf16Gflops >= leastSplitGain * products * facts.f32Gflops &&
-         op.getPacked() && how.group == 1 && !op.getScale() &&
-         !op.getTransposeLhs() && isF32(op.getLhs()) && isF32(op.getRhs()) &&
+         op.getPacked() && !how.dot && !op.getScale() &&
+         !op.getTransposeLhs() &&
+         getElementTypeOrSelf(op.getRhs()) == element &&
+         output.getElementType().isF32() &&
          lhs.getShape().back() >= 2 * matrixGroups &&
          output.getShape().back() > panelColumns;
 }
@@ -818,10 +821,11 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
 }
 
 /// Parts of rows fill the same memory whatever the tile.
-static void chooseSplitDepth(ContractPlan &plan) {
+static void chooseSplitDepth(ContractPlan &plan, int64_t parts) {
   int64_t depth = *plan.splitDepth;
   int64_t longest = longestSplit;
-  while (plan.rowBlock * SplitProduct::bytesOfRow(longest) > mostSplitBytes)
+  while (plan.rowBlock * SplitProduct::bytesOfRow(longest, parts) >
+         mostSplitBytes)
     longest /= 2;
   plan.splitDepth =
       llvm::alignTo(llvm::divideCeil(depth, llvm::divideCeil(depth, longest)),
@@ -869,7 +873,8 @@ static LogicalResult scheduleContract(RegionOp region, const TargetFacts &facts,
   if (failed(takeWantedTile(region, plan)))
     return failure();
   if (plan.splitDepth)
-    chooseSplitDepth(plan);
+    chooseSplitDepth(plan, SplitProduct::partsOf(
+                               getElementTypeOrSelf(op.getLhs().getType())));
 
   Location loc = region.getLoc();
   OpBuilder::InsertionGuard guard(rewriter);

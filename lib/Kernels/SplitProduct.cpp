@@ -1,52 +1,61 @@
-// f32 as three parts of bf16: 24 bits of significand are three times eight.
+// f32 as three parts of bf16, f16 as two: 24 bits of significand are three
+// times eight, and eleven fit in sixteen.
 #include "SplitProduct.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace tenon;
 using kernel::MultiplyTilesOp;
-
-constexpr int64_t parts = MultiplyTilesOp::splitParts;
 
 /// Elements of the contracted dimension in a matrix register of bf16.
 constexpr int64_t stepElements = 2 * matrixGroups;
 
 /// Elements from row to row: an odd number of cache lines, so that the rows of
 /// a matrix register lie in different sets of the L1.
-static int64_t rowElementsOf(int64_t depth) {
+static int64_t rowElementsOf(int64_t depth, int64_t parts) {
   constexpr int64_t line = 32;
   int64_t lines = depth * parts / line;
   return (lines % 2 == 0 ? lines + 1 : lines) * line;
 }
 
-int64_t SplitProduct::bytesOfRow(int64_t depth) {
-  return 2 * rowElementsOf(depth);
+int64_t SplitProduct::partsOf(Type element) {
+  return element.isF32() ? 3 : element.isF16() ? 2 : 0;
 }
 
-SplitProduct SplitProduct::create(TileBuilder &t, int64_t depth,
+int64_t SplitProduct::bytesOfRow(int64_t depth, int64_t parts) {
+  return 2 * rowElementsOf(depth, parts);
+}
+
+SplitProduct SplitProduct::create(TileBuilder &t, Type element, int64_t depth,
                                   int64_t mostRows, int64_t lanes) {
   auto scratch = [&](Type element, int64_t count) -> Value {
     return memref::AllocaOp::create(t.b, t.loc,
                                     MemRefType::get({count}, element),
                                     t.b.getI64IntegerAttr(64));
   };
-  int64_t rowElements = rowElementsOf(depth);
+  int64_t parts = partsOf(element);
+  int64_t rowElements = rowElementsOf(depth, parts);
   Type part = t.b.getBF16Type();
-  return {depth,
+  return {parts,
+          depth,
           lanes,
           scratch(part, mostRows * rowElements),
           scratch(part, parts * depth * panelColumns),
-          scratch(t.b.getF32Type(), stepElements * panelColumns),
+          scratch(element, stepElements * panelColumns),
           rowElements};
 }
 
-/// Each part has the next eight bits: the first is what is left if the others
-/// are cut off, so that none becomes infinite, the second is rounded, so that
-/// the third, whose products with it and itself are left out, has either sign.
-static SmallVector<Value> splitVector(TileBuilder &t, Value x) {
+/// Each part of an f32 has the next eight bits. The first is what is left if
+/// the others are cut off, so that it does not become infinite; with two parts
+/// that is all. The second of three is rounded, so that the third, whose
+/// products with it and itself are left out, has either sign.
+SmallVector<Value> SplitProduct::splitVector(TileBuilder &t, Value from,
+                                             Value offset) const {
+  Value x = t.convert(t.loadVector(from, offset, lanes), t.b.getF32Type());
   auto type = cast<VectorType>(x.getType());
   auto words = type.clone(t.b.getI32Type());
   auto constant = [&](int32_t value) {
-    return t.splat(t.b.getI32IntegerAttr(value), type.getNumElements());
+    return t.splat(t.b.getI32IntegerAttr(value), lanes);
   };
   auto upperHalf = [&](Value bits) -> Value {
     bits = arith::AndIOp::create(t.b, t.loc, bits, constant(0xffff0000));
@@ -54,6 +63,8 @@ static SmallVector<Value> splitVector(TileBuilder &t, Value x) {
   };
   Value high = upperHalf(vector::BitCastOp::create(t.b, t.loc, words, x));
   Value rest = arith::SubFOp::create(t.b, t.loc, x, high);
+  if (parts == 2)
+    return {high, rest};
   Value bits = vector::BitCastOp::create(t.b, t.loc, words, rest);
   Value middle =
       upperHalf(arith::AddIOp::create(t.b, t.loc, bits, constant(0x8000)));
@@ -62,9 +73,9 @@ static SmallVector<Value> splitVector(TileBuilder &t, Value x) {
 
 void SplitProduct::splitStretch(TileBuilder &t, Value from, Value offset,
                                 Value target) const {
-  SmallVector<Value> first = splitVector(t, t.loadVector(from, offset, lanes));
+  SmallVector<Value> first = splitVector(t, from, offset);
   SmallVector<Value> second =
-      splitVector(t, t.loadVector(from, t.add(offset, t.index(lanes)), lanes));
+      splitVector(t, from, t.add(offset, t.index(lanes)));
   SmallVector<int64_t> upperHalves;
   for (int64_t i = 0; i < stepElements; ++i)
     upperHalves.push_back(2 * i + 1);
@@ -105,14 +116,13 @@ void SplitProduct::splitRows(TileBuilder &t, FlatMatrix from, Value count,
 void SplitProduct::splitStep(TileBuilder &t, Value from, Value offset,
                              Value target) const {
   t.forEach(t.index(0), t.index(matrixGroups), 1, [&](Value pair) {
+    Value behind = t.mul(pair, t.index(2 * panelColumns));
     for (int64_t column = 0; column < panelColumns; column += lanes) {
-      Value at = t.add(offset, t.add(t.mul(pair, t.index(2 * panelColumns)),
-                                     t.index(column)));
-      SmallVector<Value> first = splitVector(t, t.loadVector(from, at, lanes));
-      SmallVector<Value> second = splitVector(
-          t, t.loadVector(from, t.add(at, t.index(panelColumns)), lanes));
-      Value to = t.add(target, t.add(t.mul(pair, t.index(2 * panelColumns)),
-                                     t.index(2 * column)));
+      Value at = t.add(offset, t.add(behind, t.index(column)));
+      SmallVector<Value> first = splitVector(t, from, at);
+      SmallVector<Value> second =
+          splitVector(t, from, t.add(at, t.index(panelColumns)));
+      Value to = t.add(target, t.add(behind, t.index(2 * column)));
       for (int64_t part = 0; part < parts; ++part)
         t.store(t.pairUpperHalves(first[part], second[part]), panel,
                 t.add(to, t.index(part * stepElements * panelColumns)));
@@ -148,14 +158,17 @@ void SplitProduct::multiply(TileBuilder &t, FlatMatrix acc, Value count,
   constexpr int64_t most = 2 * matrixRows;
   Value steps = t.ceilDiv(elements, stepElements);
   // Each tile of rows brings a part of it.
-  constexpr int64_t aheadElements = MultiplyTilesOp::aheadBytes / 4;
-  constexpr int64_t aheadParts = stepElements * panelColumns / aheadElements;
+  int64_t bytes =
+      getElementTypeOrSelf(from.getType()).getIntOrFloatBitWidth() / 8;
+  int64_t aheadElements = MultiplyTilesOp::aheadBytes / bytes;
+  int64_t aheadParts = stepElements * panelColumns / aheadElements;
   auto multiplyRows = [&](Value first, int64_t tileRows) {
     FlatMatrix to = t.fromRow(acc, first);
     Value part = t.rem(t.div(first, t.index(most)), t.index(aheadParts));
     Value at = t.add(ahead, t.mul(part, t.mul(steps, t.index(aheadElements))));
     MultiplyTilesOp::create(
-        t.b, t.loc, kernel::DotKind::BF16, /*split=*/true,
+        t.b, t.loc, kernel::DotKind::BF16,
+        /*split=*/t.b.getI64IntegerAttr(parts),
         /*accumulate=*/false, rows, t.mul(first, t.index(rowElements)),
         t.index(rowElements), panel, t.index(0), t.index(2 * panelColumns),
         to.buffer, to.offset, to.row, from, at, steps, tileRows);

@@ -1,6 +1,6 @@
-// Products of f32 in matrix registers of bf16: every element is split into
-// three parts, which together have all of its bits
-// (docs/decisions/0017-f32-in-matrix-registers.md).
+// Products of f32 and f16 in matrix registers of bf16: every element is split
+// into three or two parts, which together have all of its bits
+// (docs/decisions/0017-floats-in-matrix-registers.md).
 #ifndef TENON_LIB_KERNELS_SPLITPRODUCT_H
 #define TENON_LIB_KERNELS_SPLITPRODUCT_H
 
@@ -11,26 +11,30 @@ namespace tenon {
 /// Multiplies rows by panels, `depth` elements of the contracted dimension at
 /// once. Its memory is on the stack.
 struct SplitProduct {
+  int64_t parts;       ///< of an element
   int64_t depth;       ///< a multiple of 32
   int64_t lanes;       ///< of vectors of f32
   mlir::Value rows;    ///< parts of rows of the left operand
   mlir::Value panel;   ///< parts of a panel
-  mlir::Value rest;    ///< 32 rows of 32, where elements are filled up
+  mlir::Value rest;    ///< 32 rows of 32 elements, where they are filled up
   int64_t rowElements; ///< from row to row of `rows`
 
-  /// For `mostRows` rows, a multiple of 32.
-  static SplitProduct create(TileBuilder &t, int64_t depth, int64_t mostRows,
-                             int64_t lanes);
+  /// Parts of an f32 or f16; 0 for others.
+  static int64_t partsOf(mlir::Type element);
+
+  /// For `mostRows` rows, a multiple of 32, of elements that have parts.
+  static SplitProduct create(TileBuilder &t, mlir::Type element, int64_t depth,
+                             int64_t mostRows, int64_t lanes);
 
   /// Bytes of the stack that a row of so many elements takes.
-  static int64_t bytesOfRow(int64_t depth);
+  static int64_t bytesOfRow(int64_t depth, int64_t parts);
 
-  /// Splits `count` rows of `elements` f32 each, which lie at `from` without
-  /// gaps.
+  /// Splits `count` rows of `elements` elements each, which lie at `from`
+  /// without gaps.
   void splitRows(TileBuilder &t, FlatMatrix from, mlir::Value count,
                  mlir::Value elements) const;
 
-  /// Splits a panel of `elements` rows of 32 f32 without gaps.
+  /// Splits a panel of `elements` rows of 32 without gaps.
   void splitPanel(TileBuilder &t, mlir::Value from, mlir::Value offset,
                   mlir::Value elements) const;
 
@@ -46,7 +50,10 @@ struct SplitProduct {
                                mlir::Value count, int64_t lanes);
 
 private:
-  /// The parts of 32 elements of two vectors, one after the other.
+  /// The parts of as many elements as a vector of f32 has, in f32.
+  llvm::SmallVector<mlir::Value> splitVector(TileBuilder &t, mlir::Value from,
+                                             mlir::Value offset) const;
+  /// The parts of 32 elements, one after the other.
   void splitStretch(TileBuilder &t, mlir::Value from, mlir::Value offset,
                     mlir::Value target) const;
   /// Those of 32 rows of a panel.

@@ -650,7 +650,7 @@ void TileBuilder::multiplyTiles(FlatMatrix lhs, std::optional<FlatMatrix> last,
   auto multiplyRows = [&](FlatMatrix from, Value first, int64_t count) {
     FlatMatrix to = fromRow(acc, first);
     kernel::MultiplyTilesOp::create(
-        b, loc, *how.dot, /*split=*/false, sum == Sum::Add, from.buffer,
+        b, loc, *how.dot, /*split=*/IntegerAttr(), sum == Sum::Add, from.buffer,
         from.offset, from.row, rhs.buffer, rhs.offset, rhs.row, to.buffer,
         to.offset, to.row, /*ahead=*/Value(),
         /*aheadOffset=*/Value(), steps, count);

@@ -177,7 +177,7 @@ def _(run, op, operands, values):
     lhs, rhs, acc = operands[0:3], operands[3:6], operands[6:9]
     group, kinds = (2, ("bf16", "bf16")) if op["kind"] == 0 else (4, ("ui8", "i8"))
     rows, groups, columns = op["rows"], 16 * int(operands[-1]), 32
-    parts = 3 if op.has("split") else 1
+    parts = op["split"] if op.has("split") else 1
 
     def read(matrix, kind, *shape):
         memory, at = elements(matrix, *shape)
@@ -188,7 +188,7 @@ def _(run, op, operands, values):
     right = right.reshape(-1, parts, 16, columns, group)
     sums, at = elements(acc, rows, columns)
     product = sum(np.einsum("rsgi,sgci->rc", left[:, :, i], right[:, j])
-                  for i in range(parts) for j in range(parts - i))
+                  for i in range(parts) for j in range(parts) if i + j <= 2)
     sums[at] = sums[at] + product if op.has("accumulate") else product
     return []
 

@@ -26,7 +26,7 @@ struct TileLowering {
   kernel::MultiplyTilesOp op;
   bool isBytes = op.getKind() == kernel::DotKind::U8S8;
   int64_t rowTiles = op.getRows() / tileRows, columnTiles = 2;
-  int64_t parts = op.getSplit() ? kernel::MultiplyTilesOp::splitParts : 1;
+  int64_t parts = op.getSplit().value_or(1);
 
   /// A matrix in memory: where it is, and bytes from row to row.
   struct Matrix {
@@ -103,11 +103,11 @@ struct TileLowering {
   }
 
   /// Adds the products of one step, in the order in which all eight tiles are
-  /// enough. The smallest come first.
+  /// enough.
   void multiplyStep(SmallVectorImpl<Value> &sums, Matrix lhs, Matrix rhs) {
     SmallVector<std::pair<int64_t, int64_t>> order = {{0, 0}};
     if (op.getSplit())
-      order = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}};
+      order = llvm::to_vector(op.splitProducts(parts));
     SmallVector<Value> left(rowTiles), right(columnTiles);
     std::pair<int64_t, int64_t> loaded = {-1, -1};
     for (std::pair<int64_t, int64_t> part : order) {

@@ -177,7 +177,15 @@ func.func @tiles_of_two_kinds(%a: memref<?xi8>, %x: memref<?xbf16>, %s: memref<?
 
 func.func @tiles_of_split_bytes(%a: memref<?xi8>, %s: memref<?xi32>, %n: index) {
   // expected-error@+1 {{of u8s8 is split, but only floats have parts}}
-  kernel.multiply_tiles u8s8 split %a[%n] row %n, %a[%n] row %n, %s[%n] row %n depth %n rows 16 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+  kernel.multiply_tiles u8s8 split 2 %a[%n] row %n, %a[%n] row %n, %s[%n] row %n depth %n rows 16 : memref<?xi8>, memref<?xi8>, memref<?xi32>
+  return
+}
+
+// -----
+
+func.func @tiles_of_four_parts(%x: memref<?xbf16>, %t: memref<?xf32>, %n: index) {
+  // expected-error@+1 {{is split into 4 parts, but needs 2 or 3}}
+  kernel.multiply_tiles bf16 split 4 %x[%n] row %n, %x[%n] row %n, %t[%n] row %n depth %n rows 16 : memref<?xbf16>, memref<?xbf16>, memref<?xf32>
   return
 }
 

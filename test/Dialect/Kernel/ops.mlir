@@ -94,8 +94,8 @@ func.func @tiles(%a: memref<?xi8>, %b: memref<?xi8>, %s: memref<?xi32>, %x: memr
   kernel.multiply_tiles u8s8 %a[%n] row %n, %b[%n] row %n, %s[%n] row %n depth %n rows 32 : memref<?xi8>, memref<?xi8>, memref<?xi32>
   // CHECK: kernel.multiply_tiles bf16 accumulate %{{.*}} rows 16 : memref<?xbf16>, memref<?xbf16>, memref<1024xf32>
   kernel.multiply_tiles bf16 accumulate %x[%n] row %n, %x[%n] row %n, %t[%n] row %n depth %n rows 16 : memref<?xbf16>, memref<?xbf16>, memref<1024xf32>
-  // CHECK: kernel.multiply_tiles bf16 split %{{.*}}[%{{.*}}] row %{{.*}} ahead %{{.*}}[%{{.*}}] : memref<1024xf32> depth %{{.*}} rows 16 : memref<?xbf16>, memref<?xbf16>, memref<1024xf32>
-  kernel.multiply_tiles bf16 split %x[%n] row %n, %x[%n] row %n, %t[%n] row %n ahead %t[%n] : memref<1024xf32> depth %n rows 16 : memref<?xbf16>, memref<?xbf16>, memref<1024xf32>
+  // CHECK: kernel.multiply_tiles bf16 split 3 %{{.*}}[%{{.*}}] row %{{.*}} ahead %{{.*}}[%{{.*}}] : memref<1024xf32> depth %{{.*}} rows 16 : memref<?xbf16>, memref<?xbf16>, memref<1024xf32>
+  kernel.multiply_tiles bf16 split 3 %x[%n] row %n, %x[%n] row %n, %t[%n] row %n ahead %t[%n] : memref<1024xf32> depth %n rows 16 : memref<?xbf16>, memref<?xbf16>, memref<1024xf32>
   return
 }
 

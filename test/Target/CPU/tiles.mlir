@@ -52,7 +52,7 @@ module attributes {tenon.phase = "plan"} {
     %row = arith.constant 96 : index
     %groups = arith.constant 64 : index
     %sums = arith.constant 32 : index
-    kernel.multiply_tiles bf16 split %x[%begin] row %row, %x[%begin] row %groups, %t[%begin] row %sums ahead %t[%end] : memref<1024xf32> depth %end rows 16 : memref<4096xbf16>, memref<4096xbf16>, memref<1024xf32>
+    kernel.multiply_tiles bf16 split 3 %x[%begin] row %row, %x[%begin] row %groups, %t[%begin] row %sums ahead %t[%end] : memref<1024xf32> depth %end rows 16 : memref<4096xbf16>, memref<4096xbf16>, memref<1024xf32>
     return
   }
   func.func @main(%y: memref<4xf32> {tenon.output, tenon.name = "y"}) {

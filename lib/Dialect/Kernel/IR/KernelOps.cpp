@@ -196,6 +196,17 @@ LogicalResult DotOp::verify() {
   return success();
 }
 
+ArrayRef<std::pair<int64_t, int64_t>>
+MultiplyTilesOp::splitProducts(int64_t parts) {
+  static constexpr std::pair<int64_t, int64_t> two[] = {
+      {1, 1}, {1, 0}, {0, 0}, {0, 1}};
+  static constexpr std::pair<int64_t, int64_t> three[] = {
+      {2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}};
+  if (parts == 2)
+    return two;
+  return parts == 3 ? ArrayRef(three) : ArrayRef<std::pair<int64_t, int64_t>>();
+}
+
 LogicalResult MultiplyTilesOp::verify() {
   auto element = [](Value value) {
     return cast<MemRefType>(value.getType()).getElementType();
@@ -211,6 +222,9 @@ LogicalResult MultiplyTilesOp::verify() {
   if (getSplit() && !isFloat)
     return emitOpError("of ") << stringifyDotKind(getKind())
                               << " is split, but only floats have parts";
+  if (getSplit() && splitProducts(*getSplit()).empty())
+    return emitOpError("is split into ")
+           << *getSplit() << " parts, but needs 2 or 3";
   if (getRows() != 16 && getRows() != 32)
     return emitOpError("has ") << getRows() << " rows, but needs 16 or 32";
   return success();

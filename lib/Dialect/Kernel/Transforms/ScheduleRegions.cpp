@@ -99,11 +99,12 @@ private:
 
   /// A product of floats in parts is several of bf16. Expressions have no
   /// parentheses.
-  static void countParts(RegionOp region) {
+  static void countParts(RegionOp region, int64_t parts) {
     auto products = region->getAttrOfType<StringAttr>(productFlopsAttr);
     if (!products)
       return;
-    SmallVector<StringRef> each(MultiplyTilesOp::splitProducts, products);
+    SmallVector<StringRef> each(MultiplyTilesOp::splitProducts(parts).size(),
+                                products);
     auto all = StringAttr::get(region.getContext(), llvm::join(each, " + "));
     region->setAttr(productFlopsAttr, all);
     region->setAttr(bf16FlopsAttr, all);
@@ -118,13 +119,13 @@ private:
       hasBytes |= kind != DotKind::BF16;
     };
     region.walk([&](DotOp dot) { note(dot.getKind()); });
-    bool isSplit = false;
+    std::optional<int64_t> parts;
     region.walk([&](MultiplyTilesOp tiles) {
       note(tiles.getKind());
-      isSplit |= tiles.getSplit();
+      parts = tiles.getSplit();
     });
-    if (isSplit)
-      return countParts(region);
+    if (parts)
+      return countParts(region, *parts);
     if (!hasBf16)
       region->removeAttr(bf16FlopsAttr);
     if (!hasBytes)

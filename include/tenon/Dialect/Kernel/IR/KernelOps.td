@@ -341,10 +341,10 @@ def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles", [AttrSizedOperandSegmen
     lies in a memref of rank one, its rows as many elements apart as `row` says, its first at the
     offset. The elements of a row are contiguous: those of `lhs` along the
     contracted dimension, in `rhs` the groups of 32 columns, in `acc` 32 sums.
-    With `split`, of bf16, an element is the sum of three parts, the largest
+    With `split`, of bf16, an element is the sum of two or three parts, the largest
     first: the operands hold those of 16 groups behind each other, `lhs` 32 elements
-    for each part, `rhs` 16 rows. Of the nine products of parts the six are added
-    whose ranks, from zero, add up to two or less. With `ahead`, each step brings
+    for each part, `rhs` 16 rows. The products of parts are added whose ranks, from
+    zero, add up to two or less: all four, or six of nine. With `ahead`, each step brings
     1024 bytes, from the offset on, into the second cache.
     Stands in scheduled bodies and in the kernels of a plan, of machines whose
     facts have `tile_rows`.
@@ -354,11 +354,11 @@ def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles", [AttrSizedOperandSegmen
     ```mlir
     kernel.multiply_tiles u8s8 accumulate %a[%i] row %k, %b[%p] row %c128, %sums[%j] row %c32
         depth %n rows 32 : memref<?xi8>, memref<?xi8>, memref<?xi32>
-    kernel.multiply_tiles bf16 split %x[%i] row %c96, %y[%p] row %c64, %totals[%j] row %c32
+    kernel.multiply_tiles bf16 split 3 %x[%i] row %c96, %y[%p] row %c64, %totals[%j] row %c32
         ahead %w[%q] : memref<?xf32> depth %n rows 32 : memref<?xbf16>, memref<?xbf16>, memref<?xf32>
     ```
   }];
-  let arguments = (ins Kernel_DotKind:$kind, UnitAttr:$split, UnitAttr:$accumulate,
+  let arguments = (ins Kernel_DotKind:$kind, OptionalAttr<Kernel_I64Attr>:$split, UnitAttr:$accumulate,
                        Arg<MemRefRankOf<[I8, UI8, BF16], [1]>, "", [MemRead]>:$lhs, Index:$lhs_offset, Index:$lhs_row,
                        Arg<MemRefRankOf<[I8, BF16], [1]>, "", [MemRead]>:$rhs, Index:$rhs_offset, Index:$rhs_row,
                        Arg<MemRefRankOf<[I32, F32], [1]>, "", [MemRead, MemWrite]>:$acc, Index:$acc_offset, Index:$acc_row,
@@ -371,8 +371,9 @@ def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles", [AttrSizedOperandSegmen
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// Parts of an element, and products of them that are added, if it is split.
-    static constexpr int64_t splitParts = 3, splitProducts = 6;
+    /// The products of so many parts that are added, the smallest first, and
+    /// so that each has a part of the one before.
+    static ::llvm::ArrayRef<std::pair<int64_t, int64_t>> splitProducts(int64_t parts);
     /// Bytes that a step brings into the second cache.
     static constexpr int64_t aheadBytes = 1024;
   }];
