@@ -419,8 +419,10 @@ void ContractBody::multiplyRows(FlatMatrix left, std::optional<FlatMatrix> last,
                               t.index(fewRows)),
         [&] { multiplyHalves(left, right, rows, groups, sum, ahead); },
         [&] {
+          // Bytes gain nothing by it, and lose up to four percent.
+          bool bringsAhead = plan.how.dot == DotKind::BF16;
           t.multiplyTiles(left, last, right, acc, rows, groups, lanes, sum,
-                          plan.how);
+                          plan.how, bringsAhead ? ahead : Value());
         });
   // Where a panel is wider than a register tile, one or two rows would read
   // every other cache line, and then the others.

@@ -643,19 +643,27 @@ FlatMatrix TileBuilder::fromRow(FlatMatrix matrix, Value row) {
 void TileBuilder::multiplyTiles(FlatMatrix lhs, std::optional<FlatMatrix> last,
                                 FlatMatrix rhs, FlatMatrix acc, Value rows,
                                 Value depth, int64_t lanes, Sum sum,
-                                Multiplication how) {
+                                Multiplication how, Value ahead) {
   assert(panelColumns == 2 * lanes && "matrix registers come with 16 lanes");
   Value steps = div(depth, index(matrixGroups));
   Value inTiles = mul(steps, index(matrixGroups));
+  constexpr int64_t most = 2 * matrixRows;
+  // Groups are of four bytes; each tile of rows brings a part of them.
+  constexpr int64_t aheadBytes = kernel::MultiplyTilesOp::aheadBytes;
+  constexpr int64_t aheadParts = matrixGroups * panelColumns * 4 / aheadBytes;
   auto multiplyRows = [&](FlatMatrix from, Value first, int64_t count) {
     FlatMatrix to = fromRow(acc, first);
+    Value source, at;
+    if (ahead) {
+      Value part = rem(div(first, index(most)), index(aheadParts));
+      source = rhs.buffer;
+      at = add(ahead, mul(mul(part, steps), index(aheadBytes / 4 * how.group)));
+    }
     kernel::MultiplyTilesOp::create(
         b, loc, *how.dot, /*split=*/IntegerAttr(), sum == Sum::Add, from.buffer,
         from.offset, from.row, rhs.buffer, rhs.offset, rhs.row, to.buffer,
-        to.offset, to.row, /*ahead=*/Value(),
-        /*aheadOffset=*/Value(), steps, count);
+        to.offset, to.row, source, at, steps, count);
   };
-  constexpr int64_t most = 2 * matrixRows;
   Value inLarge = sub(rows, rem(rows, index(most)));
   forEach(index(0), inLarge, most,
           [&](Value first) { multiplyRows(fromRow(lhs, first), first, most); });

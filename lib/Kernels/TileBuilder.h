@@ -146,11 +146,12 @@ struct TileBuilder {
   /// `multiply` in matrix registers, for panelColumns columns. Groups that do
   /// not fill one are added in vectors, and so are the last rows that do not,
   /// unless `last` says where a whole register of them can be read: then as
-  /// many rows of acc are written.
+  /// many rows of acc are written. `ahead` is as in `multiply`; the first 64
+  /// rows bring all of it into the second cache.
   void multiplyTiles(FlatMatrix lhs, std::optional<FlatMatrix> last,
                      FlatMatrix rhs, FlatMatrix acc, mlir::Value rows,
                      mlir::Value depth, int64_t lanes, Sum sum,
-                     Multiplication how);
+                     Multiplication how, mlir::Value ahead = {});
 
   /// The matrix from `row` on.
   FlatMatrix fromRow(FlatMatrix matrix, mlir::Value row);
