@@ -181,7 +181,8 @@ TN_API tn_status tn_session_resolve(tn_session *session);
 /* Runs the model on the inputs that are set and returns when it is done. Where
  * the model reads or writes at an index that is out of range, that is
  * TN_ERROR_INPUT, found only then: outputs hold anything. After any error the
- * session can run again. */
+ * session can run again. Kernels keep what they reuse on the stack, of the
+ * calling thread too: up to 800 KB. */
 TN_API tn_status tn_session_run(tn_session *session);
 
 /* What the last run computed, with the sizes that it found. Memory of the

@@ -57,10 +57,13 @@ constexpr int64_t enoughSplitTiles = 16, leastSplitPanels = 3;
 /// split of a panel.
 constexpr int64_t splitRowBlock = 128;
 
-/// Bytes of the parts of a tile's rows, at most, which lie on the stack, and
-/// their longest sum: its rounding errors are those of a block of multiply-adds
-/// (docs/decisions/0017-floats-in-matrix-registers.md).
-constexpr int64_t mostSplitBytes = 600 << 10, longestSplit = 768;
+/// Bytes of the parts of a tile's rows, at most, which lie on the stack.
+constexpr int64_t mostSplitBytes = 600 << 10;
+
+/// The longest sum of parts: its rounding errors are those of a block of
+/// multiply-adds (docs/decisions/0017-floats-in-matrix-registers.md). Longer
+/// ones are cut shorter, since the sums of a group's panels are kept, too.
+constexpr int64_t longestSplit = 768, longestSplitOfMany = 512;
 
 /// Rows that are multiplied as f32 in no more time than it takes to split a
 /// panel for them.
@@ -825,7 +828,7 @@ static ContractPlan choosePlan(ContractOp op, const TargetFacts &facts) {
 /// Parts of rows fill the same memory whatever the tile.
 static void chooseSplitDepth(ContractPlan &plan, int64_t parts) {
   int64_t depth = *plan.splitDepth;
-  int64_t longest = longestSplit;
+  int64_t longest = depth <= longestSplit ? longestSplit : longestSplitOfMany;
   while (plan.rowBlock * SplitProduct::bytesOfRow(longest, parts) >
          mostSplitBytes)
     longest /= 2;

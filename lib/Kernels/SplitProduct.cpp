@@ -37,7 +37,6 @@ SplitProduct SplitProduct::create(TileBuilder &t, Type element, int64_t depth,
   int64_t rowElements = rowElementsOf(depth, parts);
   Type part = t.b.getBF16Type();
   return {parts,
-          depth,
           lanes,
           scratch(part, mostRows * rowElements),
           scratch(part, parts * depth * panelColumns),

@@ -8,11 +8,10 @@
 
 namespace tenon {
 
-/// Multiplies rows by panels, `depth` elements of the contracted dimension at
-/// once. Its memory is on the stack.
+/// Multiplies rows by panels, at once so many elements of the contracted
+/// dimension as it was created for. Its memory is on the stack.
 struct SplitProduct {
   int64_t parts;       ///< of an element
-  int64_t depth;       ///< a multiple of 32
   int64_t lanes;       ///< of vectors of f32
   mlir::Value rows;    ///< parts of rows of the left operand
   mlir::Value panel;   ///< parts of a panel
@@ -22,7 +21,8 @@ struct SplitProduct {
   /// Parts of an f32 or f16; 0 for others.
   static int64_t partsOf(mlir::Type element);
 
-  /// For `mostRows` rows, a multiple of 32, of elements that have parts.
+  /// For `mostRows` rows and `depth` elements, multiples of 32, of a type that
+  /// has parts.
   static SplitProduct create(TileBuilder &t, mlir::Type element, int64_t depth,
                              int64_t mostRows, int64_t lanes);
 

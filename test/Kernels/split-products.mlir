@@ -33,7 +33,7 @@ func.func @once(%x: tensor<?x768xf32>, %w: tensor<2x768x32xf32>, %n: index) -> t
 
 // Longer sums in equal parts, which are added up for all panels of a group.
 // CHECK-LABEL: func @parts
-// CHECK:         scf.for %{{.*}} = %c0 to %c1600 step %c544
+// CHECK:         scf.for %{{.*}} = %c0 to %c1600 step %c416
 // CHECK:           kernel.multiply_tiles bf16 split 3
 // CHECK:           kernel.multiply_tiles bf16 split 3
 // CHECK:           arith.addf
