@@ -32,13 +32,8 @@ class Weight:
         elif zero != "none":
             self.zero = rng.integers(0, 2 ** bits, shape if zero == "packed" else (), np.uint8) + np.zeros(shape, np.uint8)
             self.zero_input = self.pack(self.zero)
-        self.values = self.with_scales_in(np.float32)
-
-    def with_scales_in(self, dtype):
-        """The values, of scales and zero points that are rounded to this type, but one zero point for all."""
-        zero = self.zero if np.all(self.zero == self.zero[0, 0]) else self.zero.astype(dtype)
-        zero, scale = (np.repeat(x.astype(np.float32), self.block, 1) for x in (zero, self.scale.astype(dtype)))
-        return ((self.q - zero) * scale)[:, :self.k]
+        spread = [np.repeat(x.astype(np.float32), block, 1) for x in (self.zero, self.scale)]
+        self.values = ((self.q - spread[0]) * spread[1])[:, :k]
 
     def pack(self, rows):
         if self.bits == 8:
@@ -290,7 +285,7 @@ def test_rounded_activations(tmp_path, cpu, bits, block):
         feed["x0"][0] = 0
         for (name, weight), found in zip(weights.items(), session.run(feed)):
             x = feed["x" + name[1]]
-            check_close(found, rounded(x) @ weight.with_scales_in(np.float16).T)
+            check_close(found, rounded(x) @ weight.values.T)
             assert m < 8 or relative_error(found, x @ weight.values.T) > 1e-3
 
 
@@ -322,8 +317,7 @@ def test_activations_for_matrix_registers(tmp_path, bits, block):
         feed = {f"x{i}": away_from_halves(rng.standard_normal((m, k), np.float32)) for i, (_, k) in enumerate(shapes)}
         for (name, weight), found in zip(weights.items(), session.run(feed)):
             x = feed["x" + name[1]]
-            values = weight.with_scales_in(np.float16)
-            wanted = rounded(x) @ values.T if m <= 8 else to_bf16(x) @ to_bf16(values).T
+            wanted = rounded(x) @ weight.values.T if m <= 8 else to_bf16(x) @ to_bf16(weight.values).T
             check_close(found, wanted)
 
 
@@ -350,36 +344,6 @@ def test_rounded_activations_of_a_node(tmp_path):
     check_close(one, rounded(x) @ weight.values.T, 1e-3)
     check_close(other, x @ weight.values.T)
     check_close(product, x @ plain)
-
-
-def test_scales_beside_rounded_activations(tmp_path):
-    """They become f16 where that has a number near each, if nobody reads them who rounds no activations."""
-    rng, nodes, initializers, outputs = np.random.default_rng(4), [], [], []
-    weights = {name: Weight(rng, 32, 64, 4, 32, "packed") for name in ("usual", "small", "exact", "shared")}
-    weights["small"].scale[3, 1] = 1e-6
-    weights["exact"].scale = weights["exact"].scale.astype(np.float16).astype(np.float32)
-    for name, weight in weights.items():
-        node, arrays = weight.node("x", name)
-        nodes.append(node)
-        initializers += arrays
-    # The same weights, by what is not rounded.
-    nodes.append(helper.make_node("MatMulNBits", ["z", *nodes[-1].input[1:]], ["kept"], domain="com.microsoft", name="kept",
-                                  bits=4, block_size=32, K=64, N=32))
-    outputs = [*weights, "kept"]
-    model = save(tmp_path, nodes, [("x", TensorProto.FLOAT, ["m", 64]), ("z", TensorProto.FLOAT, ["m", 64])],
-                 [(name, TensorProto.FLOAT) for name in outputs], initializers)
-    (tmp_path / "recipe.json").write_text('{"tenon_recipe": 1, "nodes": [%s]}' % ", ".join(
-        f'{{"node": "{name}", "activations": "int8"}}' for name in weights))
-    result = tenon("compile", model, "-o", tmp_path / "model.so", "--recipe", tmp_path / "recipe.json")
-    assert result.returncode == 0, result.stderr
-    assert "1 of 4 weights in blocks: scales and zero points rounded to f16" in result.stderr
-    x = away_from_halves(rng.standard_normal((3, 64), np.float32))
-    for name, found in zip(outputs, package.Session(tmp_path / "model.so").run({"x": x, "z": x}), strict=True):
-        weight = weights["shared" if name == "kept" else name]
-        values = weight.with_scales_in(np.float16 if name == "usual" else np.float32)
-        check_close(found, (x if name == "kept" else rounded(x)) @ values.T)
-    plain = tenon("compile", model, "-o", tmp_path / "plain.so")
-    assert plain.returncode == 0 and "rounded to f16" not in plain.stderr
 
 
 def quantized(w, bits, group, importance=1):

@@ -62,15 +62,6 @@ std::optional<uint16_t> toHalf(float number) {
   return half.bitcastToAPInt().getZExtValue();
 }
 
-std::optional<uint16_t> roundToHalf(float number) {
-  APFloat half(number);
-  bool isInexact = false;
-  half.convert(APFloat::IEEEhalf(), APFloat::rmNearestTiesToEven, &isInexact);
-  if (number != 0 && !half.isNormal())
-    return std::nullopt;
-  return half.bitcastToAPInt().getZExtValue();
-}
-
 FailureOr<WeightOp> createDerivedFloats(OpBuilder &builder, Operation *origin,
                                         const Twine &name,
                                         ArrayRef<int64_t> shape,

@@ -51,10 +51,6 @@ float widenHalf(uint16_t bits, mlir::FloatType type);
 /// The bits of a number in f16, if that is exact.
 std::optional<uint16_t> toHalf(float number);
 
-/// The bits of the nearest number in f16, if that is zero only for zero, and
-/// else a normal one.
-std::optional<uint16_t> roundToHalf(float number);
-
 } // namespace tenon::graph
 
 #endif // TENON_LIB_DIALECT_GRAPH_TRANSFORMS_DERIVEDWEIGHTS_H

@@ -361,9 +361,7 @@ def QuantizeActivationsPass : Pass<"graph-quantize-activations", "::mlir::Module
     A `graph.matmul` with `tenon.activations = "int8"` whose right operand is
     dequantized in blocks and whose left one is not transposed keeps the attribute,
     and fuse lets its kernel round each 32 elements of a row to bytes. Of all
-    others it is taken away; remarks say how many, and why. Scales and zero points
-    in f32 that only such products read become f16, if that has a normal number
-    near each; without the module's `tenon.derived_prefix` they stay.
+    others it is taken away; remarks say how many, and why.
 
     Before:
 
