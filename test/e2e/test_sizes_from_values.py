@@ -162,3 +162,14 @@ def test_plain_integers_are_not_limited(tmp_path):
     path = build(tmp_path, nodes, {"n": [2]})
     session = tenon.Session(compile_model(path, tmp_path / "model.so"))
     np.testing.assert_array_equal(session.run({"n": np.array([1 << 61, -5])})[0], np.float32([2.0**62, -10]))
+
+
+def test_last_of_equal_parts_of_a_size_that_is_computed(tmp_path):
+    """Split into parts that are not equal, of a dimension whose size is known though its type does not say so."""
+    nodes = [NODE("Shape", ["x"], ["s"]), NODE("Slice", ["s", "zero", "one"], ["b"]), NODE("Concat", ["b", "rest"], ["r"], axis=0),
+             NODE("Reshape", ["x", "r"], ["z"]), NODE("Split", ["z"], ["p", "y"], axis=-1, num_outputs=2)]
+    model = build(tmp_path, nodes, {"x": ["m", 3, 1]}, [constant("zero", [0]), constant("one", [1]), constant("rest", [-1])])
+    session = tenon.Session(compile_model(model, tmp_path / "model.so"), check_memory=True)
+    for m in (1, 4):
+        x = np.random.default_rng(m).standard_normal((m, 3, 1), np.float32)
+        np.testing.assert_array_equal(session.run({"x": x})[0], x[:, 2:, 0])

@@ -212,7 +212,7 @@ LogicalResult importSplit(ImportContext &ctx) {
   // Since opset 18 the last of equal parts may be smaller.
   if (ctx.opset < 18 || !isEqual)
     ctx.assumeEqual(all, ctx.getSize(input, *axis));
-  int64_t whole = typeOf(input).getDimSize(*axis);
+  int64_t whole = staticSize(ctx.getSize(input, *axis));
   for (unsigned i = 0; i < count; ++i) {
     OpFoldResult end = ctx.add(start, sizes[i]);
     if (int64_t known = staticSize(end);
