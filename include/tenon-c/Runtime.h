@@ -182,7 +182,7 @@ TN_API tn_status tn_session_resolve(tn_session *session);
  * the model reads or writes at an index that is out of range, that is
  * TN_ERROR_INPUT, found only then: outputs hold anything. After any error the
  * session can run again. Kernels keep what they reuse on the stack, of the
- * calling thread too: up to 800 KB. */
+ * calling thread too: up to 800 KB, or more where a recipe has larger tiles. */
 TN_API tn_status tn_session_run(tn_session *session);
 
 /* What the last run computed, with the sizes that it found. Memory of the

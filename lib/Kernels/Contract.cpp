@@ -65,8 +65,8 @@ constexpr int64_t mostSplitBytes = 600 << 10;
 /// ones are cut shorter, since the sums of a group's panels are kept, too.
 constexpr int64_t longestSplit = 768, longestSplitOfMany = 512;
 
-/// Rows that are multiplied as f32 in no more time than it takes to split a
-/// panel for them.
+/// Rows that are multiplied as they are: by the instructions of either way, not
+/// measured, splitting a panel for no more of them takes as long.
 constexpr int64_t mostUnsplitRows = 24;
 
 /// How much faster matrix registers are, at the least, than what they replace:

@@ -9,7 +9,7 @@
 // TILES-LABEL: func @bytes
 // TILES-SAME:    tensor<?x768xi8>
 // TILES:         memref.alloca() {alignment = 64 : i64} : memref<12288xi8>
-// TILES:         kernel.multiply_tiles u8s8 %{{.*}} depth %c12 rows 32 : memref<?xi8>, memref<49152xi8>, memref<2048xi32>
+// TILES:         kernel.multiply_tiles u8s8 %{{.*}} row %c32{{[_0-9]*}} depth %c12 rows 32 : memref<?xi8>, memref<49152xi8>, memref<2048xi32>
 // TILES:         kernel.multiply_tiles u8s8 %{{.*}} rows 16 : memref<?xi8>, memref<49152xi8>, memref<2048xi32>
 // TILES:         kernel.multiply_tiles u8s8 %{{.*}} rows 16 : memref<12288xi8>, memref<49152xi8>, memref<2048xi32>
 // TILES-NOT:     kernel.dot
@@ -33,6 +33,9 @@ func.func @bytes(%x: tensor<?x768xi8>, %w: tensor<2x192x32x4xi8>, %n: index) -> 
 }
 
 // Facts say what is multiplied in the end: widened operands are of f32.
+// Weights of bf16 are brought ahead of matrix registers, bytes above are not.
+// TILES-LABEL: func @pairs
+// TILES:         kernel.multiply_tiles bf16 accumulate %{{.*}} ahead %{{.*}} : memref<49152xbf16> depth %{{.*}} rows 32
 // CHECK-LABEL: func @pairs
 // CHECK:         kernel.region
 // DOTS-SAME:     tenon.bf16_flops = "98304*n"

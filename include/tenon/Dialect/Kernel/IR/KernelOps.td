@@ -371,8 +371,8 @@ def Kernel_MultiplyTilesOp : Kernel_Op<"multiply_tiles", [AttrSizedOperandSegmen
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// The products of so many parts that are added, the smallest first, and
-    /// so that each has a part of the one before.
+    /// The products of so many parts that are added, in an order in which each
+    /// has a part of the one before.
     static ::llvm::ArrayRef<std::pair<int64_t, int64_t>> splitProducts(int64_t parts);
     /// Bytes that a step brings into the second cache.
     static constexpr int64_t aheadBytes = 1024;
